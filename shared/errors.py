@@ -1,0 +1,146 @@
+"""The error family: a stable code, whether a retry can help, and a sentence for a person."""
+
+import inspect
+from typing import ClassVar
+
+
+class DreamError(Exception):
+    """Something went wrong in dreamqueue."""
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.getdoc(type(self)))
+
+
+# --- requests that are refused; nothing is stored and nothing is enqueued ---
+
+
+class InvalidField(DreamError):
+    """A field of the request is not valid."""
+
+    code = "invalid_field"
+
+    def __init__(self, message: str, *, path: str, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path  # dotted, as the client wrote it: "layers.0.layer"
+        self.suggestion = suggestion  # the nearest valid choice
+
+
+class ImageUnreadable(DreamError):
+    """The image can't be read: it is damaged or cut off."""
+
+    code = "image_unreadable"
+
+
+class UnsupportedImage(DreamError):
+    """The file is not a PNG, JPEG or WebP image."""
+
+    code = "unsupported_image"
+
+
+class ImageTooLarge(DreamError):
+    """The image has more pixels or bytes than this service accepts."""
+
+    code = "image_too_large"
+
+
+class JobNotFound(DreamError):
+    """There is no such job."""
+
+    code = "job_not_found"
+
+
+class WrongState(DreamError):
+    """The job's state does not allow that."""
+
+    code = "wrong_state"
+
+
+class ResultExpired(DreamError):
+    """The result is past its retention time and has been removed."""
+
+    code = "result_expired"
+
+
+# --- the services around us ---
+
+
+class StoreUnavailable(DreamError):
+    """Redis can't be reached; accepted jobs are safe, try again shortly."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class BlobsUnavailable(DreamError):
+    """The object storage can't be reached; accepted jobs are safe, try again shortly."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class BlobsFull(DreamError):
+    """The object storage is full or over its quota."""
+
+    code = "storage_full"
+    retryable = True
+
+
+class UnfitService(DreamError):
+    """Redis or the object storage lacks something that jobs rely on; see the sentence that comes with it."""
+
+    code = "unfit_service"
+
+
+class InvalidSettings(DreamError):
+    """An environment variable has a value that can't be used."""
+
+    code = "invalid_settings"
+
+
+# --- the attempt ---
+
+
+class ClaimLost(DreamError):
+    """This attempt no longer owns the job; another worker may be running it."""
+
+    code = "claim_lost"
+
+
+class ModelUnavailable(DreamError):
+    """The network's weights are not here and could not be fetched."""
+
+    code = "model_unavailable"
+    retryable = True
+
+
+class ModelCorrupt(DreamError):
+    """The network's weights file is not what the catalog says it is."""
+
+    code = "model_corrupt"
+
+
+class NonFiniteGradient(DreamError):
+    """The gradient overflowed; a smaller step_size or another layer may help."""
+
+    code = "non_finite_gradient"
+
+
+class OutOfMemory(DreamError):
+    """The device ran out of memory even with the smallest tile."""
+
+    code = "out_of_memory"
+
+
+class WorkerDied(DreamError):
+    """Three workers in a row died on this job without getting any further."""
+
+    code = "worker_died"
+
+
+class DeadlineExceeded(DreamError):
+    """The job was not done by its deadline."""
+
+    code = "deadline_exceeded"

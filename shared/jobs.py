@@ -1,0 +1,175 @@
+"""A job's record, its states, and the documents that hold its truth in S3."""
+
+import dataclasses
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.params import DreamParams
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED}
+
+    @property
+    def is_claimed(self) -> bool:
+        return self in {JobState.RUNNING, JobState.CANCELING}
+
+
+# Every change of state that may happen; the Lua scripts carry them out, the tests hold them to this table.
+TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
+    {
+        (JobState.QUEUED, JobState.RUNNING),  # claimed
+        (JobState.QUEUED, JobState.CANCELED),
+        (JobState.QUEUED, JobState.FAILED),  # its deadline passed while it waited
+        (JobState.RUNNING, JobState.SUCCEEDED),
+        (JobState.RUNNING, JobState.FAILED),
+        (JobState.RUNNING, JobState.QUEUED),  # drained, or its worker died
+        (JobState.RUNNING, JobState.CANCELING),
+        (JobState.CANCELING, JobState.CANCELED),
+        (JobState.CANCELING, JobState.SUCCEEDED),  # it was done before it heard
+        (JobState.CANCELING, JobState.FAILED),
+        (JobState.FAILED, JobState.QUEUED),  # retry: a new epoch
+        (JobState.SUCCEEDED, JobState.EXPIRED),  # retention
+        (JobState.FAILED, JobState.EXPIRED),
+        (JobState.CANCELED, JobState.EXPIRED),
+    }
+)
+
+PRIORITIES = ("high", "normal", "low")
+Priority = Literal["high", "normal", "low"]
+Kind = Literal["dream"]
+
+
+class Document(BaseModel):
+    """A JSON document in S3. Unknown fields are let pass: old and new workers run side by side."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    format: Literal[1] = 1
+
+
+class InputImage(BaseModel):
+    """What the header of the submitted image says."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    format: Literal["png", "jpeg", "webp"]
+    width: int  # pixels, as displayed: after the EXIF orientation
+    height: int
+    size_bytes: int
+
+
+class Manifest(Document):
+    """`jobs/{id}/manifest.json`: the accepted request. Never changes."""
+
+    id: str
+    kind: Kind
+    owner: str
+    priority: Priority
+    params: DreamParams  # resolved
+    input: InputImage
+    created_at: float  # Unix time, seconds
+    deadline_at: float | None = None  # Unix time, seconds
+
+
+class Pending(Document):
+    """`pending/{id}`: this job is owed an outcome for this epoch."""
+
+    epoch: int = 0
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    code: str
+    message: str
+    retryable: bool = False
+
+
+class Outcome(Document):
+    """`jobs/{id}/outcome.json`, or `outcome-{epoch}.json` after a retry: the first one written is the truth."""
+
+    state: Literal[JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED]
+    finished_at: float  # Unix time, seconds
+    claim: str | None = None  # whose outputs count; null when no attempt produced any
+    started_at: float | None = None
+    attempt: int = 0
+    error: JobError | None = None
+
+
+class Progress(BaseModel):
+    """How far a job is. Counts pixel-steps over all octaves, so it moves evenly; it never goes back."""
+
+    model_config = ConfigDict(frozen=True)
+    octave: Annotated[int, Field(description="The octave being dreamt; 0 is the smallest.")] = 0
+    octaves: int = 0
+    iteration: Annotated[int, Field(description="Iterations completed in this octave.")] = 0
+    iterations: int = 0
+    fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+    pixels_per_second: float | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The live state of one job, as the store holds it."""
+
+    id: str  # ULID
+    kind: Kind
+    owner: str
+    priority: Priority
+    state: JobState
+    params: DreamParams  # resolved; tile_size is filled in by the first attempt
+    input: InputImage
+    created_at: float  # Unix time, seconds
+    deadline_at: float | None = None
+    started_at: float | None = None  # of the first attempt of this epoch
+    finished_at: float | None = None
+    epoch: int = 0  # retries so far
+    attempt: int = 0  # claims so far, over all epochs
+    deaths: int = 0  # attempts that died since the last new checkpoint
+    claim: str | None = None  # the running attempt, or the one whose outputs count
+    worker: str | None = None
+    progress: Progress = dataclasses.field(default_factory=Progress)
+    error: JobError | None = None
+    version: int = 0  # grows with every change that a client can see
+
+    @classmethod
+    def from_manifest(cls, manifest: Manifest, *, epoch: int = 0, outcome: Outcome | None = None) -> "Job":
+        """The job as S3 knows it: queued, or as its outcome says."""
+        ended: dict[str, Any] = {}
+        if outcome is not None:
+            ended = {
+                "state": outcome.state,
+                "finished_at": outcome.finished_at,
+                "started_at": outcome.started_at,
+                "attempt": outcome.attempt,
+                "claim": outcome.claim,
+                "error": outcome.error,
+            }
+            if outcome.state is JobState.SUCCEEDED:
+                ended["progress"] = Progress(fraction=1.0)
+        return cls(
+            id=manifest.id,
+            kind=manifest.kind,
+            owner=manifest.owner,
+            priority=manifest.priority,
+            params=manifest.params,
+            input=manifest.input,
+            created_at=manifest.created_at,
+            deadline_at=manifest.deadline_at,
+            epoch=epoch,
+            **({"state": JobState.QUEUED} | ended),
+        )

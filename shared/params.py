@@ -1,0 +1,73 @@
+"""What a dream may ask for: the single definition, for the api, the worker and the documentation."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+COLORS = ("keep", "free")
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Target(Frozen):
+    """A layer of the network, all of its channels or chosen ones, and how much it counts."""
+
+    layer: Annotated[str, Field(max_length=100, description="Layer name, as `GET /v1/models/{name}/layers` lists it.")]
+    channels: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...] | None,
+        Field(min_length=1, max_length=4096, description="Chosen channels; null means all of them."),
+    ] = None
+    weight: Annotated[
+        float, Field(ge=-1000, le=1000, description="How much this target counts; negative pushes it away.")
+    ] = 1.0
+
+
+class DreamParams(Frozen):
+    """One dream. Defaults and meanings follow Mordvintsev et al. 2015 and the notebooks after it."""
+
+    model: Annotated[str, Field(max_length=100, description="The network, as `GET /v1/models` lists it.")] = (
+        "efficientnet-lite0"
+    )
+    layers: Annotated[
+        tuple[Target, ...] | None,
+        Field(
+            min_length=1,
+            max_length=16,
+            description="What the dream sees more of: one or more layers; null means the network's default layer.",
+        ),
+    ] = None
+    octaves: Annotated[
+        int,
+        Field(ge=1, le=16, description="How many sizes of the picture are dreamt, small to large; 1 is a plain dream."),
+    ] = 5
+    octave_scale: Annotated[
+        float, Field(ge=0.1, lt=1, description="The size of each octave relative to the next larger one.")
+    ] = 0.7
+    blend: Annotated[
+        float, Field(ge=0, le=1, description="How much of the photograph returns at each octave; 0 none, 1 all.")
+    ] = 0.2
+    iterations: Annotated[int, Field(ge=1, le=1000, description="Ascent steps per octave; more dream deeper.")] = 10
+    step_size: Annotated[float, Field(gt=0, le=100, description="How far each ascent step goes, in grey levels.")] = 3.0
+    color: Annotated[
+        Literal["keep", "free"],
+        Field(description="`keep` keeps the photograph's colours; `free` turns pastel and psychedelic."),
+    ] = "keep"
+    jitter: Annotated[
+        int | None,
+        Field(ge=0, le=512, description="Largest random shift per iteration, pixels; null is the layer's stride."),
+    ] = None
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="The same seed and parameters give the same picture.")] = 0
+    tile_size: Annotated[
+        int | None,
+        Field(ge=128, le=4096, description="Tile edge, pixels; null lets the worker choose for its device, once."),
+    ] = None
+
+    @field_validator("octave_scale", mode="before")
+    @classmethod
+    def _suggest_the_inverse(cls, value: object) -> object:
+        # Half of the field's tools mean the factor upwards (1.4), the other half downwards (0.7).
+        if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value <= 10:
+            raise ValueError(f"must be below 1: did you mean {1 / value:.3g} (1/{value:g})?")
+        return value

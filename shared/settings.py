@@ -1,0 +1,70 @@
+"""Every environment variable, read here and nowhere else. All start with DREAM_."""
+
+import socket
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import InvalidSettings
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="DREAM_", frozen=True, extra="ignore")
+
+    redis_url: Annotated[str, Field(description="Redis 6.2 or newer, `noeviction`, append-only.")] = (
+        "redis://127.0.0.1:6379/0"
+    )
+    redis_timeout_s: Annotated[float, Field(gt=0, le=60, description="Longest wait for one Redis answer.")] = 3.0
+
+    s3_url: Annotated[str | None, Field(description="S3 endpoint; unset means AWS.")] = None
+    s3_public_url: Annotated[str | None, Field(description="The S3 endpoint as browsers see it.")] = None
+    s3_bucket: Annotated[str, Field(description="One bucket holds everything; it must exist or be creatable.")] = (
+        "dreamqueue"
+    )
+    s3_region: Annotated[str, Field(description="S3 region.")] = "us-east-1"
+    s3_access_key: Annotated[SecretStr | None, Field(description="Unset: boto3's usual chain of credentials.")] = None
+    s3_secret_key: Annotated[SecretStr | None, Field(description="Belongs to the access key.")] = None
+    s3_timeout_s: Annotated[float, Field(gt=0, le=300, description="Longest wait for one S3 answer.")] = 10.0
+
+    max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
+    max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20
+
+    lease_s: Annotated[float, Field(ge=1, le=600, description="A worker silent for this long loses its job.")] = 15.0
+    max_deaths: Annotated[
+        int, Field(ge=1, le=100, description="Deaths without a new checkpoint before a job is failed.")
+    ] = 3
+    checkpoint_interval_s: Annotated[
+        float, Field(gt=0, description="A checkpoint inside an octave at least this often.")
+    ] = 60.0
+    progress_interval_s: Annotated[float, Field(gt=0, description="How often progress is published.")] = 0.3
+    caretaker_interval_s: Annotated[float, Field(gt=0, description="How often the caretaker looks around.")] = 1.0
+    reconcile_interval_s: Annotated[
+        float, Field(gt=0, description="How often what S3 owes is compared with Redis.")
+    ] = 60.0
+    retention_days: Annotated[
+        float | None, Field(gt=0, description="Ended jobs are removed after this; unset keeps them.")
+    ] = None
+
+    worker_name: Annotated[str, Field(description="How this worker calls itself; unique in the fleet.")] = Field(
+        default_factory=socket.gethostname
+    )
+    models: Annotated[
+        tuple[str, ...] | None, Field(description="The models that this worker serves; unset: all that are ready.")
+    ] = None
+    model_dir: Annotated[Path, Field(description="Where fetched weights are kept.")] = Path("models")
+    tile_threads: Annotated[int | None, Field(ge=1, le=256, description="Tiles side by side; unset: one per core.")] = (
+        None
+    )
+
+
+@cache
+def load() -> Settings:
+    """The settings of this process. Raises InvalidSettings, naming each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as exc:
+        wrong = "; ".join(f"DREAM_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in exc.errors())
+        raise InvalidSettings(wrong) from exc
