@@ -101,6 +101,7 @@ class JobError(BaseModel):
 class Outcome(Document):
     """`jobs/{id}/outcome.json`, or `outcome-{epoch}.json` after a retry: the first one written is the truth."""
 
+    epoch: int = 0
     state: Literal[JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED]
     finished_at: float  # Unix time, seconds
     claim: str | None = None  # whose outputs count; null when no attempt produced any

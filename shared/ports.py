@@ -53,29 +53,33 @@ class Store(Protocol):
     def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
         """The next waiting job for these models, now running under a fresh claim; None when nothing waits."""
 
-    def renew(self, job_id: str, claim: str, *, lease_s: float, progress: Progress | None = None) -> JobState:
-        """Prolongs the lease and publishes progress. running or canceling. Raises ClaimLost."""
+    def renew(self, job: Job, *, lease_s: float, progress: Progress | None = None) -> JobState:
+        """Prolongs the claimed job's lease and publishes progress. running or canceling.
 
-    def checkpointed(self, job_id: str, claim: str, *, tile_size: int | None = None) -> None:
+        Raises ClaimLost, or JobNotFound when Redis does not know the job: it was wiped, or the job deleted.
+        """
+
+    def checkpointed(self, job: Job, *, tile_size: int | None = None) -> None:
         """The attempt got further: deaths start from 0 again. Raises ClaimLost."""
 
-    def release(self, job_id: str, claim: str) -> Job:
+    def release(self, job: Job) -> Job:
         """running -> queued, at its old place (a drain). canceling stays. Raises ClaimLost."""
 
     def finish(self, job_id: str, outcome: Outcome) -> Job | None:
-        """Any non-terminal state -> what the outcome says. The outcome is the truth, so no claim is compared."""
+        """Any non-terminal state of the outcome's epoch -> what it says. It is the truth, so no claim is compared."""
 
-    def expire(self, job_id: str) -> None:
+    def expire(self, job_id: str) -> Job | None:
         """succeeded, failed or canceled -> expired."""
 
     def lapsed(self) -> Sequence[Job]:
         """Claimed jobs whose lease has run out."""
 
-    def reap(self, job_id: str, claim: str) -> Job | None:
-        """A lapsed running job -> queued with one more death. None if the lease was renewed or the claim changed."""
+    def reap(self, job: Job, *, max_deaths: int) -> Job | None:
+        """A lapsed running job -> queued with one more death; as it was if that was one too many, or if it is
+        canceling: the caller ends it. None if the lease was renewed or the claim changed."""
 
     def overdue(self) -> Sequence[Job]:
-        """Jobs past their deadline that have not ended."""
+        """Waiting jobs past their deadline; a running one is ended by its worker."""
 
     def waiting(self) -> Mapping[str, int]:
         """Waiting jobs by model."""

@@ -1,0 +1,8 @@
+-- ARGV: id, then the hash's fields and values. 1 if written, 0 if the job is known already.
+local id = ARGV[1]
+if redis.call('EXISTS', 'dream:job:' .. id) == 1 then return 0 end
+redis.call('HSET', 'dream:job:' .. id, unpack(ARGV, 2))
+local job = load(id)
+enter(job)
+announce(job)
+return 1

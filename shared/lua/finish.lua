@@ -1,0 +1,18 @@
+-- ARGV: id, epoch, state, finished_at, claim ('' for none), error ('' for none). The job as it is now, nil if unknown.
+local id, epoch, state, finished_at, claim, failure = unpack(ARGV)
+local job = load(id)
+if not job then return nil end
+-- The outcome of an epoch that a retry has left behind says nothing about this one.
+if job.epoch ~= epoch or TERMINAL[job.state] then return reply(job) end
+local fields = {
+  state = state, finished_at = finished_at, claim = claim ~= '' and claim, error = failure ~= '' and failure,
+  worker = false, lease_ms = false,
+}
+if state == 'succeeded' then
+  local progress = cjson.decode(job.progress or '{}')
+  progress.fraction, progress.eta_seconds = 1, 0
+  progress.iteration = progress.iterations
+  fields.progress, fields.fraction = cjson.encode(progress), 1
+end
+change(job, fields)
+return reply(job)

@@ -1,0 +1,315 @@
+"""Live state in Redis. Every change of a job is one Lua script, so that no half of it is ever seen."""
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.errors import ClaimLost, JobNotFound, StoreUnavailable, UnfitService
+from shared.jobs import InputImage, Job, JobError, JobState, Outcome, Progress
+from shared.params import DreamParams
+from shared.ports import WorkerInfo
+from shared.settings import Settings
+
+SCRIPTS = (
+    *("create", "claim", "renew", "checkpointed", "release", "reap", "finish", "cancel", "retry", "forget"),
+    *("expire", "beat", "lead"),
+)
+MINIMUM_VERSION = (6, 2)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except redis.RedisError as exc:
+        raise StoreUnavailable from exc
+
+
+class RedisStore:
+    """The Store port on Redis 6.2 or newer. Safe to share between threads, not over a fork."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.redis = client
+        files = resources.files("shared") / "lua"
+        prelude = (files / "prelude.lua").read_text()
+        self._scripts = {
+            name: client.register_script(prelude + (files / f"{name}.lua").read_text()) for name in SCRIPTS
+        }
+
+    @classmethod
+    def connect(cls, settings: Settings) -> "RedisStore":
+        """No call is made yet; a link that went dead is noticed within the time limit."""
+        client = redis.Redis.from_url(
+            settings.redis_url,
+            decode_responses=True,
+            socket_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=settings.redis_timeout_s,
+            socket_keepalive=True,
+            health_check_interval=15,
+            retry=Retry(NoBackoff(), 1),  # one fresh connection for a link that idled out; the callers know to wait
+        )
+        return cls(client)
+
+    @_translated()
+    def create(self, job: Job) -> bool:
+        fields: list[str | int | float] = []
+        for name, value in _to_hash(job).items():
+            fields += [name, value]
+        return bool(self._run("create", job.id, *fields))
+
+    @_translated()
+    def get(self, job_id: str) -> Job | None:
+        return _from_hash(cast(dict[str, str], self.redis.hgetall(f"dream:job:{job_id}")))
+
+    @_translated()
+    def list_jobs(
+        self,
+        owner: str,
+        *,
+        states: frozenset[JobState] | None = None,
+        kind: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[Job]:
+        found: list[Job] = []
+        while len(found) < limit:
+            page = self._ids(owner, states or frozenset(JobState), before, limit)
+            jobs = self._load(page)
+            found += [job for job in jobs if kind is None or job.kind == kind]
+            if len(page) < limit:
+                break
+            before = page[-1]
+        return found[:limit]
+
+    @_translated()
+    def position(self, job_id: str) -> int | None:
+        state, priority = cast(list[str], self.redis.hmget(f"dream:job:{job_id}", ["state", "priority"]))
+        if state != JobState.QUEUED:
+            return None
+        pipe = self.redis.pipeline(transaction=False)
+        for higher in ("high", "normal", "low"):
+            if higher == priority:
+                pipe.zlexcount(f"dream:waiting:{higher}", "-", f"({job_id}")  # type: ignore[no-untyped-call]
+                break
+            pipe.zcard(f"dream:waiting:{higher}")
+        return sum(cast(list[int], pipe.execute()))
+
+    @_translated()
+    def cancel(self, job_id: str) -> Job | None:
+        return _from_flat(self._run("cancel", job_id, f"{self._now():.3f}"))
+
+    @_translated()
+    def retry(self, job_id: str, *, epoch: int) -> Job | None:
+        return _from_flat(self._run("retry", job_id, epoch))
+
+    @_translated()
+    def forget(self, job_id: str) -> None:
+        self._run("forget", job_id)
+
+    @_translated()
+    def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
+        claim = secrets.token_hex(8)
+        return _from_flat(self._run("claim", worker, claim, int(lease_s * 1000), *models))
+
+    @_translated()
+    def renew(self, job: Job, *, lease_s: float, progress: Progress | None = None) -> JobState:
+        shown = progress.model_dump_json() if progress else ""
+        fraction = progress.fraction if progress else 0
+        answer = self._run(
+            "renew", job.id, job.claim or "", job.attempt, job.worker or "", int(lease_s * 1000), fraction, shown
+        )
+        if answer == "missing":
+            raise JobNotFound
+        if answer == "lost":
+            raise ClaimLost
+        return JobState(answer)
+
+    @_translated()
+    def checkpointed(self, job: Job, *, tile_size: int | None = None) -> None:
+        if not self._run("checkpointed", job.id, job.claim or "", tile_size or ""):
+            raise ClaimLost
+
+    @_translated()
+    def release(self, job: Job) -> Job:
+        released = _from_flat(self._run("release", job.id, job.claim or ""))
+        if released is None:
+            raise ClaimLost
+        return released
+
+    @_translated()
+    def finish(self, job_id: str, outcome: Outcome) -> Job | None:
+        error = outcome.error.model_dump_json() if outcome.error else ""
+        return _from_flat(
+            self._run("finish", job_id, outcome.epoch, outcome.state, outcome.finished_at, outcome.claim or "", error)
+        )
+
+    @_translated()
+    def expire(self, job_id: str) -> Job | None:
+        return _from_flat(self._run("expire", job_id))
+
+    @_translated()
+    def lapsed(self) -> Sequence[Job]:
+        ids = self.redis.zrangebyscore("dream:leases", "-inf", f"({self._now() * 1000:.0f}")
+        return self._load(cast(list[str], ids))
+
+    @_translated()
+    def reap(self, job: Job, *, max_deaths: int) -> Job | None:
+        return _from_flat(self._run("reap", job.id, job.claim or "", max_deaths))
+
+    @_translated()
+    def overdue(self) -> Sequence[Job]:
+        ids = self.redis.zrangebyscore("dream:deadlines", "-inf", self._now())
+        return [job for job in self._load(cast(list[str], ids)) if job.state is JobState.QUEUED]
+
+    @_translated()
+    def waiting(self) -> Mapping[str, int]:
+        counts = cast(dict[str, str], self.redis.hgetall("dream:models"))
+        return {model: int(count) for model, count in counts.items()}
+
+    @_translated()
+    def beat(self, worker: WorkerInfo, *, ttl_s: float) -> None:
+        description = {"models": worker.models, "device": worker.device, "job_id": worker.job_id, "ttl_s": ttl_s}
+        self._run("beat", worker.name, int(ttl_s * 1000), json.dumps(description))
+
+    @_translated()
+    def workers(self) -> Sequence[WorkerInfo]:
+        live = cast(
+            list[tuple[str, float]],
+            self.redis.zrangebyscore("dream:workers", self._now() * 1000, "+inf", withscores=True),
+        )
+        described = cast(list[str | None], self.redis.hmget("dream:worker", [name for name, _ in live]) if live else [])
+        return [
+            _worker(name, until_ms, json.loads(text))
+            for (name, until_ms), text in zip(live, described, strict=True)
+            if text
+        ]
+
+    @_translated()
+    def length(self, queue: str) -> int:
+        """Messages in a broker's queue that nobody has taken."""
+        return cast(int, self.redis.llen(queue))
+
+    @_translated()
+    def epoch(self) -> str | None:
+        return cast(str | None, self.redis.get("dream:epoch"))
+
+    @_translated()
+    def begin_epoch(self) -> str:
+        self.redis.set("dream:epoch", secrets.token_hex(8), nx=True)
+        return cast(str, self.redis.get("dream:epoch"))
+
+    @_translated()
+    def lead(self, name: str, *, ttl_s: float) -> bool:
+        return bool(self._run("lead", name, int(ttl_s * 1000)))
+
+    @_translated()
+    def check(self) -> None:
+        info = cast(dict[str, Any], self.redis.info())
+        version = str(info["redis_version"])
+        if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
+            raise UnfitService(f"Redis {version} is too old: 6.2 or newer is needed.")
+        if info["maxmemory_policy"] != "noeviction":
+            raise UnfitService(
+                f"Redis may evict jobs (maxmemory-policy is {info['maxmemory_policy']}): set it to noeviction."
+            )
+
+    def _run(self, script: str, *args: str | float) -> Any:  # noqa: ANN401 - each script answers in its own shape
+        return self._scripts[script](args=args)
+
+    def _now(self) -> float:
+        seconds, micros = cast(tuple[int, int], self.redis.time())
+        return seconds + micros / 1e6
+
+    def _ids(self, owner: str, states: Iterable[JobState], before: str | None, limit: int) -> list[str]:
+        pipe = self.redis.pipeline(transaction=False)
+        for state in states:
+            pipe.zrevrangebylex(f"dream:owner:{owner}:{state}", f"({before}" if before else "+", "-", 0, limit)
+        return sorted({job_id for ids in pipe.execute() for job_id in ids}, reverse=True)[:limit]
+
+    def _load(self, ids: Iterable[str]) -> list[Job]:
+        pipe = self.redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipe.hgetall(f"dream:job:{job_id}")
+        return [job for job in map(_from_hash, pipe.execute()) if job]
+
+
+def _worker(name: str, until_ms: float, description: dict[str, Any]) -> WorkerInfo:
+    return WorkerInfo(
+        name=name,
+        models=tuple(description["models"]),
+        device=description["device"],
+        job_id=description["job_id"],
+        seen_at=until_ms / 1000 - description["ttl_s"],
+    )
+
+
+def _to_hash(job: Job) -> dict[str, str | int | float]:
+    optional = {
+        "deadline_at": job.deadline_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+        "claim": job.claim,
+        "worker": job.worker,
+        "tile_size": job.params.tile_size,
+        "error": job.error.model_dump_json() if job.error else None,
+    }
+    required: dict[str, str | int | float] = {
+        "id": job.id,
+        "kind": job.kind,
+        "owner": job.owner,
+        "priority": job.priority,
+        "state": job.state,
+        "model": job.params.model,
+        "params": job.params.model_dump_json(),
+        "input": job.input.model_dump_json(),
+        "created_at": job.created_at,
+        "epoch": job.epoch,
+        "attempt": job.attempt,
+        "deaths": job.deaths,
+        "progress": job.progress.model_dump_json(),
+        "fraction": job.progress.fraction,
+    }
+    return required | {name: value for name, value in optional.items() if value is not None}
+
+
+def _from_flat(answer: list[str] | None) -> Job | None:
+    return None if answer is None else _from_hash(dict(zip(answer[::2], answer[1::2], strict=True)))
+
+
+def _from_hash(fields: dict[str, str]) -> Job | None:
+    if not fields:
+        return None
+    params = DreamParams.model_validate_json(fields["params"])
+    tile_size = fields.get("tile_size")
+    return Job(
+        id=fields["id"],
+        kind=cast(Any, fields["kind"]),
+        owner=fields["owner"],
+        priority=cast(Any, fields["priority"]),
+        state=JobState(fields["state"]),
+        params=params.model_copy(update={"tile_size": int(tile_size)}) if tile_size else params,
+        input=InputImage.model_validate_json(fields["input"]),
+        created_at=float(fields["created_at"]),
+        deadline_at=_number(fields.get("deadline_at")),
+        started_at=_number(fields.get("started_at")),
+        finished_at=_number(fields.get("finished_at")),
+        epoch=int(fields["epoch"]),
+        attempt=int(fields["attempt"]),
+        deaths=int(fields["deaths"]),
+        claim=fields.get("claim"),
+        worker=fields.get("worker"),
+        progress=Progress.model_validate_json(fields["progress"]),
+        error=JobError.model_validate_json(fields["error"]) if "error" in fields else None,
+        version=int(fields.get("version", 0)),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)
