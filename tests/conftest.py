@@ -1,0 +1,82 @@
+"""A real Redis and a real S3 for every test that asks, started once per run on free ports."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import boto3
+import pytest
+import redis
+from botocore.config import Config
+
+from deploy.process import Child
+from deploy.services import BUCKET, Kept, MissingProgram, redis_part, redis_url, s3_part, s3_url
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """The running pair."""
+
+    settings: Settings
+    redis: Child
+    s3: Child
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory) -> Iterator[Services]:
+    home = tmp_path_factory.mktemp("services")
+    kept = Kept()
+    try:
+        parts = [redis_part(home / "redis", kept), s3_part(home / "s3", kept)]
+    except MissingProgram as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(exc))
+    children = []
+    try:
+        children.extend(Child(part, home / f"{part.name}.log") for part in parts)
+        for child in children:
+            child.wait_until_ready()
+        yield Services(_settings(kept), *children)
+    finally:
+        for child in children:
+            child.stop()
+
+
+def _settings(kept: Kept) -> Settings:
+    return Settings(
+        redis_url=redis_url(kept),
+        s3_url=s3_url(kept),
+        s3_bucket=BUCKET,
+        s3_access_key=kept.s3_access_key,
+        s3_secret_key=kept.s3_secret_key,
+    )
+
+
+@pytest.fixture
+def settings(services) -> Settings:
+    """Settings that point at the real Redis and S3, both empty when the test starts."""
+    empty_redis(services.settings)
+    empty_bucket(services.settings)
+    return services.settings
+
+
+def empty_redis(settings: Settings) -> None:
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.flushall()
+
+
+def empty_bucket(settings: Settings) -> None:
+    client = boto3.client(
+        "s3",
+        endpoint_url=settings.s3_url,
+        aws_access_key_id=settings.s3_access_key.get_secret_value(),
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        region_name=settings.s3_region,
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket):
+        if keys := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
+            client.delete_objects(Bucket=settings.s3_bucket, Delete={"Objects": keys})
+    client.close()
