@@ -58,6 +58,12 @@ class WrongState(DreamError):
     code = "wrong_state"
 
 
+class NotReady(DreamError):
+    """The job has not produced that yet; ask again shortly."""
+
+    code = "not_ready"
+
+
 class ResultExpired(DreamError):
     """The result is past its retention time and has been removed."""
 

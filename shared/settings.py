@@ -14,6 +14,8 @@ from shared.errors import InvalidSettings
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DREAM_", frozen=True, extra="ignore")
 
+    url: Annotated[str | None, Field(description="Where the `dream` command finds the api.")] = None
+
     redis_url: Annotated[str, Field(description="Redis 6.2 or newer, `noeviction`, append-only.")] = (
         "redis://127.0.0.1:6379/0"
     )
