@@ -52,6 +52,12 @@ class JobNotFound(DreamError):
     code = "job_not_found"
 
 
+class ModelNotFound(DreamError):
+    """There is no such model."""
+
+    code = "model_not_found"
+
+
 class WrongState(DreamError):
     """The job's state does not allow that."""
 

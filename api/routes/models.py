@@ -1,0 +1,27 @@
+"""What can be dreamt."""
+
+from apiflask import APIBlueprint
+
+from api.schemas import LayerList, ModelList, ModelView
+from shared import catalog
+from shared.errors import InvalidField, ModelNotFound
+
+bp = APIBlueprint("models", __name__, url_prefix="/v1/models", tag="Models")
+
+
+@bp.get("")
+@bp.output(ModelList)
+@bp.doc(summary="List the networks")
+def list_models() -> ModelList:
+    return ModelList(models=tuple(ModelView.of(model) for model in catalog.MODELS.values()))
+
+
+@bp.get("/<name>/layers")
+@bp.output(LayerList)
+@bp.doc(summary="List a network's layers", responses=[404])
+def list_layers(name: str) -> LayerList:
+    """Earlier layers dream textures, later ones dream things."""
+    try:
+        return LayerList.of(catalog.model(name))
+    except InvalidField as exc:
+        raise ModelNotFound(str(exc)) from exc

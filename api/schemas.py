@@ -1,0 +1,243 @@
+"""What the interface takes and gives, as records. The client shares them, so nothing of Flask is imported here."""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, Json, field_validator
+
+from shared.catalog import Model
+from shared.jobs import InputImage, Job, JobError, JobState, Kind, Priority, Progress
+from shared.params import DreamParams, Frozen
+
+MAX_DEADLINE_S = 30 * 86400
+
+
+class JobOptions(Frozen):
+    """What surrounds the parameters of any job."""
+
+    kind: Annotated[Kind, Field(description="What is made of the image.")] = "dream"
+    priority: Annotated[Priority, Field(description="Higher ones are claimed first.")] = "normal"
+    deadline_s: Annotated[
+        float | None,
+        Field(gt=0, le=MAX_DEADLINE_S, description="Seconds from now by which the job must be done, or it fails."),
+    ] = None
+
+
+class JobForm(JobOptions):
+    """The form's fields beside the image."""
+
+    params: Annotated[Json[DreamParams], Field(description="DreamParams as JSON text.")] = DreamParams()
+
+
+class ListQuery(Frozen):
+    """Which jobs to list."""
+
+    state: Annotated[
+        frozenset[JobState] | None, Field(description="Only these states; several are separated by commas.")
+    ] = None
+    kind: Annotated[Kind | None, Field(description="Only this kind.")] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="At most so many.")] = 50
+    cursor: Annotated[
+        str | None, Field(max_length=100, description="`next_cursor` of the page before; opaque, don't build one.")
+    ] = None
+
+    @field_validator("state", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("cursor")
+    @classmethod
+    def _refuse_others(cls, value: str | None) -> str | None:
+        if value is not None:
+            decode_cursor(value)
+        return value
+
+    @property
+    def before(self) -> str | None:
+        """The job that the page before ended with."""
+        return None if self.cursor is None else decode_cursor(self.cursor)
+
+
+def encode_cursor(job_id: str) -> str:
+    return base64.urlsafe_b64encode(job_id.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    """The job id in it. Raises ValueError."""
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, UnicodeError) as exc:
+        raise ValueError("this is no cursor that this service gave out; leave it out to start anew") from exc
+
+
+class View(BaseModel):
+    """Answers may gain fields; clients let unknown ones pass."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Links(View):
+    """Where to go from here; what the job does not have is null."""
+
+    self: str
+    result: str | None = None
+    preview: str | None = None
+    report: str | None = None
+    cancel: str | None = None
+    retry: str | None = None
+
+
+class JobView(View):
+    """A job as clients see it."""
+
+    id: Annotated[str, Field(description="A ULID: sorts by the time of submission.")]
+    kind: Kind
+    state: JobState
+    priority: Priority
+    params: Annotated[DreamParams, Field(description="With every default filled in.")]
+    input: InputImage
+    progress: Progress
+    queue_position: Annotated[int | None, Field(description="Waiting jobs before this one; null unless queued.")]
+    attempt: Annotated[int, Field(description="How many times a worker has begun it.")]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline_at: datetime | None
+    error: JobError | None
+    links: Links
+
+    @classmethod
+    def of(cls, job: Job, position: int | None) -> "JobView":
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            state=job.state,
+            priority=job.priority,
+            params=job.params,
+            input=job.input,
+            progress=job.progress,
+            queue_position=position,
+            attempt=job.attempt,
+            created_at=_utc(job.created_at),
+            started_at=_utc_or_none(job.started_at),
+            finished_at=_utc_or_none(job.finished_at),
+            deadline_at=_utc_or_none(job.deadline_at),
+            error=job.error,
+            links=_links(job),
+        )
+
+
+class JobPage(View):
+    """One page of a list, newest first."""
+
+    jobs: tuple[JobView, ...]
+    next_cursor: Annotated[str | None, Field(description="Ask with `?cursor=` for older ones; null at the end.")]
+
+
+class LayerView(View):
+    name: str
+    channels: int
+    stride: Annotated[int, Field(description="Input pixels per step of the layer's grid.")]
+
+
+class ModelView(View):
+    """A network that can dream."""
+
+    name: str
+    title: str
+    licence: str
+    source: str
+    size_bytes: int
+    default_layer: str
+    minimum_px: Annotated[int, Field(description="Octaves with a shorter side than this are left out.")]
+    layers_url: str
+
+    @classmethod
+    def of(cls, model: Model) -> "ModelView":
+        return cls(
+            name=model.name,
+            title=model.title,
+            licence=model.licence,
+            source=model.source,
+            size_bytes=model.size_bytes,
+            default_layer=model.default_layer,
+            minimum_px=model.minimum_px,
+            layers_url=f"/v1/models/{model.name}/layers",
+        )
+
+
+class ModelList(View):
+    models: tuple[ModelView, ...]
+
+
+class LayerList(View):
+    model: str
+    default_layer: str
+    layers: tuple[LayerView, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> "LayerList":
+        layers = (LayerView(name=layer.name, channels=layer.channels, stride=layer.stride) for layer in model.layers)
+        return cls(model=model.name, default_layer=model.default_layer, layers=tuple(layers))
+
+
+class Alive(View):
+    status: str = "ok"
+
+
+class Readiness(View):
+    """Whether a job submitted now would run."""
+
+    ready: bool
+    redis: Annotated[str, Field(description="`ok`, or what is wrong.")]
+    storage: Annotated[str, Field(description="`ok`, or what is wrong.")]
+    workers: Annotated[int, Field(description="Workers alive now.")]
+
+
+class Mistake(View):
+    """One thing wrong with a request."""
+
+    path: Annotated[str, Field(description="Where, dotted: `params.layers.0.layer`.")]
+    detail: str
+    suggestion: Annotated[str | None, Field(description="The nearest valid choice.")] = None
+
+
+class Problem(View):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="A sentence that says what to do.")]
+    code: Annotated[str, Field(description="Stable; for programs.")]
+    path: str | None = None
+    suggestion: str | None = None
+    errors: Annotated[tuple[Mistake, ...], Field(description="Every mistake, when there are several.")] = ()
+
+    def body(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _utc_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _utc(seconds)
+
+
+def _links(job: Job) -> Links:
+    here = f"/v1/jobs/{job.id}"
+    cancelable = job.state in {JobState.QUEUED, JobState.RUNNING, JobState.CANCELING}
+    claimed = job.claim is not None and job.state is not JobState.EXPIRED
+    return Links(
+        self=here,
+        result=f"{here}/result" if job.state is JobState.SUCCEEDED else None,
+        preview=f"{here}/preview" if claimed else None,
+        report=f"{here}/report" if job.state is JobState.SUCCEEDED else None,
+        cancel=f"{here}/cancel" if cancelable else None,
+        retry=f"{here}/retry" if job.state is JobState.FAILED else None,
+    )
