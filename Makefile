@@ -1,0 +1,49 @@
+# Everything that can be done here. `make` alone lists it.
+# Needs only Python 3.11 to 3.13: the first target that you run installs the rest into .venv.
+
+VENV := .venv/bin
+WORKERS ?=
+IMAGE ?=
+export IMAGE
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down test lint types imports unit fmt bench check clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+install: .venv/installed ## install everything into .venv (the other targets do it by themselves)
+
+.venv/installed: requirements.lock pyproject.toml deploy/install.sh
+	@deploy/install.sh
+
+demo: .venv/installed ## dream on a photograph and show where the picture is (IMAGE=photo.jpg for your own)
+	@$(VENV)/python -m deploy.demo
+
+up: .venv/installed ## start Redis, S3, the API and the workers, print their addresses and stay (WORKERS=2)
+	@$(VENV)/python -m deploy.local up $(if $(WORKERS),--workers $(WORKERS))
+
+down: .venv/installed ## stop what `make up` started, from any terminal
+	@$(VENV)/python -m deploy.local down
+
+test: lint unit ## what CI runs: formatting, lint, types, import rules and every test
+
+lint: .venv/installed ## formatting, lint, types and import rules
+	$(VENV)/ruff format --check
+	$(VENV)/ruff check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+unit: .venv/installed ## every test, on a real Redis and a real S3 (TESTS="-k tiling" for some)
+	$(VENV)/pytest $(TESTS)
+
+fmt: .venv/installed ## format the code and mend what can be mended
+	$(VENV)/ruff format
+	$(VENV)/ruff check --fix
+
+check: ## the whole of CI on this machine, system packages included
+	.ci/run
+
+clean: ## remove what was built or cached; the stack's data in .dream and .venv stay
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
