@@ -60,11 +60,11 @@ class S3Blobs:
                 with _translated():
                     self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition)
             except _Refused as exc:
-                if if_absent and exc.code in CONFLICT:
+                if if_absent and exc.error_code in CONFLICT:
                     continue
-                if if_absent and exc.code in TAKEN:
+                if if_absent and exc.error_code in TAKEN:
                     return False
-                raise BlobsUnavailable(f"The object storage refused to write: {exc.code}.") from exc
+                raise
             return True
 
     def get(self, key: str) -> bytes | None:
@@ -124,10 +124,9 @@ class S3Blobs:
                 self._make_bucket()
             first, second = (self.put(key, text, if_absent=True) for text in (b"first", b"second"))
             honoured = first and not second and self.get(key) == b"first"
-        except _Refused as exc:
-            raise UnfitService(f"The object storage refused the credentials or the bucket: {exc.code}.") from exc
-        finally:
             self.delete([key])
+        except _Refused as exc:
+            raise UnfitService(f"The object storage refused the credentials or the bucket: {exc.error_code}.") from exc
         if not honoured:
             raise UnfitService(
                 "The object storage ignores If-None-Match: jobs could end twice. Use one with conditional writes "
@@ -172,12 +171,12 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
     )
 
 
-class _Refused(Exception):
-    """The store answered, with an error code that the caller knows how to read."""
+class _Refused(BlobsUnavailable):
+    """The object storage answered with an error code that the caller may know how to read."""
 
     def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+        super().__init__(f"The object storage refused: {code}.")
+        self.error_code = code
 
 
 @contextmanager
@@ -200,9 +199,9 @@ def _found(read: Callable[[], T]) -> T | None:
         with _translated():
             return read()
     except _Refused as exc:
-        if exc.code in MISSING:
+        if exc.error_code in MISSING:
             return None
-        raise BlobsUnavailable(f"The object storage refused to read: {exc.code}.") from exc
+        raise
 
 
 def _code(exc: ClientError) -> str:

@@ -59,8 +59,11 @@ class Store(Protocol):
         Raises ClaimLost, or JobNotFound when Redis does not know the job: it was wiped, or the job deleted.
         """
 
-    def checkpointed(self, job: Job, *, tile_size: int | None = None) -> None:
+    def checkpointed(self, job: Job) -> None:
         """The attempt got further: deaths start from 0 again. Raises ClaimLost."""
+
+    def fix_tile_size(self, job: Job, tile_size: int) -> int:
+        """Stores the tile size with the job unless it has one. The one it has. Raises ClaimLost."""
 
     def release(self, job: Job) -> Job:
         """running -> queued, at its old place (a drain). canceling stays. Raises ClaimLost."""

@@ -3,7 +3,7 @@
 import socket
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     s3_access_key: Annotated[SecretStr | None, Field(description="Unset: boto3's usual chain of credentials.")] = None
     s3_secret_key: Annotated[SecretStr | None, Field(description="Belongs to the access key.")] = None
     s3_timeout_s: Annotated[float, Field(gt=0, le=300, description="Longest wait for one S3 answer.")] = 10.0
+
+    storage_full: Annotated[
+        Literal["wait", "fail"], Field(description="A full object storage makes a job wait for room, or fail.")
+    ] = "wait"
 
     max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
     max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20

@@ -19,7 +19,7 @@ from shared.settings import Settings
 
 SCRIPTS = (
     *("create", "claim", "renew", "checkpointed", "release", "reap", "finish", "cancel", "retry", "forget"),
-    *("expire", "beat", "lead"),
+    *("fix_tile_size", "expire", "beat", "lead"),
 )
 MINIMUM_VERSION = (6, 2)
 
@@ -132,9 +132,16 @@ class RedisStore:
         return JobState(answer)
 
     @_translated()
-    def checkpointed(self, job: Job, *, tile_size: int | None = None) -> None:
-        if not self._run("checkpointed", job.id, job.claim or "", tile_size or ""):
+    def checkpointed(self, job: Job) -> None:
+        if not self._run("checkpointed", job.id, job.claim or ""):
             raise ClaimLost
+
+    @_translated()
+    def fix_tile_size(self, job: Job, tile_size: int) -> int:
+        fixed = self._run("fix_tile_size", job.id, job.claim or "", tile_size)
+        if fixed is None:
+            raise ClaimLost
+        return int(fixed)
 
     @_translated()
     def release(self, job: Job) -> Job:

@@ -1,6 +1,5 @@
--- ARGV: id, claim, tile size ('' for none). 1, or 0 when the claim is lost.
+-- ARGV: id, claim. 1, or 0 when the claim is lost.
 local job = load(ARGV[1])
 if not job or not CLAIMED[job.state] or job.claim ~= ARGV[2] then return 0 end
 redis.call('HSET', 'dream:job:' .. job.id, 'deaths', 0)
-if ARGV[3] ~= '' then redis.call('HSETNX', 'dream:job:' .. job.id, 'tile_size', ARGV[3]) end
 return 1

@@ -1,0 +1,119 @@
+"""What every Blobs promises: held against the in-memory twin and against a real S3."""
+
+import io
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from shared.blobs import S3Blobs
+from shared.errors import BlobsUnavailable, UnfitService
+from shared.settings import Settings
+from tests.twins.blobs import MemoryBlobs
+
+
+@pytest.fixture(params=["memory", "s3"])
+def blobs(request):
+    return MemoryBlobs() if request.param == "memory" else S3Blobs.connect(request.getfixturevalue("settings"))
+
+
+@pytest.fixture
+def s3(settings):
+    return S3Blobs.connect(settings)
+
+
+def test_what_is_put_comes_back(blobs):
+    assert blobs.put("a/b", b"text", content_type="text/plain")
+    assert blobs.put("a/b", b"newer")
+    assert blobs.get("a/b") == b"newer"
+    assert blobs.size("a/b") == 5
+
+
+def test_a_file_is_put_from_where_it_stands_and_downloaded_in_pieces(blobs):
+    content = secrets.token_bytes(3_000_000)
+    assert blobs.put("big", io.BytesIO(content))
+    into = io.BytesIO()
+    assert blobs.download("big", into)
+    assert into.getvalue() == content
+
+
+def test_what_is_not_there_is_none_or_false(blobs):
+    assert blobs.get("none") is None
+    assert blobs.size("none") is None
+    assert not blobs.download("none", io.BytesIO())
+    assert not blobs.copy("none", "other")
+    blobs.delete(["none"])
+
+
+def test_if_absent_writes_once(blobs):
+    assert blobs.put("once", b"first", if_absent=True)
+    assert not blobs.put("once", b"second", if_absent=True)
+    assert blobs.get("once") == b"first"
+
+
+def test_keys_and_folders_come_in_order(blobs):
+    for key in ("jobs/b/x", "jobs/a/y/z", "jobs/a/x", "pending/a"):
+        blobs.put(key, b"x")
+    assert list(blobs.keys("jobs/")) == ["jobs/a/x", "jobs/a/y/z", "jobs/b/x"]
+    assert list(blobs.folders("jobs/")) == ["a", "b"]
+    assert list(blobs.keys("nothing/")) == []
+
+
+def test_copy_and_delete(blobs):
+    blobs.put("one", b"1")
+    assert blobs.copy("one", "two")
+    blobs.delete(iter(["one"]))
+    assert (blobs.get("one"), blobs.get("two")) == (None, b"1")
+
+
+def test_of_many_writers_at_once_exactly_one_is_first(s3):
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(lambda n: s3.put("race", str(n).encode(), if_absent=True), range(16)))
+    assert won.count(True) == 1
+    assert s3.get("race") == str(won.index(True)).encode()
+
+
+def test_a_presigned_address_serves_the_object_as_a_download(s3):
+    s3.put("picture", b"pixels", content_type="image/png")
+    answer = httpx.get(s3.presigned_get("picture", expires_s=60, filename="dream.png"))
+    assert answer.content == b"pixels"
+    assert answer.headers["content-disposition"] == 'attachment; filename="dream.png"'
+    assert answer.headers["content-type"] == "image/png"
+
+
+def test_a_presigned_form_takes_files_up_to_its_limit(s3):
+    def upload(key, content):
+        form = s3.presigned_post(key, expires_s=60, max_bytes=10)
+        return httpx.post(form.url, data=dict(form.fields), files={"file": content}).is_success
+
+    assert upload("small", b"x" * 10)
+    assert s3.get("small") == b"x" * 10
+    assert not upload("large", b"x" * 11)
+    assert s3.get("large") is None
+
+
+def test_a_fit_store_passes_the_check_and_is_left_clean(s3):
+    s3.check()
+    assert list(s3.keys("")) == []
+
+
+def test_a_store_that_ignores_conditions_is_refused(s3, monkeypatch):
+    # `rclone serve s3` answers such a write with 200.
+    put = S3Blobs.put
+    monkeypatch.setattr(S3Blobs, "put", lambda self, key, body, **_: put(self, key, body))
+    with pytest.raises(UnfitService, match="If-None-Match"):
+        s3.check()
+
+
+def test_wrong_credentials_are_said_so(settings):
+    wrong = settings.model_copy(update={"s3_access_key": "nobody"})
+    with pytest.raises(UnfitService, match="credentials"):
+        S3Blobs.connect(Settings(**{**wrong.model_dump(), "s3_secret_key": "wrong"})).check()
+
+
+def test_an_unreachable_store_is_a_clear_retryable_error():
+    blobs = S3Blobs.connect(Settings(s3_url="http://127.0.0.1:1", s3_access_key="a", s3_secret_key="b"))
+    with pytest.raises(BlobsUnavailable) as caught:
+        blobs.get("x")
+    assert caught.value.retryable

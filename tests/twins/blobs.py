@@ -1,0 +1,81 @@
+"""The Blobs and Doorbell ports in memory."""
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from shared.errors import BlobsFull, BlobsUnavailable
+from shared.ports import Presigned
+
+
+class MemoryBlobs:
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.available = True  # False: every call raises, as if S3 were away
+        self.full = False
+
+    def put(self, key, body: bytes | BinaryIO, *, content_type="application/octet-stream", if_absent=False) -> bool:
+        self._reach()
+        if self.full:
+            raise BlobsFull
+        if if_absent and key in self.objects:
+            return False
+        self.objects[key] = body if isinstance(body, bytes) else body.read()
+        return True
+
+    def get(self, key: str) -> bytes | None:
+        self._reach()
+        return self.objects.get(key)
+
+    def download(self, key: str, into: BinaryIO) -> bool:
+        self._reach()
+        if key in self.objects:
+            into.write(self.objects[key])
+        return key in self.objects
+
+    def size(self, key: str) -> int | None:
+        self._reach()
+        return len(self.objects[key]) if key in self.objects else None
+
+    def copy(self, source: str, target: str) -> bool:
+        self._reach()
+        if source in self.objects:
+            self.objects[target] = self.objects[source]
+        return source in self.objects
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        self._reach()
+        return iter(sorted(key for key in self.objects if key.startswith(prefix)))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        self._reach()
+        rests = (key.removeprefix(prefix) for key in self.objects if key.startswith(prefix))
+        return iter(sorted({rest.split("/")[0] for rest in rests if "/" in rest}))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        self._reach()
+        for key in list(keys):
+            self.objects.pop(key, None)
+
+    def presigned_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
+        return f"memory://{key}?expires={expires_s}&filename={filename or ''}"
+
+    def presigned_post(self, key: str, *, expires_s: int, max_bytes: int) -> Presigned:
+        return Presigned(url="memory://", fields={"key": key, "expires": str(expires_s), "max": str(max_bytes)})
+
+    def check(self) -> None:
+        self._reach()
+
+    def _reach(self) -> None:
+        if not self.available:
+            raise BlobsUnavailable
+
+
+class MemoryDoorbell:
+    def __init__(self) -> None:
+        self.rings = 0
+
+    def ring(self, times: int = 1) -> None:
+        self.rings += times
+
+    def pending(self) -> int:
+        return self.rings

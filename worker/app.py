@@ -1,0 +1,59 @@
+"""Celery wiring. The parent only listens; the one child holds the model. Run: celery -A worker.app worker"""
+
+import os
+import signal
+import sys
+
+import billiard
+import structlog
+from celery import signals
+
+from shared import logs
+from shared.blobs import S3Blobs
+from shared.errors import DreamError
+from shared.queue import make_app
+from shared.settings import load
+from shared.store import RedisStore
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialised
+
+settings = load()
+app = make_app(settings)
+app.conf.include = ["worker.tasks"]
+
+
+@signals.setup_logging.connect
+def _log_alike(**_: object) -> None:
+    logs.configure()
+
+
+@signals.celeryd_init.connect
+def _refuse_unfit_services(**_: object) -> None:
+    """Better no worker than one on a store that may lose or double jobs."""
+    logs.configure()
+    try:
+        RedisStore.connect(settings).check()
+        S3Blobs.connect(settings).check()
+    except DreamError as exc:
+        log.critical("refused_to_start", code=exc.code, reason=str(exc))
+        sys.exit(78)  # EX_CONFIG
+
+
+@signals.worker_process_init.connect
+def _start_child(**_: object) -> None:
+    """In the child: from here on a SIGTERM to the whole process group leaves it to its parent to drain it."""
+    # billiard replaces every handler for SIGTERM but this one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    from worker import child  # noqa: PLC0415 - the parent never imports TensorFlow
+
+    signal.signal(DRAIN_SIGNAL, lambda *_: child.drain.set())
+    child.start(settings)
+
+
+@signals.worker_shutting_down.connect
+def _drain_child(**_: object) -> None:
+    """In the parent, on the first SIGTERM: it waits for the task, so the child has to hear that it should stop."""
+    for process in billiard.active_children():
+        os.kill(process.pid, DRAIN_SIGNAL)

@@ -1,0 +1,188 @@
+"""One attempt at one job: fetch the photograph, dream, store the pictures."""
+
+import tempfile
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import structlog
+
+from shared import layout
+from shared.clock import Clock
+from shared.errors import BlobsFull, BlobsUnavailable, DreamError, ImageUnreadable
+from shared.jobs import Job
+from shared.params import DreamParams
+from shared.ports import Blobs, Store
+from shared.settings import Settings
+from worker import images
+from worker.checkpoints import Checkpoints
+from worker.dream.report import Report
+from worker.dream.watch import Image, Mark, ResumePoint, Watch
+from worker.heart import Heart
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+PREVIEW_INTERVAL_S = 2.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
+
+# The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
+STALL_FETCH_S, STALL_DECODE_S, STALL_LOAD_S, STALL_DREAM_S, STALL_STORE_S = 120.0, 300.0, 600.0, 600.0, 300.0
+
+
+class Dreamer(Protocol):
+    """The networks in memory and the engine."""
+
+    def models(self) -> tuple[str, ...]:
+        """The models that can be served right now."""
+
+    def load(self, model: str) -> None:
+        """Puts the network in memory unless it is there. Raises ModelUnavailable, ModelCorrupt."""
+
+    def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
+        """For this device."""
+
+    def dream(
+        self, image: Image, params: DreamParams, *, watch: Watch, resume: ResumePoint | None
+    ) -> tuple[Image, Report]:
+        """See worker.dream.engine.dream."""
+
+
+class Attempt:
+    """Watches the dream it runs: checkpoints, previews and the heart hang on the engine's calls."""
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        store: Store,
+        blobs: Blobs,
+        dreamer: Dreamer,
+        heart: Heart,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._job = job
+        self._store = store
+        self._blobs = blobs
+        self._dreamer = dreamer
+        self._heart = heart
+        self._clock = clock
+        self._settings = settings
+        self._checkpoints = Checkpoints(job, store=store, blobs=blobs)
+        self._saved_at = clock.monotonic()
+        self._previewed_at = clock.monotonic()
+        self._last: ResumePoint | None = None
+        self._last_saved = False
+
+    def run(self) -> None:
+        """The whole attempt, up to the commit. Raises what ended it early."""
+        self._heart.enter("load", stall_s=STALL_LOAD_S)
+        self._dreamer.load(self._job.params.model)
+        self._heart.enter("fetch", stall_s=STALL_FETCH_S)
+        resume = self.patiently(self._checkpoints.latest)
+        params = self._fix_tile_size(resume)
+        log.info("dreaming", resumed_from=resume and f"{resume.octave}-{resume.iteration}", tile_size=params.tile_size)
+        # The engine consumes the photograph: no name here may keep it alive.
+        result, report = self._dreamer.dream(self._fetch(), params, watch=self, resume=resume)
+        self._heart.enter("store", stall_s=STALL_STORE_S)
+        self._store_outputs(result, report)
+
+    def tiles_done(self, mark: Mark) -> None:
+        self._heart.mark(mark)
+
+    def iteration_done(self, point: ResumePoint) -> None:
+        self._last, self._last_saved = point, False
+        now = self._clock.monotonic()
+        octave_ended = point.iteration == self._job.params.iterations
+        if octave_ended or now - self._saved_at >= self._settings.checkpoint_interval_s:
+            self._last_saved = self._checkpoints.save_beside(point)
+            self._saved_at = now
+        if now - self._previewed_at >= PREVIEW_INTERVAL_S:
+            self._previewed_at = now
+            self._preview(point.image)
+
+    def park(self) -> None:
+        """Leaves the furthest point for another worker. Best effort: without it an earlier checkpoint serves."""
+        self._checkpoints.settle()
+        if self._last is not None and not self._last_saved:
+            try:
+                self._checkpoints.save(self._last)
+            except DreamError as exc:
+                log.warning("checkpoint_skipped", reason=str(exc))
+
+    def discard(self) -> None:
+        """Removes what a losing attempt stored."""
+        self._checkpoints.settle()
+        self._blobs.delete(self._blobs.keys(layout.output(self._job.id, self._job.claim or "", "")))
+
+    def close(self) -> None:
+        self._checkpoints.close()
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """The action's answer, tried again with growing waits while Redis or S3 is away."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                return action()
+            except DreamError as exc:
+                if not exc.retryable or (isinstance(exc, BlobsFull) and self._settings.storage_full == "fail"):
+                    raise
+                log.warning("waiting", reason=str(exc), wait_s=wait_s)
+            until = self._clock.monotonic() + wait_s
+            while self._clock.monotonic() < until:
+                self._heart.move()
+                self._clock.sleep(0.1)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def _fetch(self) -> Image:
+        with tempfile.TemporaryFile() as file:
+
+            def download() -> bool:
+                file.seek(0)
+                file.truncate()
+                return self._blobs.download(layout.image(self._job.id), file)
+
+            if not self.patiently(download):
+                raise ImageUnreadable("The photograph is no longer in the object storage.")
+            self._heart.enter("decode", stall_s=STALL_DECODE_S)
+            file.seek(0)
+            image = images.decode(file, max_pixels=self._settings.max_pixels)
+            self._heart.enter("dream", stall_s=STALL_DREAM_S)
+            return image
+
+    def _fix_tile_size(self, resume: ResumePoint | None) -> DreamParams:
+        # A resumed dream is only the same picture with the same tiles, so the checkpoint's word counts first.
+        height, width = self._job.input.height, self._job.input.width
+        params = self._job.params
+        wanted = resume.tile_size if resume else params.tile_size
+        chosen = wanted or self._dreamer.choose_tile_size(params, height, width)
+        fixed = self.patiently(lambda: self._store.fix_tile_size(self._job, chosen))
+        return params.model_copy(update={"tile_size": chosen if resume else fixed})
+
+    def _preview(self, image: Image) -> None:
+        try:
+            self._put("preview.jpg", images.preview(image), "image/jpeg")
+        except BlobsUnavailable as exc:
+            log.warning("preview_skipped", reason=str(exc))
+
+    def _store_outputs(self, result: Image, report: Report) -> None:
+        recipe = report.recipe()
+        with tempfile.TemporaryFile() as file:
+            images.encode(result, file, format="png", recipe=recipe)
+            self._heart.move()
+
+            def upload() -> bool:
+                file.seek(0)
+                return self._blobs.put(
+                    layout.output(self._job.id, self._job.claim or "", "result.png"), file, content_type="image/png"
+                )
+
+            self.patiently(upload)
+        self.patiently(lambda: self._put("preview.jpg", images.preview(result), "image/jpeg"))
+        self.patiently(lambda: self._put("report.json", report.to_json(), "application/json"))
+
+    def _put(self, name: str, body: bytes, content_type: str) -> bool:
+        return self._blobs.put(
+            layout.output(self._job.id, self._job.claim or "", name), body, content_type=content_type
+        )

@@ -1,0 +1,73 @@
+"""What one worker child holds: the network in memory, the runner, and its sign of life."""
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shared import logs
+from shared.blobs import S3Blobs
+from shared.clock import SystemClock
+from shared.errors import DreamError
+from shared.ports import WorkerInfo
+from shared.queue import CeleryDoorbell
+from shared.settings import Settings
+from shared.store import RedisStore
+
+if TYPE_CHECKING:
+    from worker.dreamer import TensorFlowDreamer
+    from worker.runner import Runner
+
+log = structlog.get_logger(__name__)
+
+BEATS_PER_LIFE = 3  # a worker counts as gone after missing this many
+
+drain = threading.Event()
+_runner: "Runner | None" = None
+
+
+def start(settings: Settings) -> None:
+    """Loads the default network and begins to beat. Once per process."""
+    global _runner  # noqa: PLW0603 - Celery gives a child no other place to keep it
+    logs.configure()
+    # Here and not above: Celery's parent imports this module too, and must stay without TensorFlow.
+    from worker.dreamer import TensorFlowDreamer  # noqa: PLC0415
+    from worker.runner import Runner  # noqa: PLC0415
+
+    store = RedisStore.connect(settings)
+    dreamer = TensorFlowDreamer(settings)
+    dreamer.preload()
+    _runner = Runner(
+        store=store,
+        blobs=S3Blobs.connect(settings),
+        doorbell=CeleryDoorbell.connect(settings),
+        dreamer=dreamer,
+        clock=SystemClock(),
+        settings=settings,
+        drain=drain,
+        die=lambda: os.kill(os.getpid(), signal.SIGKILL),
+    )
+    threading.Thread(target=_beat, args=(store, dreamer, _runner, settings), name="beat", daemon=True).start()
+
+
+def runner() -> "Runner":
+    """This child's runner. Raises RuntimeError before `start`."""
+    if _runner is None:
+        raise RuntimeError("worker.child.start has not run in this process")
+    return _runner
+
+
+def _beat(store: RedisStore, dreamer: "TensorFlowDreamer", running: "Runner", settings: Settings) -> None:
+    """Says who is alive, what it can dream and what it runs, until the process ends."""
+    while True:
+        info = WorkerInfo(
+            name=settings.worker_name, models=dreamer.models(), device=dreamer.device, job_id=running.job_id, seen_at=0
+        )
+        try:
+            store.beat(info, ttl_s=settings.lease_s)
+        except DreamError as exc:
+            log.warning("beat_skipped", reason=str(exc))
+        if drain.wait(settings.lease_s / BEATS_PER_LIFE):
+            return

@@ -1,0 +1,167 @@
+"""A worker's one job at a time: claim it, attempt it, commit how it ended."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from shared import ledger
+from shared.clock import Clock
+from shared.errors import ClaimLost, DreamError, OutOfMemory, StoreUnavailable
+from shared.jobs import Job, JobError, JobState, Outcome
+from shared.ports import Blobs, Doorbell, Store
+from shared.settings import Settings
+from worker.attempt import Attempt, Dreamer
+from worker.heart import Heart
+from worker.interrupts import Canceled, Deleted, Drained
+
+log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """Everything it needs is passed in; only `die` ends the process."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        blobs: Blobs,
+        doorbell: Doorbell,
+        dreamer: Dreamer,
+        clock: Clock,
+        settings: Settings,
+        drain: threading.Event,
+        die: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._doorbell = doorbell
+        self._dreamer = dreamer
+        self._clock = clock
+        self._settings = settings
+        self._drain = drain
+        self._die = die
+        self.job_id: str | None = None  # what runs now, for the worker's own sign of life
+
+    def run_next(self) -> bool:
+        """Runs the next waiting job to an end of this attempt. False when nothing waits."""
+        if self._drain.is_set():
+            return False
+        job = self._store.claim(self._settings.worker_name, self._dreamer.models(), lease_s=self._settings.lease_s)
+        if job is None:
+            return False
+        self.job_id = job.id
+        with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt, owner=job.owner):
+            log.info("claimed", waited_s=round((job.started_at or 0) - job.created_at, 3))
+            try:
+                self._attempt(job)
+            finally:
+                self.job_id = None
+        return True
+
+    def _attempt(self, job: Job) -> None:
+        heart = Heart(
+            job,
+            store=self._store,
+            blobs=self._blobs,
+            clock=self._clock,
+            settings=self._settings,
+            drain=self._drain,
+            die=self._die,
+        )
+        attempt = Attempt(
+            job,
+            store=self._store,
+            blobs=self._blobs,
+            dreamer=self._dreamer,
+            heart=heart,
+            clock=self._clock,
+            settings=self._settings,
+        )
+        try:
+            with heart:
+                self._end(job, attempt, heart)
+        finally:
+            attempt.close()
+
+    def _end(self, job: Job, attempt: Attempt, heart: Heart) -> None:
+        try:
+            outcome = self._outcome(job, attempt, heart)
+            if outcome is not None:
+                settled = attempt.patiently(lambda: ledger.settle(self._blobs, self._store, job.id, outcome))
+                ledger.sweep(self._blobs, job.id, settled)
+                log.info("settled", state=settled.state, won=settled.claim == job.claim)
+        except Drained:
+            attempt.park()
+            self._hand_back(job)
+        except (ClaimLost, Deleted) as exc:
+            log.warning("abandoned", reason=str(exc) or type(exc).__name__)
+            attempt.discard()
+        except StoreUnavailable as exc:  # only after patience was ended by a drain: the lease lapses, another resumes
+            log.warning("abandoned", reason=str(exc))
+
+    def _outcome(self, job: Job, attempt: Attempt, heart: Heart) -> Outcome | None:
+        """How this attempt ended the job; None if it had ended before."""
+        try:
+            if attempt.patiently(lambda: self._ended_before(job)):
+                return None
+            attempt.run()
+            self._confirm(heart)
+        except Canceled:
+            return self._as(job, JobState.CANCELED)
+        except (ClaimLost, Drained, Deleted):
+            raise
+        except DreamError as exc:
+            log.warning("failed", code=exc.code, reason=str(exc))
+            return self._as(job, JobState.FAILED, JobError(code=exc.code, message=str(exc), retryable=exc.retryable))
+        except MemoryError:
+            log.exception("failed", code=OutOfMemory.code)
+            return self._as(job, JobState.FAILED, JobError(code=OutOfMemory.code, message=str(OutOfMemory())))
+        except Exception as exc:
+            log.exception("failed", code=DreamError.code)
+            message = f"The dream stopped on an unexpected error ({type(exc).__name__}); the worker's log says more."
+            return self._as(job, JobState.FAILED, JobError(code=DreamError.code, message=message))
+        return self._as(job, JobState.SUCCEEDED)
+
+    def _ended_before(self, job: Job) -> bool:
+        """What S3 says outweighs what Redis believes: an outcome is adopted, a cancel or a tombstone obeyed."""
+        outcome = ledger.read_outcome(self._blobs, job.id, job.epoch)
+        if outcome is not None:
+            ledger.close(self._blobs, self._store, job.id, outcome)
+            ledger.sweep(self._blobs, job.id, outcome)
+            log.info("adopted", state=outcome.state)
+            return True
+        if ledger.is_deleted(self._blobs, job.id):
+            self._store.forget(job.id)
+            raise Deleted
+        if ledger.cancel_asked(self._blobs, job):
+            raise Canceled
+        return False
+
+    def _confirm(self, heart: Heart) -> None:
+        try:
+            heart.confirm()
+        except StoreUnavailable:
+            log.warning("unconfirmed")  # the first outcome in S3 decides
+
+    def _hand_back(self, job: Job) -> None:
+        try:
+            released = self._store.release(job)
+            if released.state is JobState.CANCELING:
+                ledger.settle(self._blobs, self._store, job.id, self._as(job, JobState.CANCELED))
+            else:
+                self._doorbell.ring()
+            log.info("handed_back", state=released.state)
+        except DreamError as exc:  # the lease lapses, another worker resumes
+            log.warning("not_handed_back", reason=str(exc))
+
+    def _as(self, job: Job, state: JobState, error: JobError | None = None) -> Outcome:
+        return Outcome(
+            epoch=job.epoch,
+            state=state,  # type: ignore[arg-type] # pydantic checks that it is terminal
+            finished_at=self._clock.now(),
+            claim=job.claim if state is JobState.SUCCEEDED else None,
+            started_at=job.started_at,
+            attempt=job.attempt,
+            error=error,
+        )
