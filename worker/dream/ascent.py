@@ -1,0 +1,130 @@
+"""The climb of one octave on the host: gradient, blur, step; NumPy holds the picture, OpenCV blurs it."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from shared.errors import NonFiniteGradient
+from shared.params import DreamParams
+from worker.dream import chance, device
+from worker.dream.blur import Statistics, sigmas, smooth
+from worker.dream.gradient import Gradient
+from worker.dream.memory import OUT_OF_MEMORY, TilePlan
+from worker.dream.progress import Progress
+from worker.dream.report import IterationStatistics
+from worker.dream.sampling import Shift, read_window, reflect_uncovered, write_core
+from worker.dream.tiling import Tile, layout
+from worker.dream.watch import Image
+
+EPSILON = 1e-8  # keeps a flat gradient from being divided by zero
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ascent:
+    """What stays the same from octave to octave."""
+
+    params: DreamParams
+    gradient: Gradient
+    stride: int  # the targets' grid
+    halo: int
+    plan: TilePlan
+    progress: Progress
+
+
+def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
+    """Raises the objective in place, by the iterations from `first_iteration` on.
+
+    image: float32 (H, W, 3), 0..255 at the start; not clipped afterwards.
+    Raises NonFiniteGradient (not retryable), OutOfMemory, and whatever the watch raises.
+    """
+    params, progress = ascent.params, ascent.progress
+    done = []
+    gradient = np.empty_like(image)
+    for iteration in range(first_iteration, params.iterations):
+        progress.begin(octave, iteration)
+        with progress.timed("network"):
+            tiled_gradient(ascent, image, gradient, octave, iteration)
+        with progress.timed("blur"):
+            sigma = sigmas(iteration, params.iterations)[0]
+            smoothed = smooth(gradient, sigma, params.color, device.pool(device.cores()), device.cores())
+            statistics = _statistics(smoothed, octave, iteration, params.step_size)
+            cv2.scaleAdd(gradient, statistics.step, image, dst=image)  # image += s * step
+        done.append(statistics)
+        progress.iteration_done(image, ascent.plan.tile_size)
+    return done
+
+
+def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, iteration: int) -> None:
+    """Fills `gradient` with the objective's gradient, each tile's core divided by its standard deviation.
+
+    Out of memory, it starts over with fewer or smaller tiles: the picture has not been touched yet.
+    """
+    while True:
+        random = chance.generator(ascent.params.seed, octave, iteration)
+        shift = chance.shift(random, ascent.params.jitter or 0, *image.shape[:2])
+        plan = layout(*image.shape[:2], tile_size=ascent.plan.tile_size, stride=ascent.stride, halo=ascent.halo)
+        try:
+            for tile in _side_by_side(ascent, image, gradient, plan.tiles(random), shift):
+                ascent.progress.tile_done((tile.core[0][1] - tile.core[0][0]) * (tile.core[1][1] - tile.core[1][0]))
+        except OUT_OF_MEMORY as exc:
+            ascent.plan.shrink(octave, iteration, exc)
+            ascent.progress.begin(octave, iteration)
+        else:
+            reflect_uncovered(gradient, shift)
+            return
+
+
+def _side_by_side(ascent: Ascent, image: Image, gradient: Image, tiles: Iterable[Tile], shift: Shift) -> Iterator[Tile]:
+    """Runs tiles on the cores, `batch` of them at once, and yields them in order as they are done."""
+    pool: ThreadPoolExecutor = device.pool(device.cores())
+    running: deque[tuple[Tile, Future[None]]] = deque()
+    try:
+        for tile in tiles:
+            if len(running) >= ascent.plan.batch:
+                yield _finished(running)
+            running.append((tile, pool.submit(_one_tile, ascent.gradient, image, gradient, tile, shift)))
+        while running:
+            yield _finished(running)
+    finally:  # stopped by the watch or an error: no thread may write after we have returned
+        for _, future in running:
+            future.cancel()
+        wait([future for _, future in running])
+
+
+def _finished(running: deque[tuple[Tile, Future[None]]]) -> Tile:
+    tile, future = running.popleft()
+    future.result()
+    return tile
+
+
+def _one_tile(compute: Gradient, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
+    """One tile's gradient, normalised and written where it belongs."""
+    window = read_window(image, tile.window, shift)  # (h, w, 3)
+    whole = compute(tf.convert_to_tensor(window[None])).numpy()[0]  # (h, w, 3)
+    core = whole[tile.core_in_window]
+    write_core(gradient, core / np.float32(standard_deviation(core) + EPSILON), tile.core, shift)
+
+
+def standard_deviation(core: Image) -> float:
+    """Over pixels and colours, in double precision. Raises NonFiniteGradient."""
+    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # of each colour
+    spread = float(np.mean(deviations**2) + np.var(means))  # within the colours, and between them
+    if not np.isfinite(spread):
+        raise NonFiniteGradient
+    return float(np.sqrt(spread))
+
+
+def _statistics(smoothed: Statistics, octave: int, iteration: int, step_size: float) -> IterationStatistics:
+    return IterationStatistics(
+        octave=octave,
+        iteration=iteration,
+        minimum=smoothed.minimum,
+        maximum=smoothed.maximum,
+        std=smoothed.std,
+        step=step_size / (smoothed.std + EPSILON),
+    )

@@ -1,0 +1,70 @@
+"""What the dream runs on: cores or a GPU, and how much memory it may take."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib import metadata
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+
+def cores() -> int:
+    """The cores that this process may use, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare() -> None:
+    """Sets TensorFlow's threads; to be called before its first operation, and without effect after it.
+
+    As many operators as cores run at once, one or more per tile, so that tiles run side by side. A single tile still
+    gets all cores, through its operators' own threads. OpenCV's threads would only get in the way of ours.
+    """
+    cv2.setNumThreads(1)
+    try:
+        tf.config.threading.set_inter_op_parallelism_threads(cores())
+        tf.config.threading.set_intra_op_parallelism_threads(cores())
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, enable=True)
+    except RuntimeError:  # TensorFlow has started: a test or a notebook was first, and its threads will do
+        return
+
+
+@lru_cache(maxsize=1)
+def gpu() -> str | None:
+    """The GPU's device name, or None."""
+    found = tf.config.list_logical_devices("GPU")
+    return found[0].name if found else None
+
+
+def free_gpu_bytes() -> int:
+    """Memory of the GPU that TensorFlow has not taken yet, as far as it can tell."""
+    name = gpu()
+    if name is None:
+        return 0
+    total = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0]).get("memory_bytes")
+    return int(total or 8 * 2**30) - int(tf.config.experimental.get_memory_info(name)["current"])
+
+
+def describe() -> str:
+    """The device in words, for the report."""
+    if gpu() is None:
+        return f"CPU, {cores()} cores"
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return str(details.get("device_name", "GPU"))
+
+
+@lru_cache(maxsize=4)
+def pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that outlive the job: oneDNN keeps its primitives per thread."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="tile")
+
+
+def versions() -> dict[str, str]:
+    """Of what decides the pixels."""
+    try:
+        own = metadata.version("dreamqueue")
+    except metadata.PackageNotFoundError:
+        own = "not installed"  # run from a checkout
+    return {"dreamqueue": own, "tensorflow": tf.__version__, "numpy": np.__version__, "opencv": cv2.__version__}

@@ -1,0 +1,48 @@
+"""The objective's gradient with respect to the image, as one compiled function per (network, targets)."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import tensorflow as tf
+
+from shared.params import Target
+from worker.dream.network import Network
+
+Gradient = Callable[[tf.Tensor], tf.Tensor]  # float32 (n, h, w, 3), 0..255 -> the same shape, unnormalised
+
+_traces = 0  # how often a gradient was traced: the benchmark reads it
+
+
+def objective(activations: Sequence[tf.Tensor], targets: Sequence[Target]) -> tf.Tensor:
+    """The weighted sum over targets of mean(activation²), summed over the images of the batch.
+
+    activations: one (n, h', w', c) per target. The mean is each image's own, so that a batch changes no gradient.
+    Source: Mordvintsev et al. 2015; a negative weight pushes a feature away.
+    """
+    total = tf.constant(0.0)
+    for activation, target in zip(activations, targets, strict=True):
+        chosen = activation if target.channels is None else tf.gather(activation, target.channels, axis=-1)
+        total += target.weight * tf.reduce_sum(tf.reduce_mean(tf.square(chosen), axis=(1, 2, 3)))
+    return total
+
+
+@lru_cache(maxsize=4)  # a trace holds its own copy of the trunk's weights, some 15 MB
+def gradient_of(network: Network, targets: tuple[Target, ...]) -> Gradient:
+    """The gradient of the objective, kept from job to job: one trace serves every window shape."""
+
+    def gradient(windows: tf.Tensor) -> tf.Tensor:
+        global _traces  # noqa: PLW0603  (runs once per trace)
+        _traces += 1
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(windows)
+            value = objective(network.activations(windows, [target.layer for target in targets]), targets)
+        return tape.gradient(value, windows)
+
+    signature = [tf.TensorSpec([None, None, None, 3], tf.float32)]
+    compiled: Gradient = tf.function(gradient, input_signature=signature).get_concrete_function()
+    return compiled
+
+
+def traces() -> int:
+    """How often a gradient function was traced in this process."""
+    return _traces

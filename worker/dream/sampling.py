@@ -1,0 +1,52 @@
+"""The picture moves under the network's grid, its gradient moves back; what moves in is reflected.
+
+The picture is never moved as a whole: windows are read, and cores written, at shifted places.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from worker.dream.tiling import Box
+from worker.dream.watch import Image
+
+Shift = tuple[
+    int, int
+]  # (y, x) pixels, at most half of the picture: the moved picture's (0, 0) is the picture's `shift`
+
+
+def read_window(image: Image, window: Box, shift: Shift) -> Image:
+    """The window's pixels of the moved picture, (h, w, 3). A view where nothing is reflected."""
+    (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(window, shift, strict=True))
+    height, width, _ = image.shape
+    if top >= 0 and left >= 0 and bottom <= height and right <= width:
+        return image[top:bottom, left:right]
+    rows, columns = _reflected(top, bottom, height), _reflected(left, right, width)
+    return image[rows][:, columns]
+
+
+def _reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
+    """The places start to stop with those outside 0..length folded back in: half-sample reflection."""
+    places = np.arange(start, stop) % (2 * length)
+    return np.minimum(places, 2 * length - 1 - places)
+
+
+def write_core(gradient: Image, core: Image, box: Box, shift: Shift) -> None:
+    """Writes a core of the moved picture's gradient back to where the picture was; what falls outside is dropped."""
+    (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(box, shift, strict=True))
+    height, width, _ = gradient.shape
+    inside = core[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
+    gradient[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = inside
+
+
+def reflect_uncovered(gradient: Image, shift: Shift) -> None:
+    """Fills the margin that the moved picture did not cover with the mirror image of what lies beside it."""
+    by_y, by_x = shift
+    _fill(gradient, by_y)
+    _fill(gradient.transpose(1, 0, 2), by_x)
+
+
+def _fill(gradient: Image, by: int) -> None:
+    if by > 0:
+        gradient[:by] = gradient[by : 2 * by][::-1]
+    elif by < 0:
+        gradient[by:] = gradient[2 * by : by][::-1]

@@ -1,0 +1,42 @@
+"""How a running dream is watched: where it is, and a chance to stop it between tile batches."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Image: TypeAlias = npt.NDArray[np.float32]  # (height, width, 3), RGB, 0..255
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mark:
+    """Where a dream is. Work is counted in pixel-steps, one pixel through one iteration, so that it grows evenly."""
+
+    octave: int  # 0 is the smallest
+    octaves: int
+    iteration: int  # completed in this octave
+    iterations: int
+    done_px: int  # pixel-steps done, over all octaves, tiles of the running iteration included
+    total_px: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResumePoint:
+    """All that a dream needs to go on, beside its input and parameters."""
+
+    octave: int
+    iteration: int  # completed in this octave; the octave's iterations when it is done
+    image: Image  # live, the engine goes on writing to it: copy it before keeping it past the call
+    tile_size: int
+
+
+class Watch(Protocol):
+    """Called on the engine's own thread: must return at once. Raising from `tiles_done` stops the dream,
+    and the image of the last `iteration_done` is still whole."""
+
+    def tiles_done(self, mark: Mark) -> None:
+        """After each tile batch and each other long step."""
+
+    def iteration_done(self, point: ResumePoint) -> None:
+        """After each iteration's update; the last one of an octave included."""

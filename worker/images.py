@@ -1,0 +1,148 @@
+"""Photographs in, pictures out: any PNG, JPEG or WebP becomes sRGB numbers once, and a dream carries its recipe."""
+
+import io
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from shared.errors import ImageTooLarge, ImageUnreadable, UnsupportedImage
+from worker.dream.watch import Image
+
+Format = Literal["png", "jpeg", "webp"]
+
+RECIPE = "dreamqueue"  # the PNG text chunk that holds the recipe
+PREVIEW_PX = 512  # the longer side
+_BAND_ROWS = 256  # converted at a time, so that a picture is never held twice in floats
+_WEBP_PX, _JPEG_PX = 16_383, 65_500  # the longest sides that the formats know
+_IMAGE_DESCRIPTION = 0x010E  # EXIF tag
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def decode(file: BinaryIO, *, max_pixels: int) -> Image:
+    """The photograph as float32 (H, W, 3), RGB, 0..255: upright, in sRGB, alpha flattened onto white.
+
+    Raises UnsupportedImage, ImageTooLarge (from the header, before decoding) or ImageUnreadable; none can be retried.
+    """
+    with _translated_errors(), _bombs_refused(max_pixels), Pillow.open(file, formats=("PNG", "JPEG", "WEBP")) as photo:
+        width, height = photo.size
+        if width * height > max_pixels:
+            raise ImageTooLarge(f"The image has {width * height:,} pixels; at most {max_pixels:,} are accepted.")
+        if getattr(photo, "is_animated", False):
+            raise UnsupportedImage("The image is animated; a dream needs a single picture.")
+        photo.load()
+        profile = photo.info.get("icc_profile")
+        upright = ImageOps.exif_transpose(photo)
+    if upright.mode.startswith("I"):
+        return _from_16_bit_grey(upright)
+    return _to_float(_to_srgb(_flatten(upright), profile))
+
+
+def encode(image: Image, file: BinaryIO, *, format: Format, recipe: Mapping[str, object]) -> None:  # noqa: A002
+    """Writes the picture, 8 bits a colour, tagged sRGB, the recipe in its metadata. The same bytes for the same input.
+
+    image: float32 (H, W, 3), RGB, 0..255. Raises UnsupportedImage when the format can't hold so long a side.
+    """
+    longest = {"webp": _WEBP_PX, "jpeg": _JPEG_PX}.get(format)
+    if longest is not None and max(image.shape) > longest:
+        raise UnsupportedImage(f"A {format} image can't have a side of more than {longest} pixels; ask for png.")
+    picture = Pillow.fromarray(to_pixels(image))
+    profile = _SRGB.tobytes()
+    text = json.dumps(recipe, sort_keys=True)
+    if format == "png":
+        chunk = PngImagePlugin.PngInfo()
+        chunk.add_itxt(RECIPE, text)
+        picture.save(file, "PNG", icc_profile=profile, pnginfo=chunk, compress_level=4)  # 6 is twice as slow
+        return
+    exif = Pillow.Exif()
+    exif[_IMAGE_DESCRIPTION] = text
+    if format == "jpeg":
+        picture.save(file, "JPEG", icc_profile=profile, exif=exif, quality=95, subsampling=0)
+    else:
+        picture.save(file, "WEBP", icc_profile=profile, exif=exif, quality=92)
+
+
+def preview(image: Image) -> bytes:
+    """A small JPEG of the picture so far. Pixels beyond 0..255, as within an octave, are clipped."""
+    height, width, _ = image.shape
+    scale = min(1.0, PREVIEW_PX / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    file = io.BytesIO()
+    Pillow.fromarray(to_pixels(small)).save(file, "JPEG", quality=85)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def to_pixels(image: Image) -> npt.NDArray[np.uint8]:
+    """Rounded to uint8 (H, W, 3): the only place where a dream is."""
+    pixels = np.empty(image.shape, np.uint8)
+    for top in range(0, len(image), _BAND_ROWS):
+        band = np.rint(image[top : top + _BAND_ROWS])
+        pixels[top : top + _BAND_ROWS] = np.clip(band, 0, 255, out=band)
+    return pixels
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except UnidentifiedImageError as exc:
+        raise UnsupportedImage from exc
+    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as exc:
+        raise ImageTooLarge from exc
+    except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as exc:  # what Pillow's decoders raise
+        raise ImageUnreadable(f"The image can't be read: {exc}.") from exc
+
+
+@contextmanager
+def _bombs_refused(max_pixels: int) -> Iterator[None]:
+    # Pillow warns above its limit and raises only at twice that; here both refuse.
+    before, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, max_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged EXIF block is no reason to refuse a photograph
+            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+            yield
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = before
+
+
+def _flatten(picture: Pillow.Image) -> Pillow.Image:
+    """Without palette and alpha; L, RGB or CMYK remain."""
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Pillow.new("RGB", picture.size, "white")
+        white.paste(picture, mask=picture.getchannel("A"))
+        return white
+    return picture if picture.mode in {"L", "RGB", "CMYK"} else picture.convert("RGB")
+
+
+def _to_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if (converted := ImageCms.profileToProfile(picture, source, _SRGB, outputMode="RGB")) is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a profile that is damaged or of another colour space: most such pictures are sRGB after all
+    return picture.convert("RGB")
+
+
+def _to_float(picture: Pillow.Image) -> Image:
+    width, height = picture.size
+    image = np.empty((height, width, 3), np.float32)
+    for top in range(0, height, _BAND_ROWS):
+        image[top : top + _BAND_ROWS] = np.asarray(picture.crop((0, top, width, min(top + _BAND_ROWS, height))))
+    return image
+
+
+def _from_16_bit_grey(picture: Pillow.Image) -> Image:
+    grey = np.asarray(picture, np.float32) / 257  # 65535 -> 255
+    return np.repeat(np.clip(grey, 0, 255)[..., None], 3, axis=2)
