@@ -42,6 +42,7 @@ class Runner:
         self._drain = drain
         self._die = die
         self.job_id: str | None = None  # what runs now, for the worker's own sign of life
+        self.heart: Heart | None = None
 
     def run_next(self) -> bool:
         """Runs the next waiting job to an end of this attempt. False when nothing waits."""
@@ -69,6 +70,7 @@ class Runner:
             drain=self._drain,
             die=self._die,
         )
+        self.heart = heart
         attempt = Attempt(
             job,
             store=self._store,

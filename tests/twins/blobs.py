@@ -13,7 +13,7 @@ class MemoryBlobs:
         self.available = True  # False: every call raises, as if S3 were away
         self.full = False
 
-    def put(self, key, body: bytes | BinaryIO, *, content_type="application/octet-stream", if_absent=False) -> bool:
+    def put(self, key, body: bytes | BinaryIO, *, content_type="", if_absent=False) -> bool:
         self._reach()
         if self.full:
             raise BlobsFull

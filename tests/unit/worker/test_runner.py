@@ -1,0 +1,347 @@
+"""One job at a time, through every way an attempt can end."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from shared import layout, ledger
+from shared.errors import ModelUnavailable, NonFiniteGradient
+from shared.jobs import Job, JobState
+from shared.settings import Settings
+from tests.twins.blobs import MemoryBlobs, MemoryDoorbell
+from tests.twins.clock import FakeClock
+from tests.twins.jobs import a_manifest
+from tests.twins.store import MemoryStore
+from worker.dream.watch import Mark, ResumePoint
+from worker.runner import Runner
+
+
+class FakeReport:
+    def model_dump_json(self, **_):
+        return '{"params": {"octaves": 1}}'
+
+    def recipe(self):
+        return {"params": {"octaves": 1}}
+
+
+class FakeDreamer:
+    """Brightens the picture by one grey level an iteration; `during` is called in each, and may raise."""
+
+    def __init__(self) -> None:
+        self.during = lambda iteration: None
+        self.resumed_from = None
+        self.device = "fake"
+
+    def models(self):
+        return ("efficientnet-lite0",)
+
+    def load(self, model):
+        pass
+
+    def choose_tile_size(self, params, height, width):
+        return 256
+
+    def dream(self, image, params, *, watch, resume):
+        self.resumed_from = resume and (resume.octave, resume.iteration)
+        first = resume.iteration if resume else 0
+        image = resume.image if resume else image
+        for iteration in range(first, params.iterations):
+            self.during(iteration)
+            done = (iteration + 1) * image.shape[0] * image.shape[1]
+            watch.tiles_done(
+                Mark(
+                    octave=0,
+                    octaves=1,
+                    iteration=iteration,
+                    iterations=params.iterations,
+                    done_px=done,
+                    total_px=params.iterations * image.shape[0] * image.shape[1],
+                )
+            )
+            image += 1
+            watch.iteration_done(
+                ResumePoint(octave=0, iteration=iteration + 1, image=image, tile_size=params.tile_size)
+            )
+        return image, FakeReport()
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = MemoryStore(self.clock)
+        self.blobs = MemoryBlobs()
+        self.doorbell = MemoryDoorbell()
+        self.dreamer = FakeDreamer()
+        self.drain = threading.Event()
+        self.deaths = 0
+
+    def runner(self, **settings) -> Runner:
+        return Runner(
+            store=self.store,
+            blobs=self.blobs,
+            doorbell=self.doorbell,
+            dreamer=self.dreamer,
+            clock=self.clock,
+            # An hour between the heart's own looks: in these tests it beats when the work asks.
+            settings=Settings(worker_name="w1", progress_interval_s=3600, **settings),
+            drain=self.drain,
+            die=self.die,
+        )
+
+    def die(self) -> None:
+        self.deaths += 1
+
+    def submit(self, content: bytes | None = None, **fields) -> Job:
+        manifest = a_manifest(**fields)
+        ledger.accept(self.blobs, manifest, io.BytesIO(content or a_png()))
+        job = Job.from_manifest(manifest)
+        self.store.create(job)
+        return job
+
+    def job(self, job_id: str) -> Job:
+        return self.store.get(job_id)
+
+    def outcome(self, job_id: str, epoch: int = 0):
+        return ledger.read_outcome(self.blobs, job_id, epoch)
+
+    def pixels(self, job: Job) -> np.ndarray:
+        result = self.blobs.get(layout.output(job.id, job.claim, "result.png"))
+        return np.asarray(Pillow.open(io.BytesIO(result)))
+
+
+def a_png() -> bytes:
+    file = io.BytesIO()
+    Pillow.new("RGB", (96, 80), (100, 110, 120)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_nothing_waits(world):
+    assert not world.runner().run_next()
+
+
+def test_a_job_is_dreamt_stored_and_committed(world):
+    job = world.submit()
+    assert world.runner().run_next()
+    done = world.job(job.id)
+    assert (done.state, done.attempt, done.params.tile_size) == (JobState.SUCCEEDED, 1, 256)
+    assert world.pixels(done)[0, 0].tolist() == [102, 112, 122]
+    assert world.outcome(job.id).claim == done.claim
+    names = {key.rsplit("/", 1)[1] for key in world.blobs.keys(layout.attempts(job.id))}
+    assert names == {"result.png", "preview.jpg", "report.json"}
+    assert list(world.blobs.keys("pending/")) == []
+    assert list(world.blobs.keys(layout.checkpoints(job.id))) == []
+
+
+def test_a_job_whose_engine_raises_fails_with_a_sentence_and_the_next_one_runs(world):
+    def explode(_):
+        raise ZeroDivisionError
+
+    bad, good = world.submit(), world.submit()
+    runner = world.runner()
+    world.dreamer.during = explode
+    runner.run_next()
+    world.dreamer.during = lambda _: None
+    runner.run_next()
+    failed = world.job(bad.id)
+    assert (failed.state, failed.error.code) == (JobState.FAILED, "internal_error")
+    assert "ZeroDivisionError" in failed.error.message
+    assert world.job(good.id).state is JobState.SUCCEEDED
+
+
+def test_an_error_with_a_name_keeps_it(world):
+    def overflow(_):
+        raise NonFiniteGradient
+
+    job = world.submit()
+    world.dreamer.during = overflow
+    world.runner().run_next()
+    assert world.outcome(job.id).error.code == "non_finite_gradient"
+
+
+def test_a_damaged_photograph_fails_its_job(world):
+    job = world.submit(a_png()[:-40])
+    world.runner().run_next()
+    assert world.job(job.id).error.code == "image_unreadable"
+
+
+def test_a_cancel_is_heard_within_a_tile_batch(world):
+    job = world.submit()
+    runner = world.runner()
+
+    def cancel(iteration):
+        if iteration == 1:
+            world.store.cancel(job.id)
+            runner.heart.confirm()
+
+    world.dreamer.during = cancel
+    runner.run_next()
+    assert world.job(job.id).state is JobState.CANCELED
+    assert world.outcome(job.id).state is JobState.CANCELED
+    assert list(world.blobs.keys(layout.attempts(job.id))) == []
+
+
+def test_a_drain_hands_the_job_back_at_its_last_iteration_and_the_next_worker_goes_on(world):
+    job = world.submit()
+
+    def drain(iteration):
+        if iteration == 1:
+            world.drain.set()
+
+    world.dreamer.during = drain
+    world.runner().run_next()
+    waiting = world.job(job.id)
+    assert (waiting.state, waiting.deaths, world.doorbell.rings) == (JobState.QUEUED, 0, 1)
+    assert not world.runner().run_next()
+
+    world.drain.clear()
+    world.dreamer.during = lambda _: None
+    world.runner().run_next()
+    assert world.dreamer.resumed_from == (0, 1)
+    done = world.job(job.id)
+    assert (done.state, done.attempt) == (JobState.SUCCEEDED, 2)
+    assert world.pixels(done)[0, 0].tolist() == [102, 112, 122]
+
+
+def test_a_corrupt_checkpoint_falls_back_to_the_one_before(world):
+    job = world.submit()
+
+    def drain(iteration):
+        if iteration == 1:
+            world.drain.set()
+
+    world.dreamer.during = drain
+    world.runner().run_next()
+    (key,) = world.blobs.keys(layout.checkpoints(job.id))
+    whole = world.blobs.objects[key]
+    world.blobs.objects[key.replace("0001-", "0002-")] = whole[:-1] + bytes([whole[-1] ^ 1])
+    world.blobs.objects[key.replace("0001-", "0003-")] = whole[:100]
+    world.blobs.objects[key.replace("0001-", "0004-")] = b"rubbish"
+    world.drain.clear()
+    world.dreamer.during = lambda _: None
+    world.runner().run_next()
+    assert world.dreamer.resumed_from == (0, 1)
+    assert world.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_worker_that_lost_its_claim_stores_nothing(world):
+    job = world.submit()
+    runner = world.runner()
+
+    def lose(iteration):
+        if iteration == 1:
+            world.clock.time += 60
+            world.store.reap(world.job(job.id), max_deaths=3)
+            runner.heart.confirm()
+
+    world.dreamer.during = lose
+    runner.run_next()
+    assert world.job(job.id).state is JobState.QUEUED
+    assert world.outcome(job.id) is None
+    assert list(world.blobs.keys(layout.attempts(job.id))) == []
+
+
+def test_a_successor_adopts_an_outcome_instead_of_dreaming_again(world):
+    job = world.submit()
+    world.runner().run_next()
+    done = world.job(job.id)
+    # Redis is rolled back to before the end; S3 is not.
+    world.store.wipe()
+    world.store.create(job)
+    world.dreamer.during = lambda _: pytest.fail("dreamt twice")
+    world.runner().run_next()
+    assert (world.job(job.id).state, world.job(job.id).claim) == (JobState.SUCCEEDED, done.claim)
+
+
+def test_a_cancel_survives_a_wiped_redis(world):
+    job = world.submit()
+    ledger.ask_to_cancel(world.blobs, job)
+    world.runner().run_next()
+    assert world.job(job.id).state is JobState.CANCELED
+
+
+def test_a_deleted_job_does_not_come_back(world):
+    job = world.submit()
+    ledger.erase(world.blobs, job.id)
+    world.runner().run_next()
+    assert world.store.get(job.id) is None
+    assert set(world.blobs.objects) == {layout.tombstone(job.id)}
+
+
+def test_a_dream_goes_on_while_s3_and_redis_are_away(world):
+    job = world.submit()
+
+    def away(_):
+        world.store.available = world.blobs.available = False
+
+    # Both come back while the outputs wait to be stored.
+    sleep = world.clock.sleep
+
+    def come_back(seconds):
+        sleep(seconds)
+        if world.clock.time > 1_800_000_005:
+            world.store.available = world.blobs.available = True
+
+    world.clock.sleep = come_back
+    world.dreamer.during = away
+    world.runner().run_next()
+    assert world.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_full_store_fails_the_job_when_told_so(world):
+    job = world.submit()
+
+    def fill(_):
+        world.blobs.full = True
+
+    def room_for_the_outcome(key, body, **how):
+        world.blobs.full = world.blobs.full and "outcome" not in key
+        return put(key, body, **how)
+
+    put, world.blobs.put = world.blobs.put, room_for_the_outcome
+    world.dreamer.during = fill
+    world.runner(storage_full="fail").run_next()
+    assert world.job(job.id).error.code == "storage_full"
+
+
+def test_a_model_that_went_missing_is_said_so(world):
+    def gone(_):
+        raise ModelUnavailable
+
+    job = world.submit()
+    world.dreamer.load = gone
+    world.runner().run_next()
+    assert world.job(job.id).error.code == "model_unavailable"
+
+
+def test_a_deadline_ends_a_running_job(world):
+    job = world.submit(deadline_at=1_800_000_010.0)
+    runner = world.runner()
+
+    def late(_):
+        world.clock.time += 60
+        runner.heart.tick()
+
+    world.dreamer.during = late
+    runner.run_next()
+    assert world.job(job.id).error.code == "deadline_exceeded"
+
+
+def test_a_hung_dream_kills_its_worker_and_a_slow_one_does_not(world):
+    world.submit()
+    runner = world.runner()
+
+    def hang(iteration):
+        world.clock.time += 500 if iteration == 0 else 700
+        runner.heart.tick()
+
+    world.dreamer.during = hang
+    runner.run_next()
+    assert world.deaths == 1
