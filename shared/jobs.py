@@ -34,6 +34,8 @@ TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
         (JobState.QUEUED, JobState.RUNNING),  # claimed
         (JobState.QUEUED, JobState.CANCELED),
         (JobState.QUEUED, JobState.FAILED),  # its deadline passed while it waited
+        (JobState.QUEUED, JobState.SUCCEEDED),  # Redis was rolled back behind the outcome in S3
+        (JobState.RUNNING, JobState.CANCELED),  # likewise
         (JobState.RUNNING, JobState.SUCCEEDED),
         (JobState.RUNNING, JobState.FAILED),
         (JobState.RUNNING, JobState.QUEUED),  # drained, or its worker died

@@ -56,4 +56,5 @@ def _start_child(**_: object) -> None:
 def _drain_child(**_: object) -> None:
     """In the parent, on the first SIGTERM: it waits for the task, so the child has to hear that it should stop."""
     for process in billiard.active_children():
-        os.kill(process.pid, DRAIN_SIGNAL)
+        if process.pid is not None:
+            os.kill(process.pid, DRAIN_SIGNAL)

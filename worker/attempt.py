@@ -180,7 +180,7 @@ class Attempt:
 
             self.patiently(upload)
         self.patiently(lambda: self._put("preview.jpg", images.preview(result), "image/jpeg"))
-        self.patiently(lambda: self._put("report.json", report.model_dump_json().encode(), "application/json"))
+        self.patiently(lambda: self._put("report.json", report.to_json(), "application/json"))
 
     def _put(self, name: str, body: bytes, content_type: str) -> bool:
         return self._blobs.put(

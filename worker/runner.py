@@ -137,6 +137,7 @@ class Runner:
             self._store.forget(job.id)
             raise Deleted
         if ledger.cancel_asked(self._blobs, job):
+            self._store.cancel(job.id)
             raise Canceled
         return False
 

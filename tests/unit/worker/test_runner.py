@@ -20,8 +20,8 @@ from worker.runner import Runner
 
 
 class FakeReport:
-    def model_dump_json(self, **_):
-        return '{"params": {"octaves": 1}}'
+    def to_json(self):
+        return b'{"params": {"octaves": 1}}'
 
     def recipe(self):
         return {"params": {"octaves": 1}}
@@ -339,6 +339,7 @@ def test_a_hung_dream_kills_its_worker_and_a_slow_one_does_not(world):
     runner = world.runner()
 
     def hang(iteration):
+        runner.heart.tick()
         world.clock.time += 500 if iteration == 0 else 700
         runner.heart.tick()
 
