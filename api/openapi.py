@@ -35,6 +35,8 @@ def complete(spec: dict[str, Any] | str) -> dict[str, Any] | str:
             for status, response in operation["responses"].items():
                 if status >= "400" and _is_generic(response):
                     response["content"] = PROBLEM
+    ready = spec["paths"]["/readyz"]["get"]["responses"]
+    ready["503"]["content"] = ready["200"]["content"]
     for unused in ("HTTPError", "ValidationError"):
         spec["components"]["schemas"].pop(unused, None)
     return spec

@@ -62,6 +62,10 @@ def _guarded(read: Callable[[BinaryIO], Size], file: BinaryIO) -> Size:
         width, height = read(file)
     except DreamError:
         raise
+    except Warning as exc:
+        raise ImageUnreadable(
+            f"The image's metadata is damaged ({str(exc).strip(' .')}); strip it and try again."
+        ) from exc
     except Exception as exc:  # hostile bytes make parsers raise nearly anything
         raise ImageUnreadable("The image can't be read: its header is damaged or cut off.") from exc
     if width < 1 or height < 1:
@@ -115,12 +119,8 @@ def _displayed(size: Size, info: dict[str | tuple[int, int], object]) -> Size:
     """Width and height after the orientation that the metadata asks for."""
     bare = Image.Image()  # PngImageFile.getexif would decode the picture to look behind it
     bare.info = info
-    try:
-        orientation = bare.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - cameras write broken EXIF data; the picture itself may be fine
-        orientation = 1
     width, height = size
-    return (height, width) if orientation in TURNED else size
+    return (height, width) if bare.getexif().get(ExifTags.Base.Orientation) in TURNED else size
 
 
 def _holds(file: BinaryIO, needle: bytes, *, start: int) -> bool:

@@ -1,20 +1,11 @@
 """For load balancers and orchestrators."""
 
-from typing import Any
-
 from apiflask import APIBlueprint
 
 from api import context
 from api.schemas import Alive, Readiness
 
 bp = APIBlueprint("health", __name__, tag="Health")
-
-NOT_READY: dict[int | str, dict[str, str | dict[str, dict[str, Any]]]] = {
-    503: {
-        "description": "Redis, the object storage or every worker is away.",
-        "content": {"application/json": {"schema": Readiness}},
-    }
-}
 
 
 @bp.get("/healthz")
@@ -27,7 +18,7 @@ def healthz() -> Alive:
 
 @bp.get("/readyz")
 @bp.output(Readiness)
-@bp.doc(summary="Would a job run now?", responses=NOT_READY)
+@bp.doc(summary="Would a job run now?", responses={503: "Redis, the object storage or every worker is away."})
 def readyz() -> Readiness | tuple[Readiness, int]:
     """Redis and the object storage answer, and a worker is alive."""
     found = context.jobs().readiness()

@@ -1,0 +1,181 @@
+"""A Python client: submit, follow, fetch. Imports nothing of the server's machinery."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from api.schemas import JobPage, JobView, LayerList, ModelList, Problem
+from shared.clock import Clock, SystemClock
+from shared.errors import DreamError
+
+POLL_S = 0.5
+PATIENCE_S = 60.0  # how long a wait outlasts a server that is away
+PIECE_BYTES = 1 << 20
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class ServerAway(DreamError):
+    """The server can't be reached or is not ready; try again shortly."""
+
+    code = "server_away"
+    retryable = True
+
+
+class Refused(DreamError):
+    """The server refused the request; `problem` says why."""
+
+    code = "refused"
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class DreamClient:
+    """One server. Every call raises ServerAway (retryable) or Refused. Use it as a context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.url = url
+        self._clock = clock or SystemClock()
+        self._http = httpx.Client(
+            base_url=url, timeout=httpx.Timeout(timeout_s, connect=5.0), transport=transport, follow_redirects=True
+        )
+
+    def __enter__(self) -> "DreamClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def submit(self, image: Path, params: Mapping[str, Any] | None = None, **options: str | float) -> JobView:
+        """Sends the picture in pieces. `params` as in DreamParams; options: kind, priority, deadline_s."""
+        fields = {"params": json.dumps(dict(params or {})), **{name: str(value) for name, value in options.items()}}
+        with image.open("rb") as file:
+            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files={"image": (image.name, file)})
+
+    def get(self, job_id: str) -> JobView:
+        return self._ask(JobView, "GET", f"/v1/jobs/{job_id}")
+
+    def list_jobs(
+        self, *, states: tuple[str, ...] = (), kind: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> JobPage:
+        """Newest first; hand `next_cursor` back as `cursor` for older ones."""
+        asked = {"state": ",".join(states) or None, "kind": kind, "limit": limit, "cursor": cursor}
+        return self._ask(
+            JobPage, "GET", "/v1/jobs", params={name: value for name, value in asked.items() if value is not None}
+        )
+
+    def cancel(self, job_id: str) -> JobView:
+        return self._ask(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
+
+    def retry(self, job_id: str) -> JobView:
+        return self._ask(JobView, "POST", f"/v1/jobs/{job_id}/retry")
+
+    def delete(self, job_id: str) -> None:
+        self._send("DELETE", f"/v1/jobs/{job_id}")
+
+    def models(self) -> ModelList:
+        return self._ask(ModelList, "GET", "/v1/models")
+
+    def layers(self, model: str) -> LayerList:
+        return self._ask(LayerList, "GET", f"/v1/models/{model}/layers")
+
+    def report(self, job_id: str) -> dict[str, Any]:
+        """The resolved recipe and how it went."""
+        report: dict[str, Any] = self._send("GET", f"/v1/jobs/{job_id}/report").json()
+        return report
+
+    def wait(self, job_id: str, on_change: Callable[[JobView], None] | None = None) -> JobView:
+        """The job once it has ended. `on_change` hears of every change that a poll sees.
+
+        Outlasts a server that is away for a minute; raises ServerAway after that.
+        """
+        etag, away_since = "", None
+        while True:
+            try:
+                answer = self._send("GET", f"/v1/jobs/{job_id}", headers={"If-None-Match": etag} if etag else {})
+            except ServerAway:
+                away_since = away_since or self._clock.monotonic()
+                if self._clock.monotonic() - away_since > PATIENCE_S:
+                    raise
+                self._clock.sleep(POLL_S)
+                continue
+            away_since = None
+            if answer.status_code != httpx.codes.NOT_MODIFIED:
+                etag = answer.headers.get("ETag", "")
+                job = _read(JobView, answer)
+                if on_change:
+                    on_change(job)
+                if job.state.is_terminal:
+                    return job
+            self._clock.sleep(POLL_S)
+
+    def download(self, job_id: str, to: Path) -> None:
+        """Saves the dream; the file appears whole or not at all."""
+        part = to.with_name(f"{to.name}.part")
+        try:
+            with _translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result") as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _refusal(answer)
+                with part.open("wb") as file:
+                    for piece in answer.iter_bytes(PIECE_BYTES):
+                        file.write(piece)
+            part.replace(to)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _ask(self, kind: type[Answer], method: str, path: str, **request: Any) -> Answer:  # noqa: ANN401 - httpx's own
+        return _read(kind, self._send(method, path, **request))
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+        with _translated(self.url):
+            answer = self._http.request(method, path, **request)
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.InvalidURL as exc:
+        raise ServerAway(f"'{url}' is not an address.") from exc
+    except httpx.TimeoutException as exc:
+        raise ServerAway(f"The server at {url} did not answer in time.") from exc
+    except httpx.TransportError as exc:
+        raise ServerAway(f"There is no server at {url}: {exc}.") from exc
+
+
+def _read(kind: type[Answer], answer: httpx.Response) -> Answer:
+    try:
+        return kind.model_validate_json(answer.content)
+    except ValidationError as exc:
+        raise ServerAway(f"What answers at {answer.url} is no Dreamqueue that this client understands.") from exc
+
+
+def _refusal(answer: httpx.Response) -> DreamError:
+    try:
+        problem = Problem.model_validate_json(answer.content)
+    except ValidationError:
+        return ServerAway(f"{answer.url.copy_with(query=None)} answered {answer.status_code} {answer.reason_phrase}.")
+    if problem.status == httpx.codes.SERVICE_UNAVAILABLE:
+        return ServerAway(problem.detail)
+    return Refused(problem)

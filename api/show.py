@@ -1,0 +1,122 @@
+"""How the `dream` command shows jobs and models on a terminal."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from api.schemas import JobPage, JobView, LayerList, ModelList
+
+STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
+
+
+class Watch:
+    """A bar per octave and one for the whole dream, moving as the job does."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            TextColumn("{task.fields[said]}"),
+            console=console,
+        )
+        self._whole = self._bars.add_task("dream", total=1.0, said="waiting")
+        self._octaves: list[TaskID] = []
+
+    def __enter__(self) -> "Watch":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def update(self, job: JobView) -> None:
+        progress = job.progress
+        for octave in range(len(self._octaves), progress.octaves):
+            name = f"octave {octave + 1}/{progress.octaves}"
+            self._octaves.append(self._bars.add_task(name, total=progress.iterations, said=""))
+        for octave, bar in enumerate(self._octaves):
+            done = progress.iterations if octave < progress.octave or job.state == "succeeded" else 0
+            if octave == progress.octave and job.state != "succeeded":
+                done = progress.iteration
+            self._bars.update(bar, completed=done, said=f"{done}/{progress.iterations} iterations")
+        self._bars.update(self._whole, completed=progress.fraction, said=self._said(job))
+
+    def _said(self, job: JobView) -> str:
+        if job.state == "queued":
+            return "waiting" if not job.queue_position else f"waiting, {job.queue_position} before it"
+        if job.state != "running":
+            return str(job.state)
+        eta = job.progress.eta_seconds
+        return f"{job.progress.fraction:.0%}" + (f", {duration(eta)} left" if eta is not None else "")
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def job_table(job: JobView) -> Table:
+    table = Table(show_header=False, box=None)
+    rows = {
+        "job": job.id,
+        "state": _styled(job.state),
+        "waiting before it": None if job.queue_position is None else str(job.queue_position),
+        "progress": f"{job.progress.fraction:.0%}, octave {job.progress.octave + 1} of {job.progress.octaves}, "
+        f"iteration {job.progress.iteration} of {job.progress.iterations}"
+        if job.progress.octaves
+        else None,
+        "left": None if job.progress.eta_seconds is None else duration(job.progress.eta_seconds),
+        "submitted": f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        "took": duration((job.finished_at - job.started_at).total_seconds())
+        if job.finished_at and job.started_at
+        else None,
+        "image": f"{job.input.width} x {job.input.height} {job.input.format}",
+        "layers": ", ".join(target.layer for target in job.params.layers or ()),
+        "why": job.error.message if job.error else None,
+    }
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(f"[dim]{name}[/]", value)
+    return table
+
+
+def jobs_table(page: JobPage) -> Table:
+    table = Table("job", "state", "progress", "submitted (UTC)", "image", "layers", box=None)
+    for job in page.jobs:
+        table.add_row(
+            job.id,
+            _styled(job.state),
+            f"{job.progress.fraction:.0%}",
+            f"{job.created_at:%Y-%m-%d %H:%M}",
+            f"{job.input.width} x {job.input.height}",
+            ", ".join(target.layer for target in job.params.layers or ()),
+        )
+    return table
+
+
+def models_table(models: ModelList) -> Table:
+    table = Table("model", "licence", "size", "default layer", box=None)
+    for model in models.models:
+        table.add_row(model.name, model.licence, f"{model.size_bytes / 1e6:.0f} MB", model.default_layer)
+    return table
+
+
+def layers_table(layers: LayerList) -> Table:
+    table = Table("layer", "channels", "stride", box=None)
+    for layer in layers.layers:
+        mark = " (default)" if layer.name == layers.default_layer else ""
+        table.add_row(f"{layer.name}{mark}", str(layer.channels), str(layer.stride))
+    return table
+
+
+def _styled(state: str) -> str:
+    return f"[{STYLES[state]}]{state}[/]" if state in STYLES else state

@@ -1,0 +1,81 @@
+"""The interface on in-memory twins."""
+
+import io
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+
+from api.app import create_app
+from api.service import JobService
+from shared import layout, ledger
+from shared.jobs import Job, JobState, Outcome
+from shared.settings import Settings
+from tests.twins.blobs import MemoryBlobs, MemoryDoorbell
+from tests.twins.clock import FakeClock
+from tests.twins.store import MemoryStore
+from tests.unit.api.pictures import a_picture
+
+
+@dataclass
+class World:
+    """The service, what it stands on, and a worker's part played by hand."""
+
+    clock: FakeClock
+    store: MemoryStore
+    blobs: MemoryBlobs
+    doorbell: MemoryDoorbell
+    service: JobService
+
+    def claim(self) -> Job:
+        job = self.store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
+        assert job is not None
+        return job
+
+    def end(self, job: Job, state: JobState, **outputs: bytes) -> Job:
+        for name, body in outputs.items():
+            self.blobs.put(layout.output(job.id, job.claim or "", name.replace("_", ".")), body)
+        ledger.settle(
+            self.blobs,
+            self.store,
+            job.id,
+            Outcome(epoch=job.epoch, state=state, finished_at=self.clock.now(), claim=job.claim, attempt=job.attempt),
+        )
+        ended = self.store.get(job.id)
+        assert ended is not None
+        return ended
+
+    def edit(self, job: Job, **fields) -> Job:
+        self.store.jobs[job.id] = replace(self.store.jobs[job.id], **fields)
+        return self.store.jobs[job.id]
+
+
+@pytest.fixture
+def world() -> World:
+    clock = FakeClock()
+    store, blobs, doorbell = MemoryStore(clock), MemoryBlobs(), MemoryDoorbell()
+    service = JobService(store=store, blobs=blobs, doorbell=doorbell, clock=clock, max_pixels=1_000_000)
+    return World(clock, store, blobs, doorbell, service)
+
+
+@pytest.fixture
+def app(world):
+    return create_app(Settings(max_upload_bytes=200_000), service=world.service)
+
+
+@pytest.fixture
+def http(app):
+    return app.test_client()
+
+
+@pytest.fixture
+def submit(http):
+    """Submits a picture; what is given replaces the form's fields."""
+
+    def send(**fields):
+        form = {"image": (io.BytesIO(a_picture()), "photo.jpg")} | fields
+        if isinstance(form.get("params"), dict):
+            form["params"] = json.dumps(form["params"])
+        return http.post("/v1/jobs", data={name: value for name, value in form.items() if value is not None})
+
+    return send

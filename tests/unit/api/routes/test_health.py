@@ -1,0 +1,20 @@
+from shared.ports import WorkerInfo
+
+
+def test_alive_asks_nobody_else(http, world):
+    world.store.available = world.blobs.available = False
+
+    assert http.get("/healthz").json == {"status": "ok"}
+
+
+def test_ready_needs_a_live_worker(http, world):
+    # given
+    before = http.get("/readyz")
+
+    # when
+    world.store.beat(WorkerInfo(name="w", models=(), device="cpu", job_id=None, seen_at=0), ttl_s=30)
+    after = http.get("/readyz")
+
+    # then
+    assert (before.status_code, before.json["workers"]) == (503, 0)
+    assert (after.status_code, after.json) == (200, {"ready": True, "redis": "ok", "storage": "ok", "workers": 1})

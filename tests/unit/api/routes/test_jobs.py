@@ -1,0 +1,252 @@
+import io
+import json
+
+import pytest
+
+from shared.jobs import JobError, JobState, Progress
+from tests.unit.api.pictures import a_picture, an_animation
+
+
+def test_a_submitted_job_is_accepted_with_its_address(submit, http):
+    # when
+    answer = submit(params={"octaves": 2}, priority="high", deadline_s="60")
+
+    # then
+    assert answer.status_code == 202
+    assert answer.headers["Retry-After"]
+    assert answer.location == answer.json["links"]["self"] == f"/v1/jobs/{answer.json['id']}"
+    assert answer.json["state"] == "queued"
+    assert answer.json["queue_position"] == 0
+    assert answer.json["params"]["octaves"] == 2
+    assert answer.json["input"] == {
+        "format": "jpeg", "width": 96, "height": 80, "size_bytes": len(a_picture())
+    }  # fmt: skip
+    assert http.get(answer.location).json == answer.json
+
+
+def test_a_job_needs_no_parameters(submit):
+    assert submit().json["params"]["layers"] == [{"layer": "block11_expand", "channels": None, "weight": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"params": {"octaves": 17}}, (422, "invalid_field", "params.octaves", "16")),
+        ({"params": {"iterations": 0}}, (422, "invalid_field", "params.iterations", "1")),
+        ({"params": {"color": "kep"}}, (422, "invalid_field", "params.color", "keep")),
+        ({"params": {"itertions": 3}}, (422, "invalid_field", "params.itertions", "iterations")),
+        ({"params": {"step_size": "NaN"}}, (422, "invalid_field", "params.step_size", None)),
+        ({"params": '{"step_size": NaN}'}, (422, "invalid_field", "params.step_size", None)),
+        ({"params": {"model": "efficientnet-lite"}}, (422, "invalid_field", "params.model", "efficientnet-lite0")),
+        (
+            {"params": {"layers": [{"layer": "block5_expnd"}]}},
+            (422, "invalid_field", "params.layers.0.layer", "block5_expand"),
+        ),
+        (
+            {"params": {"layers": [{"layer": "stem", "channels": [32]}]}},
+            (422, "invalid_field", "params.layers.0.channels", "31"),
+        ),
+        ({"params": {"layers": []}}, (422, "invalid_field", "params.layers", None)),
+        ({"params": "{"}, (422, "invalid_field", "params", None)),
+        ({"params": "[" * 5000}, (422, "invalid_field", "params", None)),
+        ({"params": "null"}, (422, "invalid_field", "params", None)),
+        ({"priority": "urgent"}, (422, "invalid_field", "priority", None)),
+        ({"priority": "hihg"}, (422, "invalid_field", "priority", "high")),
+        ({"deadline_s": "-1"}, (422, "invalid_field", "deadline_s", None)),
+        ({"deadline_s": "inf"}, (422, "invalid_field", "deadline_s", None)),
+        ({"parms": "{}"}, (422, "invalid_field", "parms", "params")),
+        ({"image": None, "params": "{}"}, (415, "unsupported_media_type", None, None)),
+        ({"image": "text"}, (415, "unsupported_media_type", None, None)),
+        ({"photo": (io.BytesIO(b"x"), "x.jpg")}, (422, "invalid_field", "photo", "image")),
+        ({"image": (io.BytesIO(b"hello"), "x.jpg")}, (415, "unsupported_image", None, None)),
+        ({"image": (io.BytesIO(b""), "x.jpg")}, (415, "unsupported_image", None, None)),
+        ({"image": (io.BytesIO(an_animation("PNG")), "x.png")}, (415, "unsupported_image", None, None)),
+        ({"image": (io.BytesIO(a_picture()[:-30]), "x.jpg")}, (422, "image_unreadable", None, None)),
+        ({"image": (io.BytesIO(a_picture(width=1250, height=801)), "x.jpg")}, (413, "image_too_large", None, None)),
+        ({"image": (io.BytesIO(a_picture() + bytes(200_000)), "x.jpg")}, (413, "request_too_large", None, None)),
+    ],
+)  # fmt: skip
+def test_a_bad_submission_is_a_problem_and_leaves_nothing_behind(submit, world, fields, expected):
+    # when
+    status, code, path, suggestion = expected
+    answer = submit(**fields)
+
+    # then
+    problem = answer.json
+    assert (answer.status_code, problem["code"]) == (status, code)
+    assert (problem.get("path"), problem.get("suggestion")) == (path, suggestion)
+    assert answer.content_type == "application/problem+json"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    assert (world.blobs.objects, world.store.jobs, world.doorbell.rings) == ({}, {}, 0)
+
+
+def test_every_mistake_is_named_at_once(submit):
+    problem = submit(params={"octaves": 99, "itertions": 3}).json
+
+    assert [error["path"] for error in problem["errors"]] == ["params.octaves", "params.itertions"]
+
+
+def test_a_factor_given_upwards_is_told_its_inverse(submit):
+    assert "0.714" in submit(params={"octave_scale": 1.4}).json["detail"]
+
+
+def test_a_form_without_a_picture_says_so(http):
+    answer = http.post("/v1/jobs", data={"params": "{}"}, content_type="multipart/form-data")
+
+    assert (answer.status_code, answer.json["path"]) == (422, "image")
+
+
+def test_a_field_sent_twice_is_refused(http):
+    answer = http.post("/v1/jobs", data={"image": [(io.BytesIO(a_picture()), "a.jpg"), (io.BytesIO(b""), "b.jpg")]})
+
+    assert (answer.status_code, answer.json["path"]) == (422, "image")
+
+
+def test_away_services_are_a_503_that_says_when_to_come_back(submit, http, world):
+    # given
+    job = submit().json
+    world.blobs.available = False
+    world.store.available = False
+
+    # when
+    answers = [submit(), http.get(job["links"]["self"]), http.get("/v1/jobs"), http.post(job["links"]["cancel"])]
+
+    # then
+    assert {answer.status_code for answer in answers} == {503}
+    assert {answer.json["code"] for answer in answers} == {"storage_unavailable", "store_unavailable"}
+    assert all(answer.headers["Retry-After"] for answer in answers)
+
+
+def test_a_poll_that_changed_nothing_is_an_empty_304(submit, http, world):
+    # given
+    address = submit().location
+    first = http.get(address)
+
+    # when
+    second = http.get(address, headers={"If-None-Match": first.headers["ETag"]})
+    world.claim()
+    third = http.get(address, headers={"If-None-Match": first.headers["ETag"]})
+
+    # then
+    assert (second.status_code, second.data, second.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert (third.status_code, third.json["state"]) == (200, "running")
+
+
+def test_moving_up_in_the_queue_is_a_change(submit, http, world):
+    # given
+    submit()
+    second = submit()
+    etag = http.get(second.location).headers["ETag"]
+
+    # when
+    world.claim()
+
+    # then
+    answer = http.get(second.location, headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.json["queue_position"]) == (200, 0)
+
+
+def test_a_running_job_shows_how_far_it_is(submit, http, world):
+    # given
+    address = submit().location
+    progress = Progress(octave=1, octaves=5, iteration=3, iterations=10, fraction=0.2, eta_seconds=8.5)
+    job = world.claim()
+    world.store.renew(job, lease_s=15, progress=progress)
+
+    # when
+    shown = http.get(address).json
+
+    # then
+    assert shown["progress"] == progress.model_dump()
+    assert shown["links"] == {
+        "self": address,
+        "result": None,
+        "preview": f"{address}/preview",
+        "report": None,
+        "cancel": f"{address}/cancel",
+        "retry": None,
+    }
+    assert shown["started_at"].endswith("Z")
+
+
+def test_a_failed_job_says_why_and_can_be_retried(submit, http, world):
+    # given
+    address = submit().location
+    job = world.end(world.claim(), JobState.FAILED)
+    world.edit(job, error=JobError(code="out_of_memory", message="The device ran out of memory."))
+
+    # when
+    shown = http.get(address).json
+    retried = http.post(shown["links"]["retry"])
+
+    # then
+    assert shown["error"] == {
+        "code": "out_of_memory", "message": "The device ran out of memory.", "retryable": False
+    }  # fmt: skip
+    assert (retried.status_code, retried.json["state"]) == (202, "queued")
+
+
+def test_jobs_are_listed_newest_first_in_pages(submit, http, world):
+    # given
+    ids = []
+    for _ in range(5):
+        ids.append(submit().json["id"])
+        world.clock.sleep(1)
+
+    # when
+    first = http.get("/v1/jobs?limit=2").json
+    second = http.get("/v1/jobs", query_string={"limit": 2, "cursor": first["next_cursor"]}).json
+    third = http.get("/v1/jobs", query_string={"limit": 2, "cursor": second["next_cursor"]}).json
+
+    # then
+    listed = [job["id"] for page in (first, second, third) for job in page["jobs"]]
+    assert listed == ids[::-1]
+    assert third["next_cursor"] is None
+
+
+def test_lists_can_be_narrowed_to_states(submit, http, world):
+    # given
+    submit()
+    world.end(world.claim(), JobState.SUCCEEDED)
+    world.clock.sleep(1)
+    waiting = submit().json["id"]
+
+    # when, then
+    assert [job["id"] for job in http.get("/v1/jobs?state=queued,running").json["jobs"]] == [waiting]
+    assert len(http.get("/v1/jobs?state=succeeded&kind=dream").json["jobs"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("limit=0", "limit"), ("limit=x", "limit"), ("limt=3", "limt"), ("cursor=%C3%A4", "cursor"),
+        ("state=no", "state.0"),
+    ],
+)  # fmt: skip
+def test_a_bad_query_is_a_problem(http, query, path):
+    answer = http.get(f"/v1/jobs?{query}")
+
+    assert (answer.status_code, answer.json["path"]) == (422, path)
+
+
+def test_canceling_a_waiting_job_over_http(submit, http):
+    links = submit().json["links"]
+
+    assert http.post(links["cancel"]).json["state"] == "canceled"
+    assert http.get(links["self"]).json["links"]["cancel"] is None
+
+
+def test_a_deleted_job_is_gone(submit, http):
+    address = submit().location
+
+    assert http.delete(address).status_code == 204
+    assert http.get(address).status_code == 404
+    assert http.delete(address).json["code"] == "job_not_found"
+
+
+def test_answers_are_json_as_the_record_says(submit, http):
+    raw = http.get(submit().location).data
+
+    assert list(json.loads(raw))[:3] == ["id", "kind", "state"]

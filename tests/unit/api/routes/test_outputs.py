@@ -1,0 +1,54 @@
+from shared import layout
+from shared.jobs import JobState
+
+
+def test_the_result_is_a_redirect_to_the_storage(submit, http, world):
+    # given
+    address = submit().location
+    job = world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
+
+    # when
+    answer = http.get(f"{address}/result")
+
+    # then
+    assert answer.status_code == 303
+    assert layout.output(job.id, job.claim, "result.png") in answer.location
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_while_it_runs_the_result_is_a_409_and_later_a_410(submit, http, world):
+    # given
+    address = submit().location
+    job = world.claim()
+
+    # when
+    running = http.get(f"{address}/result")
+    world.end(job, JobState.SUCCEEDED)
+    world.store.expire(job.id)
+    expired = http.get(f"{address}/result")
+
+    # then
+    assert (running.status_code, running.json["code"], running.headers["Retry-After"]) == (409, "not_ready", "1")
+    assert (expired.status_code, expired.json["code"]) == (410, "result_expired")
+
+
+def test_the_preview_is_a_jpeg_that_a_browser_need_not_fetch_twice(submit, http, world):
+    # given
+    address = submit().location
+    job = world.claim()
+    world.blobs.put(layout.output(job.id, job.claim, "preview.jpg"), b"\xff\xd8 jpeg")
+
+    # when
+    first = http.get(f"{address}/preview")
+    second = http.get(f"{address}/preview", headers={"If-None-Match": first.headers["ETag"]})
+
+    # then
+    assert (first.status_code, first.content_type, first.data) == (200, "image/jpeg", b"\xff\xd8 jpeg")
+    assert (second.status_code, second.data) == (304, b"")
+
+
+def test_the_report_is_json(submit, http, world):
+    address = submit().location
+    world.end(world.claim(), JobState.SUCCEEDED, report_json=b'{"seed": 1}')
+
+    assert http.get(f"{address}/report").json == {"seed": 1}
