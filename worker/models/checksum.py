@@ -1,0 +1,23 @@
+"""A weights file is what its checksum says, or it is not used."""
+
+import hashlib
+from pathlib import Path
+
+from shared.errors import ModelCorrupt, ModelUnavailable
+
+
+def sha256_of(path: Path) -> str:
+    """Raises ModelUnavailable when the file can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise ModelUnavailable(f"the weights file {path.name} can't be read: {exc.strerror}") from exc
+
+
+def checked(path: Path, sha256: str) -> Path:
+    """The path, if the file there has that checksum. Raises ModelUnavailable or ModelCorrupt."""
+    found = sha256_of(path)
+    if found != sha256:
+        raise ModelCorrupt(f"the weights file {path.name} has the checksum {found[:12]}…, not {sha256[:12]}…")
+    return path
