@@ -1,0 +1,119 @@
+"""The interface on a real Redis and a real S3."""
+
+import io
+import urllib.request
+from urllib.error import HTTPError
+
+import pytest
+
+from api.app import connect, create_app
+from shared import layout, ledger
+from shared.blobs import S3Blobs
+from shared.jobs import JobState, Outcome
+from shared.queue import CeleryDoorbell
+from shared.store import RedisStore
+from tests.conftest import empty_redis
+from tests.unit.api.pictures import a_picture
+
+
+@pytest.fixture
+def store(settings):
+    return RedisStore.connect(settings)
+
+
+@pytest.fixture
+def blobs(settings):
+    return S3Blobs.connect(settings)
+
+
+@pytest.fixture
+def http(settings, blobs):
+    blobs.check()  # makes the bucket
+    return create_app(settings).test_client()
+
+
+def submit(http, **fields):
+    return http.post("/v1/jobs", data={"image": (io.BytesIO(a_picture()), "photo.jpg"), **fields})
+
+
+def fetch(address: str) -> tuple[bytes, str]:
+    with urllib.request.urlopen(address) as answer:
+        return answer.read(), answer.headers["Content-Disposition"]
+
+
+def test_a_job_goes_from_submission_to_a_downloaded_picture(http, settings, store, blobs):
+    # given
+    job_id = submit(http, params='{"octaves": 2}').json["id"]
+    assert CeleryDoorbell.connect(settings).pending() == 1
+
+    # when a worker's part is played by hand
+    job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
+    running = http.get(f"/v1/jobs/{job_id}").json
+    blobs.put(layout.output(job_id, job.claim, "preview.jpg"), b"jpg")
+    blobs.put(layout.output(job_id, job.claim, "result.png"), b"png")
+    ledger.settle(
+        blobs, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=job.created_at + 1, claim=job.claim)
+    )
+
+    # then
+    assert (running["state"], running["attempt"]) == ("running", 1)
+    assert blobs.get(layout.image(job_id)) == a_picture()
+    assert http.get(f"/v1/jobs/{job_id}").json["state"] == "succeeded"
+    assert http.get(f"/v1/jobs/{job_id}/preview").data == b"jpg"
+    body, disposition = fetch(http.get(f"/v1/jobs/{job_id}/result").location)
+    assert body == b"png"
+    assert disposition == f'attachment; filename="dream-{job_id}.png"'
+
+
+def test_a_results_address_opens_nothing_else(http, store, blobs):
+    # given
+    job_id = submit(http).json["id"]
+    job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
+    blobs.put(layout.output(job_id, job.claim, "result.png"), b"png")
+    ledger.settle(blobs, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=1.0, claim=job.claim))
+    address = http.get(f"/v1/jobs/{job_id}/result").location
+
+    # when, then
+    with pytest.raises(HTTPError) as refused:
+        fetch(address.replace(layout.output(job_id, job.claim, "result.png"), layout.image(job_id)))
+    assert refused.value.code == 403
+    refused.value.close()
+
+
+def test_after_redis_was_wiped_every_accepted_job_is_still_known(http, settings, store):
+    # given
+    waiting = submit(http).json
+    canceled = submit(http).json
+    http.post(canceled["links"]["cancel"])
+    empty_redis(settings)
+
+    # when
+    states = [http.get(job["links"]["self"]).json["state"] for job in (waiting, canceled)]
+
+    # then
+    assert states == ["queued", "canceled"]
+    assert store.claim("worker-1", ["efficientnet-lite0"], lease_s=15).id == waiting["id"]
+
+
+def test_a_deleted_job_leaves_only_its_tombstone(http, blobs):
+    job_id = submit(http).json["id"]
+
+    assert http.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert list(blobs.keys("")) == [layout.tombstone(job_id)]
+
+
+def test_a_refused_submission_leaves_nothing(http, store, blobs):
+    assert submit(http, params='{"octaves": 0}').status_code == 422
+
+    assert list(blobs.keys("")) == []
+    assert store.list_jobs("local") == []
+
+
+def test_the_api_starts_while_redis_and_s3_are_away(settings):
+    away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "s3_url": "http://127.0.0.1:9"})
+
+    http = create_app(away, service=connect(away)).test_client()
+
+    assert http.get("/healthz").status_code == 200
+    assert http.get("/readyz").status_code == 503
+    assert submit(http).status_code == 503

@@ -1,0 +1,173 @@
+import json
+
+import httpx
+import pytest
+
+from api import cli
+from api.cli import AWAY, REFUSED, UNSUCCESSFUL
+from shared import settings
+from shared.jobs import JobState
+from tests.unit.api.pictures import a_picture
+
+USAGE = 2
+
+
+class Server(httpx.BaseTransport):
+    """The application, whose worker ends a job the moment it is looked at for the second time."""
+
+    def __init__(self, app, world) -> None:
+        self.api = httpx.WSGITransport(app)
+        self.world = world
+        self.ends_as = JobState.SUCCEEDED
+
+    def handle_request(self, request):
+        if request.url.scheme == "memory":
+            key = f"{request.url.host}{request.url.path}"
+            return httpx.Response(200, content=self.world.blobs.objects[key], request=request)
+        if request.method == "GET" and request.url.path.startswith("/v1/jobs/") and self.ends_as:
+            waiting = [job for job in self.world.store.jobs.values() if job.state is JobState.QUEUED]
+            if waiting:
+                self.world.end(self.world.claim(), self.ends_as, result_png=b"png")
+        return self.api.handle_request(request)
+
+
+@pytest.fixture
+def server(app, world):
+    return Server(app, world)
+
+
+@pytest.fixture
+def dream(server, tmp_path, monkeypatch, capsys):
+    """Runs the command in an empty folder; gives its exit code, what it said, and what it complained of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("DREAM_URL", raising=False)
+    settings.load.cache_clear()
+    (tmp_path / "photo.jpg").write_bytes(a_picture())
+
+    def run(*arguments, url="http://dream"):
+        code = cli.run([*(["--server", url] if url else []), *arguments], transport=server)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    yield run
+    settings.load.cache_clear()
+
+
+def test_submit_prints_the_jobs_id(dream, world):
+    code, out, _ = dream("submit", "photo.jpg", "--octaves", "2", "--layer", "stem", "--layer", "block3")
+
+    (job,) = world.store.jobs.values()
+    assert (code, out.strip()) == (0, job.id)
+    assert job.params.octaves == 2
+    assert [target.layer for target in job.params.layers] == ["stem", "block3"]
+
+
+def test_submit_stays_until_the_dream_is_saved(dream, tmp_path):
+    code, out, _ = dream("submit", "photo.jpg", "-o", "out.png")
+
+    assert code == 0
+    assert "saved out.png" in out
+    assert (tmp_path / "out.png").read_bytes() == b"png"
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELED])
+def test_a_watched_job_that_does_not_succeed_is_exit_code_1(dream, server, state):
+    server.ends_as = state
+
+    code, _, err = dream("submit", "photo.jpg", "--watch")
+
+    assert code == UNSUCCESSFUL
+    assert state in err
+
+
+def test_parameters_may_come_from_a_file_and_options_win(dream, world, tmp_path):
+    (tmp_path / "params.json").write_text(json.dumps({"octaves": 2, "iterations": 3}))
+
+    code, _, _ = dream("submit", "photo.jpg", "--params", "params.json", "--iterations", "4")
+
+    (job,) = world.store.jobs.values()
+    assert (code, job.params.octaves, job.params.iterations) == (0, 2, 4)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_file_of_parameters_that_is_none_is_wrong_usage(dream, tmp_path, text):
+    (tmp_path / "params.json").write_text(text)
+
+    assert dream("submit", "photo.jpg", "--params", "params.json")[0] == USAGE
+
+
+def test_a_refusal_is_said_in_a_sentence(dream):
+    code, _, err = dream("submit", "photo.jpg", "--layer", "block5_expnd")
+
+    assert code == REFUSED
+    assert err.strip() == "unknown layer 'block5_expnd'; did you mean 'block5_expand'?"
+
+
+def test_status_list_and_cancel(dream, server, world):
+    # given
+    server.ends_as = None
+    job_id = dream("submit", "photo.jpg")[1].strip()
+
+    # when, then
+    assert "queued" in dream("status", job_id)[1]
+    assert job_id in dream("list", "--state", "queued")[1]
+    assert dream("list", "--state", "failed")[1].strip() == "No jobs."
+    assert "canceled" in dream("cancel", job_id)[1]
+
+
+def test_models_and_their_layers(dream):
+    assert "efficientnet-lite0" in dream("models")[1]
+    assert "block11_expand (default)" in dream("models", "efficientnet-lite0")[1]
+    assert dream("models", "nothing")[0] == REFUSED
+
+
+def test_without_a_server_it_says_how_to_get_one(dream):
+    code, _, err = dream("models", url=None)
+
+    assert code == AWAY
+    assert "make up" in err
+
+
+def test_the_local_stack_is_found_by_itself(dream, tmp_path):
+    (tmp_path / ".dream").mkdir()
+    (tmp_path / ".dream" / "stack.json").write_text(json.dumps({"api_url": "http://from-the-stack"}))
+
+    assert dream("models", url=None)[0] == 0
+
+
+def test_the_environment_names_the_server(dream, monkeypatch):
+    monkeypatch.setenv("DREAM_URL", "http://from-the-environment")
+
+    assert dream("models", url=None)[0] == 0
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]"])
+def test_a_stack_file_that_says_nothing_is_said_in_a_sentence(dream, tmp_path, text):
+    (tmp_path / ".dream").mkdir()
+    (tmp_path / ".dream" / "stack.json").write_text(text)
+
+    code, _, err = dream("models", url=None)
+
+    assert code == AWAY
+    assert "stack.json" in err
+
+
+def test_an_address_where_nobody_listens_is_said_in_a_sentence(capsys):
+    # port 9 of this machine: the discard service, which nobody runs
+    code = cli.run(["--server", "http://127.0.0.1:9", "models"])
+
+    assert code == AWAY
+    assert "no server at http://127.0.0.1:9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["submit"], ["submit", "missing.jpg"], ["status"], ["paint"], ["list", "--limit", "0"]]
+)
+def test_wrong_usage_is_exit_code_2_and_asks_no_server(dream, arguments):
+    assert dream(*arguments, url=None)[0] == USAGE
+
+
+def test_help_needs_no_server(dream):
+    assert dream("--help", url=None)[0] == 0
+    assert dream("submit", "--help", url=None)[0] == 0

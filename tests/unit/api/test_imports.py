@@ -1,0 +1,52 @@
+"""The api starts quickly and stays light. Asked of a fresh process: this one has long imported everything."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "numpy", "scipy", "cv2", "worker")
+BUDGET_S = 0.7
+LOOK = """
+import json, sys, time
+began = time.process_time()
+import {module}
+took = time.process_time() - began
+print(json.dumps([took, sorted({{name.partition(".")[0] for name in sys.modules}})]))
+"""
+
+
+def imported(module):
+    # As installed: compiled once, then only loaded.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    asked = [sys.executable, "-c", LOOK.format(module=module)]
+    answer = subprocess.run(asked, env=environment, capture_output=True, text=True, check=True)
+    took, names = json.loads(answer.stdout)
+    return took, set(names)
+
+
+def test_the_api_is_imported_within_its_budget_and_without_the_engines_libraries():
+    # given compiled files; time on the processor, since others use this machine too
+    _, names = imported("api.app")
+
+    # when
+    took = min(imported("api.app")[0] for _ in range(3))
+
+    # then
+    assert names.isdisjoint(HEAVY)
+    assert took < BUDGET_S
+
+
+def test_connecting_to_redis_and_s3_imports_nothing_heavy_either():
+    _, names = imported("shared.store, shared.blobs, shared.queue, shared.settings, api.app")
+
+    assert names.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["api.client", "api.cli"])
+def test_the_client_needs_nothing_of_the_servers(module):
+    _, names = imported(module)
+
+    assert names.isdisjoint({*HEAVY, "flask", "apiflask", "redis", "boto3", "celery", "PIL"})
