@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint types imports unit fmt bench check clean
+.PHONY: help install demo up down test lint types imports unit fmt bench docs check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ unit: .venv/installed ## every test, on a real Redis and a real S3 (TESTS="-k ti
 fmt: .venv/installed ## format the code and mend what can be mended
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
+
+docs: .venv/installed ## write the pages that are generated from the code (docs/CONFIGURATION.md)
+	@$(VENV)/python -m deploy.configuration
 
 check: ## the whole of CI on this machine, system packages included
 	.ci/run

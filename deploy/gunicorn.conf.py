@@ -1,7 +1,36 @@
 """The API under gunicorn: `gunicorn -c deploy/gunicorn.conf.py 'api.app:create_app()'`."""  # noqa: N999 - the name that gunicorn looks for
 
+import os
+import shutil
+import sys
 import tempfile
 from pathlib import Path
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+
+from shared import logs
+from shared.settings import EX_CONFIG, load_or_exit
+
+load_or_exit()  # a wrong variable ends it here, with a sentence
+
+# In memory: on a disk that stalls, healthy processes would look dead, and every request would wait for its metrics.
+FAST = "/dev/shm" if Path("/dev/shm").is_dir() else tempfile.gettempdir()  # noqa: S108 - gunicorn and we make private files there
+METRICS = Path(tempfile.mkdtemp(prefix="dreamqueue-metrics-", dir=FAST))
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS)  # where the processes' numbers meet; read at the first import
+
+
+class OneLog(Logger):
+    """gunicorn's own records in the same lines as everybody's."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        logs.configure()
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
 
 worker_class = "gthread"  # requests wait for Redis and S3, hardly ever for a processor
 workers = 2  # so that one dying leaves the other to answer
@@ -10,7 +39,31 @@ timeout = 60  # seconds without a sign of life from a process; requests have the
 graceful_timeout = 10  # seconds for running requests to end when it stops
 keepalive = 5  # seconds
 max_requests_jitter = 100
+logger_class = OneLog
 accesslog = None  # the application logs its requests
 control_socket_disable = True  # its default place is one per user: two stacks would fight over it
-# The sign of life is a file's time stamp: on a disk that stalls, healthy processes would look dead.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else tempfile.gettempdir()  # noqa: S108 - gunicorn makes a private file there
+worker_tmp_dir = FAST
+
+
+def on_starting(server: Arbiter) -> None:
+    """Refuses unfit services once, with a sentence; in the processes it would be a traceback over and over."""
+    from api.app import connect  # noqa: PLC0415 - after the settings, and after the place for metrics is known
+    from shared.errors import UnfitService  # noqa: PLC0415
+
+    try:
+        connect(load_or_exit())
+    except UnfitService as exc:
+        server.log.critical("refused to start: %s", exc)
+        on_exit(server)
+        sys.exit(EX_CONFIG)
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 - gunicorn calls it so
+    """Forgets the gauges of a process that has ended; its counters still count."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 - only once the place for metrics is known
+
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server: Arbiter) -> None:  # noqa: ARG001 - gunicorn calls it so
+    shutil.rmtree(METRICS, ignore_errors=True)

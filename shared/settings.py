@@ -1,22 +1,28 @@
 """Every environment variable, read here and nowhere else. All start with DREAM_."""
 
+import difflib
+import os
 import socket
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from shared.errors import InvalidSettings
 
+PREFIX = "DREAM_"
+EX_CONFIG = 78  # what sysexits.h has for it: a supervisor can tell it from a crash
+
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="DREAM_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     url: Annotated[str | None, Field(description="Where the `dream` command finds the api.")] = None
 
-    redis_url: Annotated[str, Field(description="Redis 6.2 or newer, `noeviction`, append-only.")] = (
+    redis_url: Annotated[str, Field(repr=False, description="Redis 6.2 or newer, `noeviction`, append-only.")] = (
         "redis://127.0.0.1:6379/0"
     )
     redis_timeout_s: Annotated[float, Field(gt=0, le=60, description="Longest wait for one Redis answer.")] = 3.0
@@ -58,12 +64,30 @@ class Settings(BaseSettings):
         default_factory=socket.gethostname
     )
     models: Annotated[
-        tuple[str, ...] | None, Field(description="The models that this worker serves; unset: all that are ready.")
+        tuple[str, ...] | None,
+        NoDecode,
+        Field(description="The models that this worker serves, separated by commas; unset: all that are ready."),
     ] = None
     model_dir: Annotated[Path, Field(description="Where fetched weights are kept.")] = Path("models")
     tile_threads: Annotated[int | None, Field(ge=1, le=256, description="Tiles side by side; unset: one per core.")] = (
         None
     )
+
+    heartbeat_file: Annotated[
+        Path | None, Field(description="A file that a worker's parent touches every 5 s, for liveness probes.")
+    ] = None
+    metrics_host: Annotated[
+        str, Field(description="The address on which worker and caretaker serve metrics; 0.0.0.0 in a container.")
+    ] = "127.0.0.1"
+    metrics_port: Annotated[
+        int | None,
+        Field(ge=1, le=65535, description="The port for it, one per process; unset: none. The api has `/metrics`."),
+    ] = None
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
 @cache
@@ -72,5 +96,23 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as exc:
-        wrong = "; ".join(f"DREAM_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in exc.errors())
-        raise InvalidSettings(wrong) from exc
+        wrong = "; ".join(f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in exc.errors())
+        raise InvalidSettings(f"An environment variable has a value that can't be used. {wrong}.") from exc
+    except SettingsError as exc:  # not even JSON where a variable holds a structure
+        raise InvalidSettings(f"An environment variable can't be read: {exc}.") from exc
+
+
+def load_or_exit() -> Settings:
+    """The settings, for a process that starts. Ends it with one sentence when they are wrong."""
+    try:
+        return load()
+    except InvalidSettings as exc:
+        sys.stderr.write(f"{exc}\n")
+        raise SystemExit(EX_CONFIG) from None
+
+
+def misspelt() -> dict[str, str | None]:
+    """Variables of ours in the environment that nothing reads, each with the one that was probably meant."""
+    known = [f"{PREFIX}{name}".upper() for name in Settings.model_fields]
+    strange = [name for name in os.environ if name.startswith(PREFIX) and name not in known]
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in strange}

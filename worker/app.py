@@ -12,14 +12,14 @@ from shared import logs
 from shared.blobs import S3Blobs
 from shared.errors import DreamError
 from shared.queue import make_app
-from shared.settings import load
+from shared.settings import EX_CONFIG, load_or_exit
 from shared.store import RedisStore
 
 log = structlog.get_logger(__name__)
 
 DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialised
 
-settings = load()
+settings = load_or_exit()
 app = make_app(settings)
 app.conf.include = ["worker.tasks"]
 
@@ -38,7 +38,7 @@ def _refuse_unfit_services(**_: object) -> None:
         S3Blobs.connect(settings).check()
     except DreamError as exc:
         log.critical("refused_to_start", code=exc.code, reason=str(exc))
-        sys.exit(78)  # EX_CONFIG
+        sys.exit(EX_CONFIG)
 
 
 @signals.worker_process_init.connect

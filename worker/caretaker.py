@@ -13,7 +13,7 @@ from shared.errors import BlobsUnavailable, DeadlineExceeded, DreamError, StoreU
 from shared.jobs import Job, JobError, JobState, Outcome
 from shared.ports import Blobs, Doorbell, Store
 from shared.queue import CeleryDoorbell
-from shared.settings import Settings, load
+from shared.settings import Settings, load_or_exit
 from shared.store import RedisStore
 
 log = structlog.get_logger(__name__)
@@ -137,7 +137,7 @@ class Caretaker:
 def main() -> None:
     """Looks around until SIGTERM or SIGINT."""
     logs.configure()
-    settings = load()
+    settings = load_or_exit()
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
