@@ -44,6 +44,9 @@ fmt: .venv/installed ## format the code and mend what can be mended
 docs: .venv/installed ## write the pages that are generated from the code (docs/CONFIGURATION.md)
 	@$(VENV)/python -m deploy.configuration
 
+docs: .venv/installed ## write docs/CONFIGURATION.md from shared/settings.py
+	$(VENV)/python -m deploy.configuration
+
 check: ## the whole of CI on this machine, system packages included
 	.ci/run
 

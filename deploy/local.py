@@ -2,6 +2,7 @@
 
 import signal
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,18 +20,20 @@ LIVED_WELL_S = 60.0  # a part that lived this long starts again at once
 CANNOT_START = (AlreadyRunning, PartFailed, MissingProgram, InvalidSettings)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+Home = Annotated[Path, typer.Option(file_okay=False, help="Where the stack keeps its data.")]
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
 def up(
-    workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many; unset: one, or one per GPU.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, max=64, help="How many; unset: one, or one per GPU.")] = None,
+    home: Home = HOME,
 ) -> None:
     """Start everything, print the addresses and stay until Ctrl-C or `make down`."""
     interruptible()
     stack: Stack | None = None
     try:
-        stack = new_stack(workers)
+        stack = new_stack(home, workers)
         stack.start()
         _greet(stack)
         _keep_alive(stack)
@@ -47,14 +50,14 @@ def up(
 
 
 @app.command()
-def down() -> None:
+def down(home: Home = HOME) -> None:
     """Stop what `make up` started, wherever it was started from."""
-    ran = shut_down(HOME)
+    ran = shut_down(home)
     console.print(f"stopped {', '.join(ran)}" if ran else "nothing was running")
 
 
-def new_stack(workers: int | None = None) -> Stack:
-    """The stack of this folder; a Redis or S3 that the environment names is used instead of an embedded one."""
+def new_stack(home: Path, workers: int | None = None) -> Stack:
+    """The stack that keeps its data there. A Redis or S3 that the environment names replaces the embedded one."""
     settings = load()
     named = settings.model_fields_set
     embed = set()
@@ -62,7 +65,7 @@ def new_stack(workers: int | None = None) -> Stack:
         embed.add("redis")
     if not named & {"s3_url", "s3_bucket"}:
         embed.add("s3")
-    return Stack(HOME, workers=workers, settings=settings, embed=embed, say=console.print)
+    return Stack(home, workers=workers, settings=settings, embed=embed, say=console.print)
 
 
 def interruptible() -> None:

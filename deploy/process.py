@@ -1,7 +1,6 @@
 """The parts of the embedded stack as processes: started on a leash, watched until ready, stopped with grace."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import psutil
 LEASH = Path(__file__).with_name("leash.py")
 ROOT = LEASH.parent.parent  # where `api`, `worker` and `shared` lie
 POLL_S = 0.05
+KILL_LIMIT_S = 10.0  # a process that the kernel holds this long is beyond us
 
 
 class PartFailed(Exception):
@@ -63,19 +63,29 @@ class Footprint:
 
     def stop(self) -> None:
         """Asks the leader to end, gives it its time, then kills what is left of the group."""
-        with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        self.terminate()
+        self.kill()
+
+    def terminate(self) -> None:
+        """Asks the leader to end and gives it its time."""
+        with suppress(psutil.NoSuchProcess):
             if leader := self.leader():
                 leader.terminate()
-                leader.wait(self.stop_limit_s)
-        self.kill()
+        _wait_for(lambda: self.leader() is None, self.stop_limit_s)
 
     def kill(self) -> None:
         """SIGKILL to the whole group; returns when it is gone."""
-        remaining = self.group()
-        for process in remaining:
+        for process in self.group():
             with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(remaining, timeout=10)
+                process.kill()
+        _wait_for(lambda: not self.group(), KILL_LIMIT_S)
+
+
+def _wait_for(gone: Callable[[], bool], limit_s: float) -> None:
+    # psutil's own waits take a zombie that its parent has not collected for a living process.
+    deadline = time.monotonic() + limit_s
+    while not gone() and time.monotonic() < deadline:
+        time.sleep(POLL_S)
 
 
 def _group_of(process: psutil.Process) -> int | None:

@@ -45,7 +45,7 @@ class Stack:
         self.settings = settings or Settings()
         self.children: dict[str, Child] = {}
         self.api_url = ""
-        self._workers = workers or len(parts.gpus()) or 1
+        self._workers = workers if workers is not None else len(parts.gpus()) or 1
         self._embed = frozenset(embed)
         self._env = env or {}
         self._say = say
@@ -160,9 +160,8 @@ def shut_down(home: Path = HOME) -> list[str]:
     record = _read(home)
     supervisor: Footprint | None = record.get("supervisor")
     ran = [footprint.name for footprint in record.get("parts", []) if footprint.group()]
-    if supervisor and (leader := supervisor.leader()):
-        leader.terminate()
-        leader.wait(supervisor.stop_limit_s)
+    if supervisor:
+        supervisor.terminate()
     sweep(home)
     return ran
 

@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from deploy.process import Child
 from deploy.services import Kept, MissingProgram, embedded_redis, embedded_s3
+from deploy.stack import Stack
 from shared.settings import Settings
 
 
@@ -43,6 +44,20 @@ def services(tmp_path_factory) -> Iterator[Services]:
     finally:
         for child in children:
             child.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory) -> Iterator[Stack]:
+    """The whole service with two workers, its folder's path with a space. Leave every part running."""
+    running = Stack(tmp_path_factory.mktemp("the stack"), workers=2)
+    try:
+        running.start()
+    except MissingProgram as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(exc))
+    yield running
+    running.stop()
 
 
 @pytest.fixture

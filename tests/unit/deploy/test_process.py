@@ -98,7 +98,7 @@ def test_stopping_ends_the_children_of_a_part_that_has_died(start):
 
     child.stop()
 
-    assert not grandchild.is_running()
+    assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_part_does_not_outlive_the_process_that_started_it():

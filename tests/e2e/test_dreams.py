@@ -1,0 +1,150 @@
+"""The real stack with two workers: from a photograph to a picture in S3, and what is refused on the way."""
+
+import io
+import time
+
+import httpx
+import pytest
+from PIL import Image, ImageChops
+
+from api.client import Refused
+from shared import layout
+from shared.blobs import S3Blobs
+from shared.jobs import JobState
+
+SMALL = {"octaves": 2, "iterations": 3}
+LONG = {"octaves": 2, "iterations": 1000}
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def blobs(stack):
+    return S3Blobs.connect(stack.settings)
+
+
+def wait_until(condition, limit_s=PATIENCE_S):
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_two_workers_dream_two_jobs_at_the_same_time(client, photograph):
+    jobs = [client.submit(photograph, LONG | {"seed": seed}) for seed in (1, 2)]
+
+    wait_until(lambda: all(client.get(job.id).state is JobState.RUNNING for job in jobs))
+    wait_until(lambda: all(client.get(job.id).progress.fraction > 0 for job in jobs))
+
+    for job in jobs:
+        client.cancel(job.id)
+        assert client.wait(job.id).state is JobState.CANCELED
+
+
+def test_a_photograph_becomes_a_dream_in_s3(client, photograph, blobs, tmp_path):
+    job = client.wait(client.submit(photograph, SMALL).id)
+    client.download(job.id, tmp_path / "dream.png")
+
+    assert job.state is JobState.SUCCEEDED
+    assert job.progress.fraction == 1
+    (result,) = [key for key in blobs.keys(layout.attempts(job.id)) if key.endswith("result.png")]
+    assert blobs.get(result) == (tmp_path / "dream.png").read_bytes()
+    with Image.open(photograph) as before, Image.open(tmp_path / "dream.png") as after:
+        assert after.size == before.size
+        assert ImageChops.difference(before.convert("RGB"), after.convert("RGB")).getbbox()
+
+
+def test_the_result_is_fetched_from_s3_itself(client, stack, photograph):
+    job = client.wait(client.submit(photograph, SMALL).id)
+
+    answer = httpx.get(f"{stack.api_url}/v1/jobs/{job.id}/result", follow_redirects=False)
+
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith(stack.settings.s3_url)
+    assert Image.open(io.BytesIO(httpx.get(answer.headers["Location"]).content)).format == "PNG"
+
+
+def test_the_report_lists_the_resolved_parameters(client, photograph):
+    job = client.wait(client.submit(photograph, SMALL).id)
+
+    params = client.report(job.id)["params"]
+
+    assert params["octaves"] == 2
+    assert params["layers"][0]["layer"]  # the network's default, by name
+    assert params["jitter"] is not None
+    assert params["tile_size"] is not None
+    assert params["seed"] == 0
+
+
+def test_the_same_request_gives_the_same_bytes_on_whichever_worker(client, photograph, tmp_path):
+    jobs = [client.submit(photograph, SMALL | {"seed": 7}) for _ in range(2)]
+    for job in jobs:
+        assert client.wait(job.id).state is JobState.SUCCEEDED
+        client.download(job.id, tmp_path / job.id)
+
+    first, second = ((tmp_path / job.id).read_bytes() for job in jobs)
+    assert first == second
+
+
+def test_a_job_that_breaks_its_worker_s_engine_fails_with_a_sentence_and_the_next_one_runs(
+    client, photograph, tmp_path
+):
+    damaged = tmp_path / "damaged.png"
+    whole = bytearray(photograph.read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 64] = bytes(64)  # header and end are as they should be: only decoding shows it
+    damaged.write_bytes(whole)
+
+    broken = [client.submit(damaged, SMALL) for _ in range(2)]
+    following = [client.submit(photograph, SMALL) for _ in range(2)]
+
+    for job in broken:
+        ended = client.wait(job.id)
+        assert ended.state is JobState.FAILED
+        assert ended.error.code == "image_unreadable"
+        assert ended.error.message.endswith(".")
+    assert [client.wait(job.id).state for job in following] == [JobState.SUCCEEDED] * 2
+
+
+@pytest.fixture
+def refusal(client, blobs):
+    """Submits what must be refused; the problem that came back. Nothing may be left behind."""
+
+    def submit(image, params=None):
+        before = list(blobs.keys("")), client.list_jobs().jobs
+        with pytest.raises(Refused) as refused:
+            client.submit(image, params)
+        assert (list(blobs.keys("")), client.list_jobs().jobs) == before
+        return refused.value.problem
+
+    return submit
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"layers": [{"layer": "block5z"}]}, "did you mean"),
+        ({"model": "efficientnet-lite1"}, "efficientnet-lite0"),
+        ({"iterations": 0}, "iterations"),
+        ({"octave_scale": 1.4}, "0.714"),
+        ({"steps": 3}, "steps"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused_and_leave_nothing_behind(refusal, photograph, params, says):
+    problem = refusal(photograph, params)
+
+    assert problem.status == 422
+    assert says in problem.model_dump_json()
+
+
+def test_what_is_no_image_is_refused_and_leaves_nothing_behind(refusal, tmp_path):
+    words = tmp_path / "words.png"
+    words.write_bytes(b"just words")
+
+    assert refusal(words).code == "unsupported_image"
+
+
+def test_a_photograph_that_is_cut_off_is_refused_and_leaves_nothing_behind(refusal, photograph, tmp_path):
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(photograph.read_bytes()[:-200])
+
+    assert refusal(cut).code == "image_unreadable"

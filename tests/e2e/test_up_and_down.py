@@ -1,0 +1,137 @@
+"""`make up` and `make down` as processes: however it ends, nothing keeps running and nothing is lost."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from api.client import DreamClient
+from deploy.process import ROOT
+from deploy.stack import Stack
+
+LOCAL = [sys.executable, "-m", "deploy.local"]
+NO_WORKERS = ["--workers", "0"]  # they take seconds to load TensorFlow, and test_dreams.py has them
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = tmp_path / "a home"
+    yield home
+    subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.fixture
+def up(home):
+    """Starts `up` and returns its process and those of its parts once it says that it is up."""
+    started = []
+
+    def start():
+        process = subprocess.Popen(
+            [*LOCAL, "up", "--home", home, *NO_WORKERS],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        assert any("Dreamqueue is up" in line for line in process.stdout)
+        parts = json.loads((home / "stack.json").read_text())["parts"]
+        return process, [p for part in parts for p in _family(part["pid"])]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _family(pid):
+    leader = psutil.Process(pid)
+    return [leader, *leader.children(recursive=True)]
+
+
+def assert_gone(processes):
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_down_from_another_terminal_stops_everything(up, home):
+    process, family = up()
+    assert len(family) >= 6  # redis, s3, gunicorn with two processes, the caretaker
+
+    down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert down.stdout == "stopped redis, s3, api, caretaker\n"
+    assert process.wait(5) == 0
+    assert_gone(family)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_its_like_stop_everything(up, number):
+    process, family = up()
+
+    process.send_signal(number)
+
+    assert process.wait(30) == 0
+    assert_gone(family)
+
+
+def test_nothing_outlives_a_stack_that_was_killed_and_the_next_one_starts(up):
+    process, family = up()
+
+    process.kill()
+
+    assert_gone(family)
+    process, family = up()
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def test_down_stops_what_is_left_when_the_stack_and_its_leash_are_gone(up, home):
+    process, family = up()
+    frozen = [p for p in family if "weed" in p.name()]
+    for part in frozen:
+        part.suspend()  # so that it does not hear the leash
+    process.kill()
+    process.wait()
+
+    subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, check=True, capture_output=True)
+
+    assert_gone(family)
+
+
+def test_a_second_up_says_that_one_runs_already(up, home):
+    process, _ = up()
+
+    second = subprocess.run([*LOCAL, "up", "--home", home], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert second.returncode == 1
+    assert "up already" in second.stdout
+    assert process.poll() is None
+
+
+def test_down_where_nothing_runs_says_so(home):
+    down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert down.stdout == "nothing was running\n"
+
+
+def test_a_job_and_its_credentials_outlive_a_restart(tmp_path, photograph):
+    stack = Stack(tmp_path / "a home", workers=0)
+    stack.start()
+    with DreamClient(stack.api_url) as client:
+        job = client.submit(photograph)
+    settings = stack.settings
+    stack.stop()
+
+    stack = Stack(tmp_path / "a home", workers=0)
+    stack.start()
+    try:
+        with DreamClient(stack.api_url) as client:
+            assert client.get(job.id).state == "queued"
+        assert stack.settings.s3_secret_key == settings.s3_secret_key
+    finally:
+        stack.stop()
