@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint types imports unit fmt bench docs check clean
+.PHONY: help install demo up down test lint unit fmt docs check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -43,9 +43,6 @@ fmt: .venv/installed ## format the code and mend what can be mended
 
 docs: .venv/installed ## write the pages that are generated from the code (docs/CONFIGURATION.md)
 	@$(VENV)/python -m deploy.configuration
-
-docs: .venv/installed ## write docs/CONFIGURATION.md from shared/settings.py
-	$(VENV)/python -m deploy.configuration
 
 check: ## the whole of CI on this machine, system packages included
 	.ci/run
