@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import metrics
 from shared.errors import BlobsFull, BlobsUnavailable, UnfitService
 from shared.ports import Presigned
 from shared.settings import Settings
@@ -150,7 +151,7 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
     def plain(secret: Any) -> str | None:  # noqa: ANN401 - SecretStr | None
         return secret.get_secret_value() if secret else None
 
-    return boto3.client(
+    client = boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name=settings.s3_region,
@@ -169,6 +170,12 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
             response_checksum_validation="when_required",
         ),
     )
+    client.meta.events.register("before-call.s3", _count)
+    return client
+
+
+def _count(*, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's OperationModel
+    metrics.S3_REQUESTS.labels(model.name).inc()
 
 
 class _Refused(BlobsUnavailable):
@@ -185,12 +192,14 @@ def _translated() -> Iterator[None]:
         yield
     except ClientError as exc:
         code = _code(exc)
+        metrics.s3_failed(code)
         if code in FULL:
             raise BlobsFull from exc
         if exc.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500 or code in {"SlowDown", "503"}:
             raise BlobsUnavailable from exc
         raise _Refused(code) from exc
     except (BotoCoreError, OSError) as exc:  # OSError: a connection that breaks while a body is read
+        metrics.s3_failed(type(exc).__name__)
         raise BlobsUnavailable from exc
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from shared.census import Census
 from shared.jobs import Job, JobState, Outcome, Progress
 
 
@@ -42,7 +43,7 @@ class Store(Protocol):
         """How many waiting jobs of the same or a higher priority are older; None when it does not wait."""
 
     def cancel(self, job_id: str) -> Job | None:
-        """queued -> canceled, running -> canceling; other states stay. The job as it is now, None if unknown."""
+        """running -> canceling; other states stay: only an outcome ends a job. The job as it is now, None if unknown."""
 
     def retry(self, job_id: str, *, epoch: int) -> Job | None:
         """failed -> queued as that epoch; other states, or a later epoch, stay. The job as it is now."""
@@ -93,10 +94,14 @@ class Store(Protocol):
     def workers(self) -> Sequence[WorkerInfo]:
         """The live workers."""
 
-    def epoch(self) -> str | None:
-        """Set once after a rebuild; None means that Redis was wiped and has to be rebuilt from S3."""
+    def census(self) -> Census:
+        """How many jobs and workers there are. Its cost does not grow with them."""
 
-    def begin_epoch(self) -> str:
+    def epoch(self) -> str | None:
+        """None when Redis was wiped and has to be rebuilt from S3; another one than before when it was restarted,
+        and so may have forgotten its last second."""
+
+    def begin_epoch(self) -> None:
         """Says that Redis is complete again."""
 
     def lead(self, name: str, *, ttl_s: float) -> bool:

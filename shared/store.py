@@ -11,6 +11,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from shared import metrics
+from shared.census import Census
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable, UnfitService
 from shared.jobs import InputImage, Job, JobError, JobState, Outcome, Progress
 from shared.params import DreamParams
@@ -29,6 +31,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as exc:
+        metrics.REDIS_ERRORS.labels(type(exc).__name__).inc()
         raise StoreUnavailable from exc
 
 
@@ -103,7 +106,7 @@ class RedisStore:
 
     @_translated()
     def cancel(self, job_id: str) -> Job | None:
-        return _from_flat(self._run("cancel", job_id, f"{self._now():.3f}"))
+        return _from_flat(self._run("cancel", job_id))
 
     @_translated()
     def retry(self, job_id: str, *, epoch: int) -> Job | None:
@@ -122,9 +125,8 @@ class RedisStore:
     def renew(self, job: Job, *, lease_s: float, progress: Progress | None = None) -> JobState:
         shown = progress.model_dump_json() if progress else ""
         fraction = progress.fraction if progress else 0
-        answer = self._run(
-            "renew", job.id, job.claim or "", job.attempt, job.worker or "", int(lease_s * 1000), fraction, shown
-        )
+        ours = (job.id, job.claim or "", job.epoch, job.attempt, job.worker or "")
+        answer = self._run("renew", *ours, int(lease_s * 1000), fraction, shown)
         if answer == "missing":
             raise JobNotFound
         if answer == "lost":
@@ -153,9 +155,9 @@ class RedisStore:
     @_translated()
     def finish(self, job_id: str, outcome: Outcome) -> Job | None:
         error = outcome.error.model_dump_json() if outcome.error else ""
-        return _from_flat(
-            self._run("finish", job_id, outcome.epoch, outcome.state, outcome.finished_at, outcome.claim or "", error)
-        )
+        says = (outcome.epoch, outcome.state, outcome.finished_at, outcome.claim or "", error)
+        started_at = "" if outcome.started_at is None else outcome.started_at
+        return _from_flat(self._run("finish", job_id, *says, started_at, outcome.attempt))
 
     @_translated()
     def expire(self, job_id: str) -> Job | None:
@@ -199,18 +201,43 @@ class RedisStore:
         ]
 
     @_translated()
+    def census(self) -> Census:
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.hgetall("dream:counts")
+        pipe.hgetall("dream:models")
+        pipe.zrange("dream:state:queued", 0, 0)
+        counts, models, oldest = cast(tuple[dict[str, str], dict[str, str], list[str]], tuple(pipe.execute()))
+        submitted_at = (
+            _number(cast(str | None, self.redis.hget(f"dream:job:{oldest[0]}", "created_at"))) if oldest else None
+        )
+        workers = self.workers()
+        jobs = {}
+        for name, count in counts.items():
+            kind, state = name.rsplit(":", 1)
+            jobs[kind, JobState(state)] = int(count)
+        return Census(
+            jobs=jobs,
+            waiting={model: int(count) for model, count in models.items()},
+            oldest_queued_s=max(0.0, self._now() - submitted_at) if submitted_at is not None else 0.0,
+            workers=len(workers),
+            busy_workers=sum(worker.job_id is not None for worker in workers),
+            served=frozenset(model for worker in workers for model in worker.models),
+        )
+
+    @_translated()
     def length(self, queue: str) -> int:
         """Messages in a broker's queue that nobody has taken."""
         return cast(int, self.redis.llen(queue))
 
     @_translated()
     def epoch(self) -> str | None:
-        return cast(str | None, self.redis.get("dream:epoch"))
+        epoch = cast(str | None, self.redis.get("dream:epoch"))
+        run = cast(dict[str, str], self.redis.info("server"))["run_id"]
+        return None if epoch is None else f"{epoch}-{run}"
 
     @_translated()
-    def begin_epoch(self) -> str:
+    def begin_epoch(self) -> None:
         self.redis.set("dream:epoch", secrets.token_hex(8), nx=True)
-        return cast(str, self.redis.get("dream:epoch"))
 
     @_translated()
     def lead(self, name: str, *, ttl_s: float) -> bool:

@@ -9,6 +9,7 @@
 -- dream:turns:{priority}                     owners with waiting jobs, the one longest not served first
 -- dream:owned:{priority}                     how many wait, by owner
 -- dream:models                               how many wait, by model
+-- dream:counts                               how many there are, by kind:state
 -- dream:leases                               claimed ids by the end of their lease, Redis milliseconds
 -- dream:deadlines                            ids not yet ended by their deadline, Unix seconds
 
@@ -37,7 +38,13 @@ local function waiting_key(job)
   return 'dream:waiting:' .. job.priority .. ':' .. job.owner .. ':' .. job.model
 end
 
+local function count(job, by)
+  local field = job.kind .. ':' .. job.state
+  if redis.call('HINCRBY', 'dream:counts', field, by) <= 0 then redis.call('HDEL', 'dream:counts', field) end
+end
+
 local function leave(job)
+  count(job, -1)
   redis.call('ZREM', 'dream:state:' .. job.state, job.id)
   redis.call('ZREM', 'dream:owner:' .. job.owner .. ':' .. job.state, job.id)
   redis.call('ZREM', 'dream:leases', job.id)
@@ -54,6 +61,7 @@ local function leave(job)
 end
 
 local function enter(job)
+  count(job, 1)
   redis.call('ZADD', 'dream:state:' .. job.state, 0, job.id)
   redis.call('ZADD', 'dream:owner:' .. job.owner .. ':' .. job.state, 0, job.id)
   if job.state == 'queued' then

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from shared.census import Census
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
 from shared.jobs import PRIORITIES, TRANSITIONS, Job, JobState, Outcome, Progress
 from shared.ports import WorkerInfo
@@ -15,6 +16,7 @@ class MemoryStore:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.available = True  # False: every call raises, as if Redis were away
+        self.restarts = 0
         self.wipe()
 
     def wipe(self) -> None:
@@ -66,9 +68,7 @@ class MemoryStore:
     def cancel(self, job_id: str) -> Job | None:
         self._reach()
         job = self.jobs.get(job_id)
-        if job is not None and job.state is JobState.QUEUED:
-            self._change(job, state=JobState.CANCELED, finished_at=self.clock.now())
-        elif job is not None and job.state is JobState.RUNNING:
+        if job is not None and job.state is JobState.RUNNING:
             self._change(job, state=JobState.CANCELING)
         return self.jobs.get(job_id)
 
@@ -105,7 +105,7 @@ class MemoryStore:
         known = self.jobs.get(job.id)
         if known is None:
             raise JobNotFound
-        if known.state is JobState.QUEUED and known.attempt < job.attempt:
+        if known.state is JobState.QUEUED and known.epoch == job.epoch and known.attempt < job.attempt:
             known = self._run(known, job.worker or "", job.claim or "", job.attempt, lease_s)
         if not known.state.is_claimed or known.claim != job.claim:
             raise ClaimLost
@@ -141,7 +141,7 @@ class MemoryStore:
             )
         self._change(
             job, state=outcome.state, finished_at=outcome.finished_at, claim=outcome.claim, error=outcome.error,
-            worker=None, progress=progress,
+            worker=None, progress=progress, started_at=outcome.started_at, attempt=max(job.attempt, outcome.attempt),
         )  # fmt: skip
         return self.jobs[job_id]
 
@@ -190,14 +190,26 @@ class MemoryStore:
         self._reach()
         return [worker for worker, until in self.live.values() if until >= self.clock.now()]
 
+    def census(self) -> Census:
+        self._reach()
+        queued = [job for job in self.jobs.values() if job.state is JobState.QUEUED]
+        workers = self.workers()
+        return Census(
+            jobs=Counter((job.kind, job.state) for job in self.jobs.values()),
+            waiting=self.waiting(),
+            oldest_queued_s=self.clock.now() - min(queued, key=lambda job: job.id).created_at if queued else 0.0,
+            workers=len(workers),
+            busy_workers=sum(worker.job_id is not None for worker in workers),
+            served=frozenset(model for worker in workers for model in worker.models),
+        )
+
     def epoch(self) -> str | None:
         self._reach()
-        return self.complete_since
+        return self.complete_since and f"{self.complete_since}-{self.restarts}"
 
-    def begin_epoch(self) -> str:
+    def begin_epoch(self) -> None:
         self._reach()
         self.complete_since = self.complete_since or secrets.token_hex(8)
-        return self.complete_since
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
         self._reach()

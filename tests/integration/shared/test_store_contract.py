@@ -1,5 +1,7 @@
 """What every Store promises: held against the in-memory twin and against a real Redis."""
 
+import time
+
 import pytest
 
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
@@ -315,6 +317,33 @@ def test_waiting_is_counted_by_model(store):
     assert dict(store.waiting()) == {"efficientnet-lite0": 2}
     store.release(job)
     assert dict(store.waiting()) == {"efficientnet-lite0": 3}
+
+
+def test_the_census_counts_jobs_by_kind_and_state_through_all_changes(store):
+    running = claimed(store)
+    old, new = a_job(), a_job()
+    for job in (old, new):
+        store.create(job)
+    store.beat(WorkerInfo(name="w1", models=("m",), device="cpu", job_id=running.id, seen_at=0), ttl_s=10)
+
+    census = store.census()
+    assert census.jobs == {("dream", JobState.RUNNING): 1, ("dream", JobState.QUEUED): 2}
+    assert census.waiting == {LITE0[0]: 2}
+    assert (census.workers, census.busy_workers, census.served) == (1, 1, {"m"})
+
+    store.cancel(new.id)
+    store.finish(running.id, outcome(running))
+    store.forget(old.id)
+    assert store.census().jobs == {("dream", JobState.SUCCEEDED): 1, ("dream", JobState.CANCELED): 1}
+    assert store.census().oldest_queued_s == 0
+
+
+def test_the_oldest_waiting_job_tells_how_long_jobs_wait(store, backend):
+    now = time.time() if isinstance(backend, Real) else store.clock.now()
+    for age_s in (500, 20):
+        store.create(a_job(created_at=now - age_s))
+
+    assert store.census().oldest_queued_s == pytest.approx(500, abs=5)
 
 
 def test_only_waiting_jobs_past_their_deadline_are_overdue(store):
