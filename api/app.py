@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 
-from api import openapi, problems
+from api import openapi, problems, telemetry
 from api.context import EXTENSION
 from api.routes import health, jobs, models, outputs
 from api.service import JobService
@@ -45,7 +45,8 @@ def create_app(settings: "Settings | None" = None, *, service: JobService | None
     )
     app.json = DefaultJSONProvider(app)
     app.json.sort_keys = False  # as the records have them
-    app.extensions[EXTENSION] = service or connect(settings)
+    app.extensions[EXTENSION] = service = service or connect(settings)
+    telemetry.install(app, service.store, VERSION)
     problems.install(app)
     openapi.install(app)
     for resource in (jobs, outputs, models, health):
