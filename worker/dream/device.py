@@ -47,6 +47,12 @@ def free_gpu_bytes() -> int:
     return int(total or 8 * 2**30) - int(tf.config.experimental.get_memory_info(name)["current"])
 
 
+def taken_bytes() -> int:
+    """Memory of the GPU that TensorFlow holds; 0 without one."""
+    name = gpu()
+    return 0 if name is None else int(tf.config.experimental.get_memory_info(name)["current"])
+
+
 def describe() -> str:
     """The device in words, for the report."""
     if gpu() is None:
