@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -150,29 +150,31 @@ class Job:
     version: int = 0  # grows with every change that a client can see
 
     @classmethod
-    def from_manifest(cls, manifest: Manifest, *, epoch: int = 0, outcome: Outcome | None = None) -> "Job":
-        """The job as S3 knows it: queued, or as its outcome says."""
-        ended: dict[str, Any] = {}
-        if outcome is not None:
-            ended = {
-                "state": outcome.state,
-                "finished_at": outcome.finished_at,
-                "started_at": outcome.started_at,
-                "attempt": outcome.attempt,
-                "claim": outcome.claim,
-                "error": outcome.error,
-            }
-            if outcome.state is JobState.SUCCEEDED:
-                ended["progress"] = Progress(fraction=1.0)
+    def from_manifest(cls, manifest: Manifest, *, epoch: int = 0) -> "Job":
+        """The job as it was accepted: queued."""
         return cls(
             id=manifest.id,
             kind=manifest.kind,
             owner=manifest.owner,
             priority=manifest.priority,
+            state=JobState.QUEUED,
             params=manifest.params,
             input=manifest.input,
             created_at=manifest.created_at,
             deadline_at=manifest.deadline_at,
             epoch=epoch,
-            **({"state": JobState.QUEUED} | ended),
+        )
+
+    def ended(self, outcome: Outcome) -> "Job":
+        """The job as that outcome of its epoch leaves it."""
+        return dataclasses.replace(
+            self,
+            state=outcome.state,
+            finished_at=outcome.finished_at,
+            started_at=outcome.started_at,
+            attempt=max(self.attempt, outcome.attempt),
+            claim=outcome.claim,
+            worker=None,
+            error=outcome.error,
+            progress=Progress(fraction=1.0) if outcome.state is JobState.SUCCEEDED else self.progress,
         )

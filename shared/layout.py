@@ -1,19 +1,30 @@
 """Where things lie in the bucket."""
 
+PENDING, DELETED, JOBS = "pending/", "deleted/", "jobs/"
 
-def pending(job_id: str) -> str:
-    """Exists from before the job is accepted until its outcome is written: what a rebuild lists."""
-    return f"pending/{job_id}"
+
+def pending(job_id: str, epoch: int = 0) -> str:
+    """Exists from before the job is accepted until its outcome is written: what a rebuild lists.
+
+    Each epoch has its own, or whoever closes the first late would take the second's away.
+    """
+    return f"{PENDING}{job_id}" if epoch == 0 else f"{PENDING}{job_id}-{epoch}"
+
+
+def owed(key: str) -> tuple[str, int]:
+    """The job id and the epoch of a `pending` key."""
+    job_id, _, epoch = key.removeprefix(PENDING).partition("-")
+    return job_id, int(epoch or 0)
 
 
 def tombstone(job_id: str) -> str:
     """Written first on delete; nothing of this job may come back."""
-    return f"deleted/{job_id}"
+    return f"{DELETED}{job_id}"
 
 
 def job(job_id: str) -> str:
     """Prefix of everything that belongs to the job, but for `pending` and the tombstone."""
-    return f"jobs/{job_id}/"
+    return f"{JOBS}{job_id}/"
 
 
 def manifest(job_id: str) -> str:
@@ -34,6 +45,19 @@ def outcome(job_id: str, epoch: int) -> str:
     return f"jobs/{job_id}/outcome.json" if epoch == 0 else f"jobs/{job_id}/outcome-{epoch}.json"
 
 
+def outcome_epoch(key: str) -> int | None:
+    """The epoch whose outcome that key is; None when it is something else."""
+    name = key.rsplit("/", 1)[-1]
+    if not name.startswith("outcome"):
+        return None
+    return int(name.removeprefix("outcome").removesuffix(".json").removeprefix("-") or 0)
+
+
+def expired(job_id: str) -> str:
+    """Retention has removed the job's pictures; what it was stays known."""
+    return f"jobs/{job_id}/expired"
+
+
 def checkpoints(job_id: str) -> str:
     return f"jobs/{job_id}/checkpoints/"
 
@@ -50,3 +74,28 @@ def attempts(job_id: str) -> str:
 def output(job_id: str, claim: str, name: str) -> str:
     """`result.png`, `report.json`, `preview.jpg` of one attempt."""
     return f"{attempts(job_id)}{claim}/{name}"
+
+
+def upload(owner: str, upload_id: str) -> str:
+    """What an owner has sent straight to S3, until it is swept. The id is a ULID and tells when."""
+    return f"uploads/{owner}/{upload_id}"
+
+
+def idempotency(owner: str, key_hash: str) -> str:
+    """Which job an owner's Idempotency-Key has made."""
+    return f"idempotency/{owner}/{key_hash}"
+
+
+def key(key_id: str) -> str:
+    """An API key's record; of the key itself only the hash."""
+    return f"keys/{key_id}.json"
+
+
+def secret(name: str) -> str:
+    """A secret that all processes share: what signs sessions, what webhooks' secrets are derived from."""
+    return f"keys/secrets/{name}"
+
+
+def webhook(delivery_id: str) -> str:
+    """A message that is owed to a receiver."""
+    return f"webhooks/{delivery_id}"

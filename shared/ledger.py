@@ -1,5 +1,6 @@
 """What is owed and what is done, as S3 holds it: a job is accepted once and settled once, whatever happens to Redis."""
 
+from dataclasses import replace
 from typing import BinaryIO
 
 from shared import layout
@@ -9,29 +10,47 @@ from shared.ports import Blobs, Store
 JSON = "application/json"
 
 
-def accept(blobs: Blobs, manifest: Manifest, image: BinaryIO) -> None:
-    """Makes the job durable; from `pending` on it is owed an outcome, also if we die before Redis hears of it."""
-    blobs.put(layout.image(manifest.id), image, content_type=f"image/{manifest.input.format}")
+def accept(blobs: Blobs, manifest: Manifest, image: BinaryIO | None) -> None:
+    """Makes the job durable; from `pending` on it is owed an outcome, also if we die before Redis hears of it.
+
+    image: None where it lies with the job already.
+    """
+    if image is not None:
+        blobs.put(layout.image(manifest.id), image, content_type=f"image/{manifest.input.format}")
     blobs.put(layout.manifest(manifest.id), manifest.model_dump_json().encode(), content_type=JSON, if_absent=True)
-    blobs.put(layout.pending(manifest.id), Pending().model_dump_json().encode(), content_type=JSON)
+    _mark(blobs, layout.pending(manifest.id), epoch=0)
 
 
 def reopen(blobs: Blobs, job: Job) -> int:
     """A failed job is owed another outcome: the next epoch. Returns it."""
     epoch = job.epoch + 1
-    blobs.delete([layout.cancel(job.id)])
-    blobs.put(layout.pending(job.id), Pending(epoch=epoch).model_dump_json().encode(), content_type=JSON)
+    _mark(blobs, layout.pending(job.id, epoch), epoch=epoch)
     return epoch
 
 
 def ask_to_cancel(blobs: Blobs, job: Job) -> None:
     """Durable before it is answered: heard also after Redis was wiped."""
-    blobs.put(layout.cancel(job.id), Pending(epoch=job.epoch).model_dump_json().encode(), content_type=JSON)
+    _mark(blobs, layout.cancel(job.id), epoch=job.epoch)
 
 
 def cancel_asked(blobs: Blobs, job: Job) -> bool:
-    asked = blobs.get(layout.cancel(job.id))
-    return asked is not None and Pending.model_validate_json(asked).epoch == job.epoch
+    return _marked(blobs, layout.cancel(job.id), epoch=job.epoch)
+
+
+def cancel(blobs: Blobs, store: Store, job: Job, *, now: float) -> Job:
+    """Carries out a durable wish to cancel: a waiting job ends here, a running one is told. The job as it is then."""
+    told = store.cancel(job.id) or job
+    if told.state is JobState.QUEUED:
+        canceled = Outcome(
+            epoch=told.epoch,
+            state=JobState.CANCELED,
+            finished_at=now,
+            started_at=told.started_at,
+            attempt=told.attempt,
+        )
+        settled = settle(blobs, store, job.id, canceled)
+        told = store.get(job.id) or told.ended(settled)
+    return told
 
 
 def is_deleted(blobs: Blobs, job_id: str) -> bool:
@@ -52,44 +71,89 @@ def settle(blobs: Blobs, store: Store, job_id: str, outcome: Outcome) -> Outcome
     if not blobs.put(layout.outcome(job_id, outcome.epoch), document, content_type=JSON, if_absent=True):
         outcome = read_outcome(blobs, job_id, outcome.epoch) or outcome
     close(blobs, store, job_id, outcome)
+    if is_deleted(blobs, job_id):  # meanwhile: of the two of us, the one who looks last cleans up
+        erase(blobs, job_id)
+        store.forget(job_id)
     return outcome
 
 
 def close(blobs: Blobs, store: Store, job_id: str, outcome: Outcome) -> None:
     """Lets Redis and `pending` know of a written outcome."""
     store.finish(job_id, outcome)
-    blobs.delete([layout.pending(job_id)])
+    blobs.delete([layout.pending(job_id, outcome.epoch)])
 
 
 def sweep(blobs: Blobs, job_id: str, outcome: Outcome) -> None:
-    """Removes what no reader of the settled job needs: losers' outputs, and checkpoints unless it may be retried."""
+    """Removes what no reader of the settled job needs: losers' outputs and checkpoints.
+
+    A failed job keeps its checkpoints, since it may be retried, and its outputs, which by now may be the retry's:
+    the caretaker looks after those, and each loser after its own.
+    """
+    if outcome.state is JobState.FAILED:
+        return
     blobs.delete(
         key
         for key in blobs.keys(layout.attempts(job_id))
-        if outcome.claim is None or not key.startswith(f"{layout.attempts(job_id)}{outcome.claim}/")
+        if outcome.claim is None or not key.startswith(layout.output(job_id, outcome.claim, ""))
     )
-    if outcome.state is not JobState.FAILED:
-        blobs.delete(blobs.keys(layout.checkpoints(job_id)))
+    blobs.delete(blobs.keys(layout.checkpoints(job_id)))
 
 
 def recall(blobs: Blobs, job_id: str) -> Job | None:
-    """The job as S3 knows it, waiting or as its last outcome says; None if it is deleted or unknown."""
+    """The job as S3 knows it, waiting or as its last outcome says; None if it is deleted or was never accepted."""
     document = blobs.get(layout.manifest(job_id))
     if document is None or is_deleted(blobs, job_id):
         return None
-    manifest = Manifest.model_validate_json(document)
-    pending = blobs.get(layout.pending(job_id))
-    if pending is not None:
-        epoch = Pending.model_validate_json(pending).epoch
-    else:
-        epoch = sum(key.startswith(f"{layout.job(job_id)}outcome") for key in blobs.keys(layout.job(job_id))) - 1
-        if epoch < 0:
-            return None  # its submission was never answered
-    return Job.from_manifest(manifest, epoch=epoch, outcome=read_outcome(blobs, job_id, epoch))
+    owed = [layout.owed(key)[1] for key in blobs.keys(layout.pending(job_id))]
+    done = [layout.outcome_epoch(key) for key in blobs.keys(f"{layout.job(job_id)}outcome")]
+    epoch = max((epoch for epoch in [*owed, *done] if epoch is not None), default=None)
+    if epoch is None:
+        return None
+    job = Job.from_manifest(Manifest.model_validate_json(document), epoch=epoch)
+    outcome = read_outcome(blobs, job_id, epoch)
+    if outcome is None:
+        return job
+    job = job.ended(outcome)
+    return replace(job, state=JobState.EXPIRED) if _marked(blobs, layout.expired(job_id), epoch=epoch) else job
+
+
+def restore(blobs: Blobs, store: Store, job_id: str, *, now: float) -> Job | None:
+    """Puts a job that Redis does not know back into it, as S3 says. The job as it is then, None as for `recall`."""
+    recalled = recall(blobs, job_id)
+    if recalled is None:
+        return None
+    store.create(recalled)
+    # It may have been deleted or have ended after we read, by somebody who found nothing in Redis to change.
+    if is_deleted(blobs, job_id):
+        store.forget(job_id)
+        return None
+    outcome = read_outcome(blobs, job_id, recalled.epoch)
+    if outcome is not None:
+        close(blobs, store, job_id, outcome)
+    elif cancel_asked(blobs, recalled):
+        return cancel(blobs, store, recalled, now=now)
+    return store.get(job_id) or recalled
+
+
+def expire(blobs: Blobs, store: Store, job_id: str, epoch: int) -> None:
+    """Removes an ended job's pictures. The manifest and the outcomes stay, so that it is known to have been."""
+    _mark(blobs, layout.expired(job_id), epoch=epoch)
+    kept = {layout.manifest(job_id), layout.expired(job_id)}
+    blobs.delete(key for key in blobs.keys(layout.job(job_id)) if key not in kept and layout.outcome_epoch(key) is None)
+    store.expire(job_id)
 
 
 def erase(blobs: Blobs, job_id: str) -> None:
     """The job and all its objects. The tombstone is written first, and stays."""
     blobs.put(layout.tombstone(job_id), b"")
-    blobs.delete([layout.pending(job_id)])
+    blobs.delete(blobs.keys(layout.pending(job_id)))
     blobs.delete(blobs.keys(layout.job(job_id)))
+
+
+def _mark(blobs: Blobs, key: str, *, epoch: int) -> None:
+    blobs.put(key, Pending(epoch=epoch).model_dump_json().encode(), content_type=JSON)
+
+
+def _marked(blobs: Blobs, key: str, *, epoch: int) -> bool:
+    mark = blobs.get(key)
+    return mark is not None and Pending.model_validate_json(mark).epoch == epoch

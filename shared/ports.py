@@ -43,7 +43,7 @@ class Store(Protocol):
         """How many waiting jobs of the same or a higher priority are older; None when it does not wait."""
 
     def cancel(self, job_id: str) -> Job | None:
-        """running -> canceling; other states stay: only an outcome ends a job. The job as it is now, None if unknown."""
+        """running -> canceling; other states stay: only an outcome ends a job. The job as it is now."""
 
     def retry(self, job_id: str, *, epoch: int) -> Job | None:
         """failed -> queued as that epoch; other states, or a later epoch, stay. The job as it is now."""

@@ -2,20 +2,15 @@
 
 import os
 import signal
-import sys
 
 import billiard
-import structlog
 from celery import signals
 
 from shared import logs
-from shared.blobs import S3Blobs
-from shared.errors import DreamError
 from shared.queue import make_app
-from shared.settings import EX_CONFIG, load_or_exit
-from shared.store import RedisStore
-
-log = structlog.get_logger(__name__)
+from shared.settings import load_or_exit
+from worker import heartbeat
+from worker.fitness import wait_until_fit
 
 DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialised
 
@@ -31,14 +26,9 @@ def _log_alike(**_: object) -> None:
 
 @signals.celeryd_init.connect
 def _refuse_unfit_services(**_: object) -> None:
-    """Better no worker than one on a store that may lose or double jobs."""
     logs.configure()
-    try:
-        RedisStore.connect(settings).check()
-        S3Blobs.connect(settings).check()
-    except DreamError as exc:
-        log.critical("refused_to_start", code=exc.code, reason=str(exc))
-        sys.exit(EX_CONFIG)
+    heartbeat.start(settings.heartbeat_file)
+    wait_until_fit(settings)
 
 
 @signals.worker_process_init.connect

@@ -1,19 +1,20 @@
 """One attempt at one job: fetch the photograph, dream, store the pictures."""
 
 import tempfile
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Collection
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 import structlog
 
-from shared import layout
+from shared import layout, ledger
 from shared.clock import Clock
-from shared.errors import BlobsFull, BlobsUnavailable, DreamError, ImageUnreadable
+from shared.errors import BlobsFull, DreamError, ImageUnreadable
 from shared.jobs import Job
 from shared.params import DreamParams
 from shared.ports import Blobs, Store
 from shared.settings import Settings
-from worker import images
+from worker import images, metrics
+from worker.beside import Beside, Moving
 from worker.checkpoints import Checkpoints
 from worker.dream.report import Report
 from worker.dream.watch import Image, Mark, ResumePoint, Watch
@@ -35,6 +36,9 @@ class Dreamer(Protocol):
 
     def models(self) -> tuple[str, ...]:
         """The models that can be served right now."""
+
+    def fetch(self, wanted: Collection[str]) -> None:
+        """Fetches the weights of those that could be served if they were here. Raises nothing."""
 
     def load(self, model: str) -> None:
         """Puts the network in memory unless it is there. Raises ModelUnavailable, ModelCorrupt."""
@@ -73,14 +77,17 @@ class Attempt:
         self._saved_at = clock.monotonic()
         self._previewed_at = clock.monotonic()
         self._last: ResumePoint | None = None
+        self._due = False  # a checkpoint
         self._last_saved = False
+        self._previews = Beside("preview")
+        self._pace = metrics.Pace()
 
     def run(self) -> None:
         """The whole attempt, up to the commit. Raises what ended it early."""
         self._heart.enter("load", stall_s=STALL_LOAD_S)
         self._dreamer.load(self._job.params.model)
         self._heart.enter("fetch", stall_s=STALL_FETCH_S)
-        resume = self.patiently(self._checkpoints.latest)
+        resume = self.patiently(lambda: self._checkpoints.latest(self._watched))
         params = self._fix_tile_size(resume)
         log.info("dreaming", resumed_from=resume and f"{resume.octave}-{resume.iteration}", tile_size=params.tile_size)
         # The engine consumes the photograph: no name here may keep it alive.
@@ -89,18 +96,22 @@ class Attempt:
         self._store_outputs(result, report)
 
     def tiles_done(self, mark: Mark) -> None:
+        self._pace.mark(mark, self._clock.monotonic())
         self._heart.mark(mark)
 
     def iteration_done(self, point: ResumePoint) -> None:
         self._last, self._last_saved = point, False
         now = self._clock.monotonic()
         octave_ended = point.iteration == self._job.params.iterations
-        if octave_ended or now - self._saved_at >= self._settings.checkpoint_interval_s:
-            self._last_saved = self._checkpoints.save_beside(point)
-            self._saved_at = now
-        if now - self._previewed_at >= PREVIEW_INTERVAL_S:
+        if octave_ended:
+            self._pace.octave_done(now)
+        self._due |= octave_ended or now - self._saved_at >= self._settings.checkpoint_interval_s
+        if self._due and self._save_beside(point):
+            self._due, self._last_saved, self._saved_at = False, True, now
+        if now - self._previewed_at >= PREVIEW_INTERVAL_S and not self._previews.busy:
             self._previewed_at = now
-            self._preview(point.image)
+            preview = images.preview(point.image)
+            self._previews.start(lambda: self._show(preview))
 
     def park(self) -> None:
         """Leaves the furthest point for another worker. Best effort: without it an earlier checkpoint serves."""
@@ -108,25 +119,38 @@ class Attempt:
         if self._last is not None and not self._last_saved:
             try:
                 self._checkpoints.save(self._last)
-            except DreamError as exc:
+            except (DreamError, OSError) as exc:
                 log.warning("checkpoint_skipped", reason=str(exc))
 
     def discard(self) -> None:
-        """Removes what a losing attempt stored."""
+        """Removes what an attempt stored whose outputs don't count, and its checkpoints if nobody needs them."""
         self._checkpoints.settle()
+        self._previews.wait()
+        if ledger.is_deleted(self._blobs, self._job.id):
+            ledger.erase(self._blobs, self._job.id)
+            return
         self._blobs.delete(self._blobs.keys(layout.output(self._job.id, self._job.claim or "", "")))
+        outcome = ledger.read_outcome(self._blobs, self._job.id, self._job.epoch)
+        if outcome is not None:
+            ledger.sweep(self._blobs, self._job.id, outcome)
 
-    def close(self) -> None:
-        self._checkpoints.close()
+    def quiet(self) -> None:
+        """Waits until nothing of this attempt is on its way any more."""
+        self._checkpoints.settle()
+        self._previews.wait()
 
-    def patiently(self, action: Callable[[], T]) -> T:
-        """The action's answer, tried again with growing waits while Redis or S3 is away."""
+    def patiently(self, action: Callable[[], T], *, also_when_full: bool = False) -> T:
+        """The action's answer, tried again with growing waits while Redis or S3 is away.
+
+        also_when_full: waits for room in S3 whatever the settings say.
+        """
         wait_s = FIRST_WAIT_S
         while True:
             try:
                 return action()
             except DreamError as exc:
-                if not exc.retryable or (isinstance(exc, BlobsFull) and self._settings.storage_full == "fail"):
+                full = isinstance(exc, BlobsFull) and not also_when_full
+                if not exc.retryable or (full and self._settings.storage_full == "fail"):
                     raise
                 log.warning("waiting", reason=str(exc), wait_s=wait_s)
             until = self._clock.monotonic() + wait_s
@@ -141,7 +165,7 @@ class Attempt:
             def download() -> bool:
                 file.seek(0)
                 file.truncate()
-                return self._blobs.download(layout.image(self._job.id), file)
+                return self._blobs.download(layout.image(self._job.id), self._watched(file))
 
             if not self.patiently(download):
                 raise ImageUnreadable("The photograph is no longer in the object storage.")
@@ -160,11 +184,21 @@ class Attempt:
         fixed = self.patiently(lambda: self._store.fix_tile_size(self._job, chosen))
         return params.model_copy(update={"tile_size": chosen if resume else fixed})
 
-    def _preview(self, image: Image) -> None:
+    def _save_beside(self, point: ResumePoint) -> bool:
         try:
-            self._put("preview.jpg", images.preview(image), "image/jpeg")
-        except BlobsUnavailable as exc:
+            return self._checkpoints.save_beside(point)
+        except OSError as exc:  # no room on this machine's own disk
+            log.warning("checkpoint_skipped", reason=str(exc))
+            return True
+
+    def _show(self, preview: bytes) -> None:
+        try:
+            self._put("preview.jpg", preview, "image/jpeg")
+        except DreamError as exc:
             log.warning("preview_skipped", reason=str(exc))
+
+    def _watched(self, file: BinaryIO) -> BinaryIO:
+        return cast(BinaryIO, Moving(file, self._heart.touch))
 
     def _store_outputs(self, result: Image, report: Report) -> None:
         recipe = report.recipe()
@@ -174,11 +208,11 @@ class Attempt:
 
             def upload() -> bool:
                 file.seek(0)
-                return self._blobs.put(
-                    layout.output(self._job.id, self._job.claim or "", "result.png"), file, content_type="image/png"
-                )
+                key = layout.output(self._job.id, self._job.claim or "", "result.png")
+                return self._blobs.put(key, self._watched(file), content_type="image/png")
 
             self.patiently(upload)
+        self._previews.wait()  # or an older one might arrive after the last
         self.patiently(lambda: self._put("preview.jpg", images.preview(result), "image/jpeg"))
         self.patiently(lambda: self._put("report.json", report.to_json(), "application/json"))
 

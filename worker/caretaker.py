@@ -3,6 +3,8 @@
 import secrets
 import signal
 import threading
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import structlog
 
@@ -15,8 +17,13 @@ from shared.ports import Blobs, Doorbell, Store
 from shared.queue import CeleryDoorbell
 from shared.settings import Settings, load_or_exit
 from shared.store import RedisStore
+from worker import exporter, heartbeat, metrics
+from worker.fitness import wait_until_fit
+from worker.housekeeping import Housekeeping
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Caretaker:
@@ -28,61 +35,67 @@ class Caretaker:
         self._doorbell = doorbell
         self._clock = clock
         self._settings = settings
+        self._housekeeping = Housekeeping(store=store, blobs=blobs, clock=clock, settings=settings)
         self._name = secrets.token_hex(4)
-        # Leases could not be renewed while Redis was away, so nobody is judged until one lease after it is back.
-        self._trusted_at = clock.monotonic() + settings.lease_s
-        self._reconciled_at = -settings.reconcile_interval_s
-        self._rebuilt = False
+        self._epoch: str | None = None  # of the Redis that we have compared with S3
+        self._looked_at = clock.now()
+        self._reconcile_at = clock.monotonic()
+        self._distrust()
 
     def look_around(self) -> None:
         """One round of all duties that are due, if this caretaker leads."""
+        gap_s, self._looked_at = self._clock.now() - self._looked_at, self._clock.now()
+        if gap_s > self._settings.lease_s:  # we were frozen, and maybe the machine with all its workers
+            self._distrust()
+        duties = (self._notice_lost_state, self._judge_lapsed, self._end_overdue, self._reconcile_if_due, self._ring)
         try:
             if not self._store.lead(self._name, ttl_s=self._settings.lease_s):
                 return
-            self._rebuild_if_wiped()
-            if self._clock.monotonic() >= self._trusted_at:
-                self._judge_lapsed()
-            self._end_overdue()
-            self._reconcile_if_due()
-            self._ring()
+            for duty in (*duties, self._keep_house):
+                self._shielded(duty)
         except StoreUnavailable as exc:
-            self._trusted_at = self._clock.monotonic() + self._settings.lease_s
+            self._distrust()
             log.warning("redis_away", reason=str(exc))
-        except BlobsUnavailable as exc:
-            log.warning("s3_away", reason=str(exc))
 
-    def _rebuild_if_wiped(self) -> None:
-        if self._store.epoch() is not None:
+    def _distrust(self) -> None:
+        """Leases could not be renewed lately, so nobody is judged for the length of one."""
+        self._trusted_at = self._clock.monotonic() + self._settings.lease_s
+
+    def _notice_lost_state(self) -> None:
+        epoch = self._store.epoch()
+        if epoch is not None and epoch == self._epoch:
             return
-        log.warning("rebuilding", reason="Redis has no epoch: it is new or was wiped")
+        log.warning("comparing", reason="Redis is new, was wiped, or was restarted and may lack its last second")
+        self._distrust()
         self._reconcile()
         self._store.begin_epoch()
-        self._restore_history()
-
-    def _restore_history(self) -> None:
-        """Ended jobs, so that lists show them again. Newest first; asking for one by id does not wait for this."""
-        restored = 0
-        for job_id in sorted(self._blobs.folders("jobs/"), reverse=True):
-            if self._store.get(job_id) is None and (job := ledger.recall(self._blobs, job_id)):
-                restored += self._store.create(job)
-        log.info("history_restored", jobs=restored)
+        self._housekeeping.start_over()
+        self._epoch = self._store.epoch()
 
     def _judge_lapsed(self) -> None:
-        for job in self._store.lapsed():
-            reaped = self._store.reap(job, max_deaths=self._settings.max_deaths)
-            if reaped is None:
-                continue
-            log.warning("reaped", job_id=job.id, worker=job.worker, deaths=reaped.deaths, state=reaped.state)
-            if reaped.state is JobState.CANCELING:
-                self._end(reaped, JobState.CANCELED)
-            elif reaped.state is JobState.RUNNING:
-                died = WorkerDied()
-                self._end(reaped, JobState.FAILED, JobError(code=died.code, message=str(died)))
+        if self._clock.monotonic() >= self._trusted_at:
+            self._each(self._store.lapsed(), self._judge)
+
+    def _judge(self, job: Job) -> None:
+        outcome = ledger.read_outcome(self._blobs, job.id, job.epoch)
+        if outcome is not None:  # it died between the commit and telling Redis
+            ledger.close(self._blobs, self._store, job.id, outcome)
+            return
+        reaped = self._store.reap(job, max_deaths=self._settings.max_deaths)
+        if reaped is None:
+            return
+        log.warning("reaped", job_id=job.id, worker=job.worker, deaths=reaped.deaths, state=reaped.state)
+        metrics.lapsed(reaped.state)
+        if reaped.state is JobState.CANCELING:
+            self._end(reaped, JobState.CANCELED)
+        elif reaped.state is JobState.RUNNING:
+            died = WorkerDied()
+            self._end(reaped, JobState.FAILED, JobError(code=died.code, message=str(died)))
 
     def _end_overdue(self) -> None:
-        for job in self._store.overdue():
-            late = DeadlineExceeded()
-            self._end(job, JobState.FAILED, JobError(code=late.code, message=str(late)))
+        late = DeadlineExceeded()
+        error = JobError(code=late.code, message=str(late))
+        self._each(self._store.overdue(), lambda job: self._end(job, JobState.FAILED, error))
 
     def _end(self, job: Job, state: JobState, error: JobError | None = None) -> None:
         outcome = Outcome(
@@ -96,42 +109,63 @@ class Caretaker:
         ledger.sweep(self._blobs, job.id, ledger.settle(self._blobs, self._store, job.id, outcome))
 
     def _reconcile_if_due(self) -> None:
-        if self._clock.monotonic() - self._reconciled_at >= self._settings.reconcile_interval_s:
+        if self._clock.monotonic() >= self._reconcile_at:
             self._reconcile()
 
     def _reconcile(self) -> None:
-        """What S3 owes, compared with what Redis knows: creates what is missing, closes what is done."""
-        for key in self._blobs.keys(layout.pending("")):
-            job_id = key.removeprefix(layout.pending(""))
-            if ledger.is_deleted(self._blobs, job_id):
-                ledger.erase(self._blobs, job_id)
-                self._store.forget(job_id)
-                continue
-            owed = ledger.recall(self._blobs, job_id)
-            if owed is not None:
-                self._reconcile_one(owed)
-        self._reconciled_at = self._clock.monotonic()
+        """What S3 owes, compared with what Redis knows."""
+        self._reconcile_at = self._clock.monotonic() + self._settings.reconcile_interval_s
+        self._each(self._blobs.keys(layout.PENDING), lambda key: self._reconcile_one(*layout.owed(key)))
+        if self._unserved():
+            self._doorbell.ring()  # a worker may be able to fetch what it lacks
 
-    def _reconcile_one(self, owed: Job) -> None:
-        outcome = ledger.read_outcome(self._blobs, owed.id, owed.epoch)
-        if self._store.create(owed):
-            log.info("rebuilt", job_id=owed.id, state=owed.state)
-        elif owed.epoch:
-            self._store.retry(owed.id, epoch=owed.epoch)  # does nothing unless Redis is an epoch behind
-        if outcome is not None:
-            ledger.close(self._blobs, self._store, owed.id, outcome)
-        elif ledger.cancel_asked(self._blobs, owed):
-            known = self._store.cancel(owed.id)
-            if known is not None and known.state is JobState.CANCELED:
-                self._end(known, JobState.CANCELED)
+    def _reconcile_one(self, job_id: str, epoch: int) -> None:
+        known = self._store.get(job_id)
+        if known is None:
+            restored = ledger.restore(self._blobs, self._store, job_id, now=self._clock.now())
+            log.info("rebuilt", job_id=job_id, state=restored and restored.state)
+        elif known.epoch != epoch or known.state.is_terminal:  # Redis is an epoch behind, or `pending` is left over
+            outcome = ledger.read_outcome(self._blobs, job_id, min(epoch, known.epoch))
+            if outcome is not None:
+                ledger.close(self._blobs, self._store, job_id, outcome)
+            self._store.retry(job_id, epoch=epoch)
+        elif known.state is JobState.RUNNING and ledger.cancel_asked(self._blobs, known):
+            self._store.cancel(job_id)
 
     def _ring(self) -> None:
         """As many doorbells as jobs wait that a live worker can serve; lost ones are rung again."""
-        served = {model for worker in self._store.workers() for model in worker.models}
-        waiting = sum(count for model, count in self._store.waiting().items() if model in served)
-        missing = waiting - self._doorbell.pending()
+        waiting = self._store.waiting()
+        missing = sum(waiting.values()) - self._unserved() - self._doorbell.pending()
         if missing > 0:
             self._doorbell.ring(missing)
+
+    def _unserved(self) -> int:
+        served = {model for worker in self._store.workers() for model in worker.models}
+        return sum(count for model, count in self._store.waiting().items() if model not in served)
+
+    def _keep_house(self) -> None:
+        self._housekeeping.go_on(for_s=self._settings.caretaker_interval_s)
+
+    def _each(self, items: Iterable[T], action: Callable[[T], None]) -> None:
+        """Without S3 none of them can be done; otherwise one that can't does not keep the others waiting."""
+        for item in items:
+            try:
+                action(item)
+            except (StoreUnavailable, BlobsUnavailable):
+                raise
+            except DreamError as exc:
+                log.warning("postponed", item=getattr(item, "id", item), reason=str(exc))
+            except ValueError:  # a document that this version can't read
+                log.exception("unreadable", item=getattr(item, "id", item))
+
+    def _shielded(self, duty: Callable[[], None]) -> None:
+        """One duty that can't be done now does not keep the others waiting; without Redis there is nothing to do."""
+        try:
+            duty()
+        except StoreUnavailable:
+            raise
+        except DreamError as exc:
+            log.warning("postponed", duty=duty.__name__, reason=str(exc))
 
 
 def main() -> None:
@@ -141,6 +175,9 @@ def main() -> None:
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
+    heartbeat.start(settings.heartbeat_file)
+    if not wait_until_fit(settings, ended):
+        return
     caretaker = Caretaker(
         store=RedisStore.connect(settings),
         blobs=S3Blobs.connect(settings),
@@ -148,12 +185,10 @@ def main() -> None:
         clock=SystemClock(),
         settings=settings,
     )
+    exporter.serve(settings, component="caretaker", ready=lambda: not ended.is_set())
     log.info("caretaker_started")
     while not ended.wait(settings.caretaker_interval_s):
-        try:
-            caretaker.look_around()
-        except DreamError:
-            log.exception("round_failed")
+        caretaker.look_around()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """Resume points in S3: float-exact, checksummed, written beside the running dream."""
 
 import hashlib
+import os
 import tempfile
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -13,22 +16,26 @@ from shared import layout
 from shared.errors import DreamError
 from shared.jobs import Document, Job
 from shared.ports import Blobs, Store
+from worker import metrics
+from worker.beside import Beside
 from worker.dream.watch import Image, ResumePoint
 
 log = structlog.get_logger(__name__)
 
 KEPT = 2  # a corrupt one falls back to the one before
+AGAIN_S = 5.0  # between two tries to upload, while Redis or S3 is away
+PIECE_BYTES = 1 << 20
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class Header(Document):
-    """The first line of a checkpoint; the pixels follow, little-endian float32."""
+    """The first line of a checkpoint. The pixels follow, little-endian float32, then a SHA-256 of all before it."""
 
     octave: int
     iteration: int
     tile_size: int
     height: int
     width: int
-    sha256: str
 
 
 class Checkpoints:
@@ -38,50 +45,57 @@ class Checkpoints:
         self._job = job
         self._store = store
         self._blobs = blobs
-        self._uploads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
-        self._upload: Future[None] | None = None
+        self._uploads = Beside("checkpoint")
+        self._hurry = threading.Event()
 
     def save_beside(self, point: ResumePoint) -> bool:
         """Spools the point and uploads it while the dream goes on. False if the last one is still on its way."""
-        if self._upload is not None and not self._upload.done():
+        if self._uploads.busy:
             return False
         spool = _spool(point)
-        self._upload = self._uploads.submit(self._upload_logged, point.octave, point.iteration, spool)
-        return True
+        return self._uploads.start(lambda: self._upload(point.octave, point.iteration, spool))
 
     def save(self, point: ResumePoint) -> None:
         """Uploads the point before it returns. Raises BlobsUnavailable, BlobsFull, StoreUnavailable (retryable)."""
         self.settle()
-        self._put(point.octave, point.iteration, _spool(point))
+        with _spool(point) as spool:
+            self._put(point.octave, point.iteration, spool)
 
     def settle(self) -> None:
-        """Waits for the one on its way."""
-        if self._upload is not None:
-            self._upload.result()
-            self._upload = None
+        """Waits for the one on its way, which no longer waits for anybody to come back."""
+        self._hurry.set()
+        self._uploads.wait()
 
-    def close(self) -> None:
-        self._uploads.shutdown(wait=True)
+    def latest(self, watched: Callable[[BinaryIO], BinaryIO] = lambda file: file) -> ResumePoint | None:
+        """The furthest one that is whole, None to start afresh. Raises BlobsUnavailable (retryable).
 
-    def latest(self) -> ResumePoint | None:
-        """The furthest one that is whole, None to start afresh. Raises BlobsUnavailable (retryable)."""
+        watched: wraps the file that is downloaded into, for whoever wants to see the bytes move.
+        """
         for key in sorted(self._blobs.keys(layout.checkpoints(self._job.id)), reverse=True):
             with tempfile.TemporaryFile() as file:
-                if self._blobs.download(key, file) and (point := _read(file)):
+                if self._blobs.download(key, watched(file)) and (point := _read(file)):
                     return point
             log.warning("checkpoint_corrupt", key=key)
         return None
 
-    def _upload_logged(self, octave: int, iteration: int, spool: BinaryIO) -> None:
-        try:
-            self._put(octave, iteration, spool)
-        except DreamError as exc:  # the dream goes on from memory; the next checkpoint catches up
-            log.warning("checkpoint_skipped", octave=octave, iteration=iteration, reason=str(exc))
+    def _upload(self, octave: int, iteration: int, spool: BinaryIO) -> None:
+        with spool:
+            while True:
+                try:
+                    self._put(octave, iteration, spool)
+                except DreamError as exc:
+                    log.warning("checkpoint_delayed", octave=octave, iteration=iteration, reason=str(exc))
+                    if not exc.retryable or self._hurry.wait(AGAIN_S):
+                        return
+                else:
+                    return
 
     def _put(self, octave: int, iteration: int, spool: BinaryIO) -> None:
         key = layout.checkpoint(self._job.id, octave, iteration, self._job.claim or "")
-        with spool:
-            self._blobs.put(key, spool)
+        _seal(spool)
+        begun = time.monotonic()
+        self._blobs.put(key, spool)
+        metrics.CHECKPOINT.observe(time.monotonic() - begun)
         self._store.checkpointed(self._job)
         older = sorted(k for k in self._blobs.keys(layout.checkpoints(self._job.id)) if k < key)
         self._blobs.delete(older[: -(KEPT - 1)])
@@ -89,32 +103,60 @@ class Checkpoints:
 
 
 def _spool(point: ResumePoint) -> BinaryIO:
+    """The point in a file: on disk, since memory is for the dream. Returns as soon as the pixels may change again."""
     pixels = np.ascontiguousarray(point.image, dtype="<f4")
     height, width, _ = pixels.shape
     header = Header(
-        octave=point.octave,
-        iteration=point.iteration,
-        tile_size=point.tile_size,
-        height=height,
-        width=width,
-        sha256=hashlib.sha256(pixels.data).hexdigest(),
+        octave=point.octave, iteration=point.iteration, tile_size=point.tile_size, height=height, width=width
     )
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the upload; on disk, since memory is for the dream
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever uploads it
     file.write(header.model_dump_json().encode() + b"\n")
     file.write(pixels.data)
-    file.seek(0)
     return file
 
 
-def _read(file: BinaryIO) -> ResumePoint | None:
+def _seal(file: BinaryIO) -> None:
+    """Appends the checksum unless it is there, and rewinds. On the uploading thread: the dream does not wait for it."""
+    file.flush()
+    pixels_end = _pixels_end(file)
+    if os.fstat(file.fileno()).st_size == pixels_end:
+        digest = _digest(file, pixels_end)
+        file.seek(pixels_end)
+        file.write(digest)
+        file.flush()
     file.seek(0)
+
+
+def _read(file: BinaryIO) -> ResumePoint | None:
+    """None when the file is not whole; an impossible size is found before memory is asked for it."""
+    file.flush()
     try:
-        header = Header.model_validate_json(file.readline(4096))
+        end = _pixels_end(file)
     except ValidationError:
         return None
+    if os.fstat(file.fileno()).st_size != end + DIGEST_BYTES:
+        return None
+    digest = _digest(file, end)
+    if file.read(DIGEST_BYTES) != digest:
+        return None
+    file.seek(0)
+    header = Header.model_validate_json(file.readline())
     image: Image = np.empty((header.height, header.width, 3), np.float32)
-    if file.readinto(image.data.cast("B")) != image.nbytes or file.read(1):  # type: ignore[attr-defined]
-        return None
-    if hashlib.sha256(image.data).hexdigest() != header.sha256:
-        return None
+    file.readinto(image.data.cast("B"))  # type: ignore[attr-defined]
     return ResumePoint(octave=header.octave, iteration=header.iteration, image=image, tile_size=header.tile_size)
+
+
+def _pixels_end(file: BinaryIO) -> int:
+    """Where the header says that the pixels end. Raises ValidationError."""
+    file.seek(0)
+    header = Header.model_validate_json(file.readline(4096))
+    return file.tell() + header.height * header.width * 3 * 4
+
+
+def _digest(file: BinaryIO, end: int) -> bytes:
+    """Of the bytes up to `end`, where the file then stands."""
+    sha256 = hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(min(PIECE_BYTES, end - file.tell())):
+        sha256.update(piece)
+    return sha256.digest()

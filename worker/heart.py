@@ -44,12 +44,13 @@ class Heart:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         self._stop: Exception | None = None
+        self._committing = False
         self._moves = 0
         self._phase, self._stall_s = "claim", 60.0
         self._mark: Mark | None = None
         self._rate = _Rate(clock)
         self._seen_moves, self._moved_at = 0, clock.monotonic()
-        self._renewed_at, self._published = clock.monotonic(), -1
+        self._published = -1
 
     # --- called by the work ---
 
@@ -60,11 +61,21 @@ class Heart:
 
     def move(self) -> None:
         """Something moved. Raises what the attempt has to stop for."""
-        self._moves += 1
-        if self._stop is not None:
+        self.touch()
+        if isinstance(self._stop, ClaimLost | Deleted) or (self._stop is not None and not self._committing):
             raise self._stop
         if self._drain.is_set():
             raise Drained
+
+    def touch(self) -> None:
+        """Something moved, at a place that can't be left by raising."""
+        self._moves += 1
+
+    def commit(self, *, stall_s: float) -> None:
+        """How the job ends is decided: from here on neither a cancel nor the deadline changes it."""
+        self._committing = True
+        self._phase, self._stall_s = "commit", stall_s
+        self.touch()
 
     def mark(self, mark: Mark) -> None:
         """The dream got that far. Raises what the attempt has to stop for."""
@@ -107,13 +118,12 @@ class Heart:
         deadline = self._job.deadline_at
         if deadline is not None and self._clock.now() > deadline:
             self._stop = self._stop or DeadlineExceeded()
-        done = self._mark.done_px if self._mark else 0
-        if done != self._published:
-            self._beat(self._progress())
-        elif now - self._renewed_at >= self._settings.lease_s / 3:
-            self._beat(None)
+        # Every time, also when there is nothing to publish: the answer tells of a cancel.
+        moved = self._mark is not None and self._mark.done_px != self._published
+        self._beat(self._progress() if moved else None)
 
     def _beat(self, progress: Progress | None) -> None:
+        published = self._mark.done_px if self._mark and progress else self._published
         try:
             state = self._store.renew(self._job, lease_s=self._settings.lease_s, progress=progress)
         except ClaimLost as exc:
@@ -123,9 +133,8 @@ class Heart:
             if ledger.is_deleted(self._blobs, self._job.id):
                 self._stop = Deleted()
         else:
-            self._renewed_at = self._clock.monotonic()
-            self._published = self._mark.done_px if self._mark and progress else self._published
-            if state is JobState.CANCELING:
+            self._published = published
+            if state is JobState.CANCELING and self._stop is None:
                 self._stop = Canceled()
 
     def _progress(self) -> Progress | None:

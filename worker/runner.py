@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -11,7 +12,8 @@ from shared.errors import ClaimLost, DreamError, OutOfMemory, StoreUnavailable
 from shared.jobs import Job, JobError, JobState, Outcome
 from shared.ports import Blobs, Doorbell, Store
 from shared.settings import Settings
-from worker.attempt import Attempt, Dreamer
+from worker import metrics
+from worker.attempt import STALL_STORE_S, Attempt, Dreamer
 from worker.heart import Heart
 from worker.interrupts import Canceled, Deleted, Drained
 
@@ -48,17 +50,24 @@ class Runner:
         """Runs the next waiting job to an end of this attempt. False when nothing waits."""
         if self._drain.is_set():
             return False
-        job = self._store.claim(self._settings.worker_name, self._dreamer.models(), lease_s=self._settings.lease_s)
+        job = self._claim()
+        if job is None and self._settings.fetch_models:  # what waits may only lack its weights
+            self._dreamer.fetch(tuple(self._store.waiting()))
+            job = self._claim()
         if job is None:
             return False
         self.job_id = job.id
         with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt, owner=job.owner):
             log.info("claimed", waited_s=round((job.started_at or 0) - job.created_at, 3))
+            metrics.claimed(job)
             try:
                 self._attempt(job)
             finally:
                 self.job_id = None
         return True
+
+    def _claim(self) -> Job | None:
+        return self._store.claim(self._settings.worker_name, self._dreamer.models(), lease_s=self._settings.lease_s)
 
     def _attempt(self, job: Job) -> None:
         heart = Heart(
@@ -80,27 +89,41 @@ class Runner:
             clock=self._clock,
             settings=self._settings,
         )
-        try:
-            with heart:
-                self._end(job, attempt, heart)
-        finally:
-            attempt.close()
+        with heart:
+            self._end(job, attempt, heart)
 
     def _end(self, job: Job, attempt: Attempt, heart: Heart) -> None:
         try:
-            outcome = self._outcome(job, attempt, heart)
-            if outcome is not None:
-                settled = attempt.patiently(lambda: ledger.settle(self._blobs, self._store, job.id, outcome))
-                ledger.sweep(self._blobs, job.id, settled)
-                log.info("settled", state=settled.state, won=settled.claim == job.claim)
+            settled = self._settle(job, attempt, heart)
         except Drained:
+            metrics.attempt_ended(job, "drained")
             attempt.park()
             self._hand_back(job)
+            return
         except (ClaimLost, Deleted) as exc:
             log.warning("abandoned", reason=str(exc) or type(exc).__name__)
-            attempt.discard()
-        except StoreUnavailable as exc:  # only after patience was ended by a drain: the lease lapses, another resumes
-            log.warning("abandoned", reason=str(exc))
+            metrics.attempt_ended(job, "abandoned")
+            settled = None
+        try:
+            if settled is not None and settled.claim == job.claim:
+                attempt.quiet()
+                ledger.sweep(self._blobs, job.id, settled)
+            else:
+                attempt.discard()
+        except DreamError as exc:
+            log.warning("not_tidied", reason=str(exc))  # the caretaker will
+
+    def _settle(self, job: Job, attempt: Attempt, heart: Heart) -> Outcome | None:
+        outcome = self._outcome(job, attempt, heart)
+        if outcome is None:
+            metrics.attempt_ended(job, "adopted")
+            return None
+        heart.commit(stall_s=STALL_STORE_S)
+        settle = partial(ledger.settle, self._blobs, self._store, job.id, outcome)
+        settled = attempt.patiently(settle, also_when_full=True)
+        log.info("settled", state=settled.state, won=settled.claim == outcome.claim)
+        metrics.attempt_ended(job, settled.state)
+        return settled
 
     def _outcome(self, job: Job, attempt: Attempt, heart: Heart) -> Outcome | None:
         """How this attempt ended the job; None if it had ended before."""
@@ -130,7 +153,6 @@ class Runner:
         outcome = ledger.read_outcome(self._blobs, job.id, job.epoch)
         if outcome is not None:
             ledger.close(self._blobs, self._store, job.id, outcome)
-            ledger.sweep(self._blobs, job.id, outcome)
             log.info("adopted", state=outcome.state)
             return True
         if ledger.is_deleted(self._blobs, job.id):

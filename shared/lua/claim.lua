@@ -1,4 +1,5 @@
 -- ARGV: worker, claim, lease in ms, then the models it serves. The claimed job, or nil when nothing waits for it.
+-- Asked twice with one claim, after a connection that broke before the answer, it gives the same job.
 local worker, claim, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local function oldest(priority, owner)
@@ -9,6 +10,9 @@ local function oldest(priority, owner)
   end
   return best
 end
+
+local claimed = load(redis.call('GET', 'dream:claim:' .. claim) or '')
+if claimed then return reply(claimed) end
 
 for _, priority in ipairs({ 'high', 'normal', 'low' }) do
   for _, owner in ipairs(redis.call('ZRANGE', 'dream:turns:' .. priority, 0, -1)) do
@@ -24,6 +28,7 @@ for _, priority in ipairs({ 'high', 'normal', 'low' }) do
         started_at = job.started_at or string.format('%.3f', now_ms() / 1000),
         lease_ms = whole(now_ms() + lease_ms),
       })
+      redis.call('SET', 'dream:claim:' .. claim, id, 'PX', lease_ms)
       return reply(job)
     end
   end

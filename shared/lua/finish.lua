@@ -1,12 +1,14 @@
--- ARGV: id, epoch, state, finished_at, claim ('' for none), error ('' for none). The job as it is now, nil if unknown.
-local id, epoch, state, finished_at, claim, failure = unpack(ARGV)
+-- ARGV: id, epoch, state, finished_at, claim ('' for none), error ('' for none), started_at ('' for none), attempt.
+-- The job as it is now, nil if unknown.
+local id, epoch, state, finished_at, claim, failure, started_at, attempt = unpack(ARGV)
 local job = load(id)
 if not job then return nil end
 -- The outcome of an epoch that a retry has left behind says nothing about this one.
 if job.epoch ~= epoch or TERMINAL[job.state] then return reply(job) end
 local fields = {
   state = state, finished_at = finished_at, claim = claim ~= '' and claim, error = failure ~= '' and failure,
-  worker = false, lease_ms = false,
+  worker = false, lease_ms = false, started_at = started_at ~= '' and started_at,
+  attempt = math.max(tonumber(job.attempt), tonumber(attempt)),
 }
 if state == 'succeeded' then
   local progress = cjson.decode(job.progress or '{}')

@@ -1,11 +1,11 @@
--- ARGV: id, claim, attempt, worker, lease in ms, fraction, progress ('' for none).
+-- ARGV: id, claim, epoch, attempt, worker, lease in ms, fraction, progress ('' for none).
 -- The state, 'missing' when Redis does not know the job, 'lost' when another attempt has it.
-local id, claim, attempt, worker = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local lease_ms, fraction, progress = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local id, claim, epoch, attempt, worker = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local lease_ms, fraction, progress = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 local job = load(id)
 if not job then return 'missing' end
 
-if job.state == 'queued' and tonumber(job.attempt) < attempt then
+if job.state == 'queued' and job.epoch == epoch and tonumber(job.attempt) < attempt then
   -- Redis was wiped or rolled back and forgot this claim; nobody else has the job. A reaped or drained job has our
   -- attempt counted and is not taken back.
   change(job, {

@@ -1,0 +1,34 @@
+-- ARGV: id, owner, version and position that the asker knows ('' for none), limit's key ('' for none), limit, window in ms.
+-- {requests in this window, ms until it ends, what}, what being 'over', 'unknown', 'foreign', 'same', or 'job' and then
+-- the position ('' unless it waits) and the hash. One round trip, since a poll is what the api is asked most.
+local id, owner, known_version, known_position, limit_key = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local used, left_ms = 0, 0
+if limit_key ~= '' then
+  used = redis.call('INCR', limit_key)
+  left_ms = redis.call('PTTL', limit_key)
+  if left_ms < 0 then
+    left_ms = tonumber(ARGV[7])
+    redis.call('PEXPIRE', limit_key, left_ms)
+  end
+  if used > tonumber(ARGV[6]) then return { used, left_ms, 'over' } end
+end
+
+local key = 'dream:job:' .. id
+local known = redis.call('HMGET', key, 'owner', 'version', 'state', 'priority')
+if not known[1] then return { used, left_ms, 'unknown' } end
+if known[1] ~= owner then return { used, left_ms, 'foreign' } end
+
+local position = ''
+if known[3] == 'queued' then
+  local before = 0
+  for _, priority in ipairs({ 'high', 'normal', 'low' }) do
+    if priority == known[4] then
+      before = before + redis.call('ZLEXCOUNT', 'dream:waiting:' .. priority, '-', '(' .. id)
+      break
+    end
+    before = before + redis.call('ZCARD', 'dream:waiting:' .. priority)
+  end
+  position = tostring(before)
+end
+if known[2] == known_version and position == known_position then return { used, left_ms, 'same' } end
+return { used, left_ms, 'job', position, redis.call('HGETALL', key) }

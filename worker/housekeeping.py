@@ -1,0 +1,125 @@
+"""A slow walk over all that S3 holds: puts ended jobs back into a wiped Redis, removes what nobody needs any more."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import structlog
+from ulid import ULID
+
+from shared import layout, ledger
+from shared.clock import Clock
+from shared.jobs import Job, JobState
+from shared.ports import Blobs, Store
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+WALK_EVERY_S = 3600.0
+UNACCEPTED_S = 3600.0  # no submission takes that long; what is older and not pending was never accepted
+DAY_S = 86_400.0
+
+
+class Housekeeping:
+    """May be interrupted, repeated, or done by two at once."""
+
+    def __init__(self, *, store: Store, blobs: Blobs, clock: Clock, settings: Settings) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._settings = settings
+        self._walk: Iterator[None] | None = None
+        self._due_at = clock.monotonic()
+
+    def start_over(self) -> None:
+        """Redis has lost something: do not wait for the hour."""
+        self._walk, self._due_at = None, self._clock.monotonic()
+
+    def go_on(self, *, for_s: float) -> None:
+        """A stretch of the walk, if one is due. Raises what Redis or S3 raise; it starts over then."""
+        now = self._clock.monotonic()
+        if self._walk is None:
+            if now < self._due_at:
+                return
+            self._walk, self._due_at = self._steps(), now + WALK_EVERY_S
+        walk, self._walk = self._walk, None
+        try:
+            for _ in walk:
+                if self._clock.monotonic() - now >= for_s:
+                    self._walk = walk
+                    return
+        except BaseException:
+            self._due_at = now + self._settings.reconcile_interval_s
+            raise
+
+    def _steps(self) -> Iterator[None]:
+        deleted = {key.removeprefix(layout.DELETED) for key in self._blobs.keys(layout.DELETED)}
+        for job_id in deleted:
+            if self._store.get(job_id) is not None:  # Redis was rolled back behind the delete
+                self._store.forget(job_id)
+            yield
+        for job_id, keys in groupby(self._blobs.keys(layout.JOBS), lambda key: key.split("/")[1]):
+            try:
+                self._one(job_id, list(keys), is_deleted=job_id in deleted)
+            except ValueError:  # a document that this version can't read
+                log.exception("unreadable", job_id=job_id)
+            yield
+
+    def _one(self, job_id: str, keys: Sequence[str], *, is_deleted: bool) -> None:
+        if is_deleted:
+            ledger.erase(self._blobs, job_id)
+        elif any(layout.outcome_epoch(key) is not None for key in keys):
+            self._ended(job_id, keys)
+        elif self._clock.now() - ULID.from_str(job_id).timestamp > UNACCEPTED_S:
+            self._unaccepted(job_id, keys)
+
+    def _unaccepted(self, job_id: str, keys: Sequence[str]) -> None:
+        # The order counts: what is no longer pending has an outcome by now, if it ever was.
+        if not self._owed(job_id) and ledger.recall(self._blobs, job_id) is None:
+            log.info("swept_unaccepted", job_id=job_id)
+            self._blobs.delete(keys)
+
+    def _ended(self, job_id: str, keys: Sequence[str]) -> None:
+        known = self._store.get(job_id)
+        if known is None:
+            known = ledger.restore(self._blobs, self._store, job_id, now=self._clock.now())
+        elif not known.state.is_terminal and not self._owed(job_id):  # Redis was rolled back behind the outcome
+            outcome = ledger.read_outcome(self._blobs, job_id, known.epoch)
+            known = self._store.finish(job_id, outcome) if outcome else known
+        if known is None or not known.state.is_terminal:
+            return
+        if self._is_past_retention(known):
+            if not self._owed(job_id):
+                ledger.expire(self._blobs, self._store, job_id, known.epoch)
+                log.info("expired", job_id=job_id)
+        elif leftovers := _leftovers(known, keys):
+            self._sweep(job_id, leftovers)
+
+    def _sweep(self, job_id: str, leftovers: Sequence[str]) -> None:
+        """The keys were listed before we look whether a retry runs, so none of them can be its."""
+        if self._owed(job_id):
+            return
+        settled = ledger.recall(self._blobs, job_id)
+        if settled is not None and settled.state.is_terminal:
+            self._blobs.delete(_leftovers(settled, leftovers))
+            log.info("swept_leftovers", job_id=job_id)
+
+    def _owed(self, job_id: str) -> bool:
+        return any(True for _ in self._blobs.keys(layout.pending(job_id)))
+
+    def _is_past_retention(self, job: Job) -> bool:
+        days = self._settings.retention_days
+        if days is None or job.finished_at is None or job.state is JobState.EXPIRED:
+            return False
+        return self._clock.now() - job.finished_at > days * DAY_S
+
+
+def _leftovers(job: Job, keys: Sequence[str]) -> list[str]:
+    """Outputs of attempts that don't count, and checkpoints, which only a failed job still needs."""
+    attempts, checkpoints = layout.attempts(job.id), layout.checkpoints(job.id)
+    winner = layout.output(job.id, job.claim, "") if job.claim else None
+    return [
+        key
+        for key in keys
+        if (key.startswith(attempts) and not (winner and key.startswith(winner)))
+        or (key.startswith(checkpoints) and job.state is not JobState.FAILED)
+    ]
