@@ -11,6 +11,7 @@ from api import openapi, problems, telemetry
 from api.context import EXTENSION
 from api.routes import health, jobs, models, outputs
 from api.service import JobService
+from shared import catalog
 from shared.clock import SystemClock
 from shared.errors import DreamError, UnfitService
 
@@ -33,6 +34,7 @@ def create_app(settings: "Settings | None" = None, *, service: JobService | None
         from shared.settings import load  # noqa: PLC0415 - not at import, which is to stay quick
 
         settings = load()
+    catalog.extend(settings.catalog)
     warnings.filterwarnings("error", module=r"PIL(\..*)?")  # a picture that Pillow warns of is refused
 
     app = APIFlask(

