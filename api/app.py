@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 
-from api import openapi, problems, telemetry
-from api.context import EXTENSION
-from api.routes import health, jobs, models, outputs
+from api import auth, headers, limits, openapi, problems, telemetry
+from api.context import EXTENSION, Services
+from api.intake import Intake
+from api.routes import events, health, jobs, keys, models, outputs, session, status, uploads
 from api.service import JobService
 from shared import catalog
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.errors import DreamError, UnfitService
+from shared.keys import Keyring
 
 if TYPE_CHECKING:
+    from shared.follow import Changes, Feed
+    from shared.ports import Blobs, Doorbell, Store
     from shared.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -25,8 +29,8 @@ FORM_FIELD_BYTES = 1 << 20  # 16 layers with 4096 channels each are the longest 
 FORM_PARTS = 20
 
 
-def create_app(settings: "Settings | None" = None, *, service: JobService | None = None) -> APIFlask:
-    """The application on these settings, by default the environment's. Tests hand in a service on twins.
+def create_app(settings: "Settings | None" = None, *, services: Services | None = None) -> APIFlask:
+    """The application on these settings, by default the environment's. Tests hand in services on twins.
 
     Raises UnfitService when Redis or the object storage lacks something that jobs rely on.
     """
@@ -47,18 +51,23 @@ def create_app(settings: "Settings | None" = None, *, service: JobService | None
     )
     app.json = DefaultJSONProvider(app)
     app.json.sort_keys = False  # as the records have them
-    app.extensions[EXTENSION] = service = service or connect(settings)
-    telemetry.install(app, service.store, VERSION)
+    app.extensions[EXTENSION] = services = services or connect(settings)
+    telemetry.install(app, services.jobs.store, VERSION)
+    headers.install(app)
     problems.install(app)
     openapi.install(app)
-    for resource in (jobs, outputs, models, health):
+    auth.install(app)
+    for resource in (jobs, events, outputs, uploads, models, status, session, keys, health):
         app.register_blueprint(resource.bp)
+    limits.install(app, uri=services.limits_uri, timeout_s=settings.redis_timeout_s)
     return app
 
 
-def connect(settings: "Settings") -> JobService:
-    """The service on the real Redis and S3. They may be away for now, but they must not be unfit."""
+def connect(settings: "Settings") -> Services:
+    """Everything on the real Redis and S3. They may be away for now, but they must not be unfit."""
     from shared.blobs import S3Blobs  # noqa: PLC0415 - boto3, redis and celery cost half of the import budget
+    from shared.changes import RedisChanges  # noqa: PLC0415
+    from shared.feed import RedisFeed  # noqa: PLC0415
     from shared.queue import CeleryDoorbell  # noqa: PLC0415
     from shared.store import RedisStore  # noqa: PLC0415
 
@@ -70,10 +79,46 @@ def connect(settings: "Settings") -> JobService:
             raise
         except DreamError as exc:
             logger.warning("starting all the same: %s", exc)
-    return JobService(
+    return assemble(
+        settings,
         store=store,
         blobs=blobs,
         doorbell=CeleryDoorbell.connect(settings),
+        feed=RedisFeed.beside(store),
+        changes=RedisChanges.connect(settings),
         clock=SystemClock(),
-        max_pixels=settings.max_pixels,
+        limits_uri=settings.redis_url,
+    )
+
+
+def assemble(
+    settings: "Settings",
+    *,
+    store: "Store",
+    blobs: "Blobs",
+    doorbell: "Doorbell",
+    feed: "Feed",
+    changes: "Changes",
+    clock: Clock,
+    limits_uri: str = "memory://",
+) -> Services:
+    """The services on these ports."""
+    return Services(
+        settings=settings,
+        jobs=JobService(store=store, blobs=blobs, doorbell=doorbell, feed=feed, clock=clock),
+        intake=Intake(
+            store=store,
+            blobs=blobs,
+            doorbell=doorbell,
+            feed=feed,
+            clock=clock,
+            max_pixels=settings.max_pixels,
+            max_bytes=settings.max_upload_bytes,
+            max_queued=settings.max_queued,
+        ),
+        feed=feed,
+        changes=changes,
+        keyring=Keyring(blobs, clock),
+        clock=clock,
+        limits_uri=limits_uri,
     )

@@ -1,32 +1,83 @@
-"""From a request's body to records and a file."""
+"""From a request to records and pictures."""
 
+import re
 from typing import BinaryIO, TypeVar, cast
 
 from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.schemas import JobForm
+from api.intake import Picture, Sent, Submission, Uploaded
+from api.schemas import JobForm, JobOptions, JobRequest
 from shared.errors import InvalidField
 
 T = TypeVar("T")
 
+FILES = ("image",)
+LONGEST_WAIT_S = 30
+LONGEST_KEY = 255
+WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?")
+ETAG = re.compile(r'^"(\d{1,20})-(\d{0,12})"$')
 
-def submission(request: Request) -> tuple[JobForm, BinaryIO]:
-    """The form and the image of a submission. Raises InvalidField or pydantic's ValidationError."""
+
+def submission(request: Request) -> Submission:
+    """What a client asks for. Raises InvalidField or pydantic's ValidationError."""
+    if request.mimetype == "application/json":
+        asked = JobRequest.model_validate_json(request.get_data())
+        return Submission(options=_options(asked), params=asked.params, image=Uploaded(asked.image.upload))
     if request.mimetype != "multipart/form-data":
-        raise UnsupportedMediaType("Send the job as multipart/form-data, with the picture in the field 'image'.")
-    if "image" in request.form:
-        raise InvalidField("'image' must be a file: its part needs a filename", path="image")
+        raise UnsupportedMediaType(
+            "Send the job as multipart/form-data, with the picture in the field 'image', or as JSON that names uploads."
+        )
+    return _form(request)
+
+
+def _form(request: Request) -> Submission:
+    for name in FILES:
+        if name in request.form:
+            raise InvalidField(f"'{name}' must be a file: its part needs a filename", path=name)
     form = JobForm.model_validate({name: _once(name, request.form.getlist(name)) for name in request.form})
     for name in request.files:
-        if name != "image":
+        if name not in FILES:
             raise InvalidField(
-                f"unknown file field '{name[:100]}'; did you mean 'image'?", path=name, suggestion="image"
+                f"unknown file field '{name[:100]}'; did you mean 'image'?", path=name[:100], suggestion="image"
             )
-    image = _once("image", request.files.getlist("image"))
+    image = _picture(request, "image")
     if image is None:
         raise InvalidField("the picture is missing: send it as a file in the field 'image'", path="image")
-    return form, cast(BinaryIO, image.stream)
+    return Submission(options=_options(form), params=form.params, image=image)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Raises InvalidField for one that is no key."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        raise InvalidField(f"must have 1 to {LONGEST_KEY} characters", path="Idempotency-Key")
+    return key
+
+
+def preferred_wait_s(request: Request) -> int | None:
+    """RFC 7240's `Prefer: wait=N`, at most 30 s. What can't be read is, as the RFC has it, no preference."""
+    found = WAIT.search(request.headers.get("Prefer", ""))
+    return min(int(found[1]), LONGEST_WAIT_S) if found else None
+
+
+def etag(version: int, position: int | None) -> str:
+    return f'"{version}-{"" if position is None else position}"'
+
+
+def known_version(request: Request) -> tuple[int, int | None] | None:
+    """The version and position that a poll has seen, from its `If-None-Match`; None unless it names exactly one."""
+    found = ETAG.match(request.headers.get("If-None-Match", "").strip().removeprefix("W/"))
+    return (int(found[1]), int(found[2]) if found[2] else None) if found else None
+
+
+def _options(asked: JobOptions) -> JobOptions:
+    return JobOptions.model_validate({name: getattr(asked, name) for name in JobOptions.model_fields})
+
+
+def _picture(request: Request, name: str) -> Picture | None:
+    file = _once(name, request.files.getlist(name))
+    return None if file is None else Sent(cast(BinaryIO, file.stream))
 
 
 def _once(name: str, values: list[T]) -> T | None:

@@ -2,13 +2,14 @@
 
 import difflib
 import logging
+import math
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response
+from flask import Response, g
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
@@ -30,11 +31,23 @@ STATUS: Mapping[type[DreamError], HTTPStatus] = {
     errors.WrongState: HTTPStatus.CONFLICT,
     errors.NotReady: HTTPStatus.CONFLICT,
     errors.ResultExpired: HTTPStatus.GONE,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.KeyNotFound: HTTPStatus.NOT_FOUND,
+    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.IdempotencyKeyInFlight: HTTPStatus.CONFLICT,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyQueued: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BlobsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BlobsFull: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: "5", HTTPStatus.CONFLICT: "1"}
+RETRY_AFTER_S = {
+    HTTPStatus.SERVICE_UNAVAILABLE: "5",
+    HTTPStatus.CONFLICT: "1",
+    HTTPStatus.TOO_MANY_REQUESTS: "30",  # for a queue that is full; a limit on requests says when itself
+}
 
 # What the web framework refuses by itself: a code of ours, and a sentence where its own is not clear.
 FRAMEWORK: Mapping[int, tuple[str, str | None]] = {
@@ -65,6 +78,12 @@ def from_dream_error(error: DreamError) -> Response:
         return _from_bug(error)
     place = {"path": error.path, "suggestion": error.suggestion} if isinstance(error, InvalidField) else {}
     headers = {"Retry-After": RETRY_AFTER_S[status]} if _may_pass(error) else {}
+    if isinstance(error, errors.Unauthorized):
+        headers = {"WWW-Authenticate": 'Bearer realm="dreamqueue"'}
+        place = {"path": error.path}
+    if isinstance(error, errors.TooManyRequests):
+        g.usage = error.usage
+        headers = {"Retry-After": str(math.ceil(error.usage.resets_s) or 1)}
     return _respond(status, error.code, str(error), headers, **place)
 
 

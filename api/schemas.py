@@ -5,10 +5,11 @@ import binascii
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Json, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, field_validator
 
 from shared.catalog import Model
 from shared.jobs import InputImage, Job, JobError, JobState, Kind, Priority, Progress
+from shared.keys import OWNER, ApiKey
 from shared.params import DreamParams, Frozen
 
 MAX_DEADLINE_S = 30 * 86400
@@ -29,6 +30,37 @@ class JobForm(JobOptions):
     """The form's fields beside the image."""
 
     params: Annotated[Json[DreamParams], Field(description="DreamParams as JSON text.")] = DreamParams()
+
+
+class UploadRef(Frozen):
+    """A picture that was sent straight to the object storage."""
+
+    upload: Annotated[str, Field(max_length=100, description="The `id` that `POST /v1/uploads` gave.")]
+
+
+class JobRequest(JobOptions):
+    """A submission as JSON, whose pictures have been uploaded before."""
+
+    image: UploadRef
+    params: DreamParams = DreamParams()
+
+
+class UploadRequest(Frozen):
+    """What will be uploaded; may be left out."""
+
+    size_bytes: Annotated[int | None, Field(ge=1, description="Refused here already if it is too large.")] = None
+    content_type: Annotated[str | None, Field(max_length=100)] = None
+
+
+class SessionRequest(Frozen):
+    key: Annotated[SecretStr, Field(min_length=1, max_length=200, description="An API key.")]
+
+
+class KeyRequest(Frozen):
+    """Whose key it will be."""
+
+    owner: Annotated[str, Field(pattern=OWNER, description="Jobs belong to the owner; an owner may have several keys.")]
+    name: Annotated[str, Field(max_length=100, description="To tell keys apart: `laptop`.")] = ""
 
 
 class ListQuery(Frozen):
@@ -83,6 +115,7 @@ class Links(View):
     """Where to go from here; what the job does not have is null."""
 
     self: str
+    events: str | None = None
     result: str | None = None
     preview: str | None = None
     report: str | None = None
@@ -184,6 +217,81 @@ class LayerList(View):
         return cls(model=model.name, default_layer=model.default_layer, layers=tuple(layers))
 
 
+class UploadView(View):
+    """A form for one picture, to be POSTed as multipart/form-data: these fields first, then the file as `file`."""
+
+    id: Annotated[str, Field(description="Names the picture when the job is submitted.")]
+    url: str
+    fields: dict[str, str]
+    max_bytes: int
+    expires_at: datetime
+
+
+class SessionView(View):
+    keys_required: Annotated[bool, Field(description="Whether callers have to log in here.")]
+    owner: Annotated[str | None, Field(description="Whose jobs are shown; null when not logged in.")]
+
+
+class KeyView(View):
+    """An API key, without the key."""
+
+    id: str
+    owner: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, record: ApiKey) -> "KeyView":
+        return cls(
+            id=record.id,
+            owner=record.owner,
+            name=record.name,
+            created_at=_utc(record.created_at),
+            revoked_at=_utc_or_none(record.revoked_at),
+        )
+
+
+class NewKeyView(KeyView):
+    """A new API key."""
+
+    key: Annotated[str, Field(description="Never shown again.")]
+
+
+class KeyList(View):
+    keys: tuple[KeyView, ...]
+
+
+class WorkerView(View):
+    """A live worker."""
+
+    name: str
+    device: str
+    models: tuple[str, ...]
+    busy: bool
+    job_id: Annotated[str | None, Field(description="What it runs, where that is yours.")]
+
+
+class Throughput(View):
+    pixels_per_second: Annotated[float | None, Field(description="Of all that runs now; null when nothing does.")]
+
+
+class Limits(View):
+    max_pixels: int
+    max_upload_bytes: int
+
+
+class StatusView(View):
+    """How the whole service is doing."""
+
+    workers: tuple[WorkerView, ...]
+    queued: int
+    running: int
+    oldest_queued_s: Annotated[float, Field(description="Since the oldest waiting job was submitted.")]
+    throughput: Throughput
+    limits: Limits
+
+
 class Alive(View):
     status: str = "ok"
 
@@ -235,6 +343,7 @@ def _links(job: Job) -> Links:
     claimed = job.claim is not None and job.state is not JobState.EXPIRED
     return Links(
         self=here,
+        events=f"{here}/events",
         result=f"{here}/result" if job.state is JobState.SUCCEEDED else None,
         preview=f"{here}/preview" if claimed else None,
         report=f"{here}/report" if job.state is JobState.SUCCEEDED else None,

@@ -1,21 +1,14 @@
 """What can be done with jobs, whoever asks. Knows no HTTP."""
 
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from ulid import ULID
-
-from api.schemas import JobOptions, Readiness
-from api.sniff import sniff
+from api.intake import is_ulid
+from api.schemas import Readiness
 from shared import layout, ledger
-from shared.catalog import resolve
 from shared.clock import Clock
 from shared.errors import (
-    BlobsFull,
-    BlobsUnavailable,
     DreamError,
     JobNotFound,
     NotReady,
@@ -23,8 +16,9 @@ from shared.errors import (
     StoreUnavailable,
     WrongState,
 )
-from shared.jobs import Job, JobState, Kind, Manifest, Outcome
-from shared.params import DreamParams
+from shared.follow import Feed, Seen
+from shared.jobs import Job, JobState, Kind
+from shared.limits import Allowance
 from shared.ports import Blobs, Doorbell, Store
 
 logger = logging.getLogger(__name__)
@@ -39,32 +33,8 @@ class JobService:
     store: Store
     blobs: Blobs
     doorbell: Doorbell
+    feed: Feed
     clock: Clock
-    max_pixels: int
-
-    def submit(self, owner: str, options: JobOptions, params: DreamParams, image: BinaryIO) -> Job:
-        """The accepted job. Once this returns it is owed an outcome, whatever happens to Redis.
-
-        Raises InvalidField or one of the image errors before anything is stored.
-        """
-        resolved = resolve(params, path="params.")
-        header = sniff(image, max_pixels=self.max_pixels)
-        now = self.clock.now()
-        manifest = Manifest(
-            id=str(ULID.from_timestamp(now)),
-            kind=options.kind,
-            owner=owner,
-            priority=options.priority,
-            params=resolved,
-            input=header,
-            created_at=now,
-            deadline_at=None if options.deadline_s is None else now + options.deadline_s,
-        )
-        with self._swept_on_failure(manifest.id):
-            ledger.accept(self.blobs, manifest, image)
-        job = Job.from_manifest(manifest)
-        self._announce(job)
-        return job
 
     def get(self, owner: str, job_id: str) -> Job:
         """The job, from Redis, or rebuilt from S3 where Redis does not know it. Raises JobNotFound."""
@@ -73,8 +43,28 @@ class JobService:
             raise JobNotFound(f"There is no job '{job_id[:40]}'.")
         return job
 
-    def position(self, job: Job) -> int | None:
-        return self.store.position(job.id) if job.state is JobState.QUEUED else None
+    def look(
+        self,
+        owner: str,
+        job_id: str,
+        *,
+        known: tuple[int, int | None] | None = None,
+        allowance: Allowance | None = None,
+    ) -> Seen:
+        """The job and its place in the queue, or no job where nothing changed since what is known.
+
+        Raises JobNotFound or TooManyRequests.
+        """
+        seen = self.feed.poll(job_id, owner, known=known, allowance=allowance)
+        if seen.foreign:
+            raise JobNotFound(f"There is no job '{job_id[:40]}'.")
+        if seen.known:
+            return seen
+        job = self.get(owner, job_id)
+        return Seen(job=job, position=self.positions([job]).get(job.id), usage=seen.usage)
+
+    def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
+        return self.feed.positions(jobs)
 
     def list_jobs(
         self,
@@ -95,7 +85,7 @@ class JobService:
         if job.state.is_terminal:
             raise WrongState(f"The job has already ended as {job.state}; there is nothing to cancel.")
         ledger.ask_to_cancel(self.blobs, job)
-        return self._cancel(job)
+        return ledger.cancel(self.blobs, self.store, job, now=self.clock.now())
 
     def retry(self, owner: str, job_id: str) -> Job:
         """A failed job again, from its last checkpoint. Raises WrongState."""
@@ -161,59 +151,15 @@ class JobService:
         return layout.output(job.id, job.claim, name)
 
     def _recall(self, job_id: str) -> Job | None:
-        if not is_job_id(job_id):
+        if not is_ulid(job_id):
             return None
-        job = ledger.recall(self.blobs, job_id)
-        if job is None:
-            return None
-        self.store.create(job)
-        if job.state is JobState.QUEUED:
-            if ledger.cancel_asked(self.blobs, job):
-                return self._cancel(job)
+        job = ledger.restore(self.blobs, self.store, job_id, now=self.clock.now())
+        if job is not None and job.state is JobState.QUEUED:
             self._ring()
-        return self.store.get(job_id) or job
-
-    def _cancel(self, job: Job) -> Job:
-        """Of a job whose cancel is durable. One that waits has ended by this, so its outcome is written here."""
-        canceled = self.store.cancel(job.id) or job
-        if canceled.state is JobState.CANCELED:
-            outcome = Outcome(
-                epoch=canceled.epoch,
-                state=JobState.CANCELED,
-                finished_at=canceled.finished_at or self.clock.now(),
-                started_at=canceled.started_at,
-                attempt=canceled.attempt,
-            )
-            ledger.settle(self.blobs, self.store, job.id, outcome)
-        return canceled
-
-    def _announce(self, job: Job) -> None:
-        # The job is durable by now: a refusal here would make the client submit it twice. The caretaker finds it.
-        try:
-            self.store.create(job)
-        except StoreUnavailable:
-            logger.warning("job %s accepted while Redis is away; it will be rebuilt", job.id)
-            return
-        self._ring()
+        return job
 
     def _ring(self) -> None:
         try:
             self.doorbell.ring()
         except StoreUnavailable:
             logger.warning("the doorbell could not be rung; the caretaker will")
-
-    @contextlib.contextmanager
-    def _swept_on_failure(self, job_id: str) -> Iterator[None]:
-        try:
-            yield
-        except (BlobsUnavailable, BlobsFull):
-            with contextlib.suppress(DreamError):  # away is away; what is left is not pending, and retention takes it
-                self.blobs.delete([layout.pending(job_id), layout.manifest(job_id), layout.image(job_id)])
-            raise
-
-
-def is_job_id(text: str) -> bool:
-    try:
-        return str(ULID.from_str(text)) == text
-    except ValueError:
-        return False

@@ -3,6 +3,8 @@
 import inspect
 from typing import ClassVar
 
+from shared.limits import Usage
+
 
 class DreamError(Exception):
     """Something went wrong in dreamqueue."""
@@ -74,6 +76,66 @@ class ResultExpired(DreamError):
     """The result is past its retention time and has been removed."""
 
     code = "result_expired"
+
+
+class Unauthorized(DreamError):
+    """This needs a key: send `Authorization: Bearer <key>`, or log in on the page."""
+
+    code = "unauthorized"
+
+    def __init__(self, message: str | None = None, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path  # the request's field that holds a wrong key
+
+
+class Forbidden(DreamError):
+    """This key does not allow that."""
+
+    code = "forbidden"
+
+
+class KeyNotFound(DreamError):
+    """There is no such key."""
+
+    code = "key_not_found"
+
+
+class IdempotencyKeyReused(DreamError):
+    """This Idempotency-Key was sent before with another request; use a new one."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyKeyInFlight(DreamError):
+    """The first request with this Idempotency-Key is still being worked on; ask again shortly."""
+
+    code = "idempotency_key_in_flight"
+    retryable = True
+
+
+class TooManyRequests(DreamError):
+    """Too many requests; wait a moment."""
+
+    code = "too_many_requests"
+    retryable = True
+
+    def __init__(self, message: str | None = None, *, usage: Usage) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class TooManyQueued(DreamError):
+    """Too many of your jobs are waiting already; wait for some to be done, or cancel some."""
+
+    code = "too_many_queued"
+    retryable = True
+
+
+class TooManyStreams(DreamError):
+    """Too many event streams are open; poll the job, or try again shortly."""
+
+    code = "too_many_streams"
+    retryable = True
 
 
 # --- the services around us ---

@@ -44,6 +44,30 @@ class Settings(BaseSettings):
     max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
     max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20
 
+    keys: Annotated[
+        Literal["on", "off"] | None,
+        Field(description="Whether callers need an API key. Unset: not on loopback, and no start on a public address."),
+    ] = None
+    admin_key: Annotated[
+        SecretStr | None, Field(min_length=24, description="May make, list and revoke API keys, and nothing else.")
+    ] = None
+    key: Annotated[SecretStr | None, Field(description="The API key that the `dream` command sends.")] = None
+    session_days: Annotated[float, Field(gt=0, le=365, description="How long the page stays logged in.")] = 14.0
+
+    polls_per_minute: Annotated[int, Field(ge=1, description="Looks at single jobs, per owner.")] = 6000
+    requests_per_minute: Annotated[int, Field(ge=1, description="Requests of any other kind, per owner.")] = 3000
+    submissions_per_minute: Annotated[int, Field(ge=1, description="Jobs and uploads, per owner.")] = 600
+    max_queued: Annotated[int, Field(ge=1, description="Jobs of one owner that may wait at once.")] = 10_000
+    max_streams: Annotated[int, Field(ge=0, description="Open event streams and waits, per process of the api.")] = 220
+    stream_limit_s: Annotated[
+        float, Field(gt=0, description="An event stream ends after this long; clients come back by themselves.")
+    ] = 300.0
+    webhook_networks: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="Private networks that webhooks may reach all the same, separated by commas: 10.1.0.0/16."),
+    ] = ()
+
     lease_s: Annotated[float, Field(ge=1, le=600, description="A worker silent for this long loses its job.")] = 15.0
     max_deaths: Annotated[
         int, Field(ge=1, le=100, description="Deaths without a new checkpoint before a job is failed.")
@@ -91,7 +115,7 @@ class Settings(BaseSettings):
         Field(ge=1, le=65535, description="The port for it, one per process; unset: none. The api has `/metrics`."),
     ] = None
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "webhook_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value

@@ -112,7 +112,7 @@ def test_a_refused_submission_leaves_nothing(http, store, blobs):
 def test_the_api_starts_while_redis_and_s3_are_away(settings):
     away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "s3_url": "http://127.0.0.1:9"})
 
-    http = create_app(away, service=connect(away)).test_client()
+    http = create_app(away, services=connect(away)).test_client()
 
     assert http.get("/healthz").status_code == 200
     assert http.get("/readyz").status_code == 503

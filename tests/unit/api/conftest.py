@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from api.app import create_app
+from api.app import assemble, create_app
+from api.context import Services
+from api.intake import Intake
 from api.service import JobService
 from shared import layout, ledger
 from shared.jobs import Job, JobState, Outcome
 from shared.settings import Settings
 from tests.twins.blobs import MemoryBlobs, MemoryDoorbell
 from tests.twins.clock import FakeClock
-from tests.twins.store import MemoryStore
+from tests.twins.feed import MemoryFeed, Script, WatchedStore
 from tests.unit.api.pictures import a_picture
 
 
@@ -22,10 +24,19 @@ class World:
     """The service, what it stands on, and a worker's part played by hand."""
 
     clock: FakeClock
-    store: MemoryStore
+    store: WatchedStore
     blobs: MemoryBlobs
     doorbell: MemoryDoorbell
-    service: JobService
+    changes: Script
+    services: Services
+
+    @property
+    def service(self) -> JobService:
+        return self.services.jobs
+
+    @property
+    def intake(self) -> Intake:
+        return self.services.intake
 
     def claim(self) -> Job:
         job = self.store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
@@ -51,16 +62,31 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    clock = FakeClock()
-    store, blobs, doorbell = MemoryStore(clock), MemoryBlobs(), MemoryDoorbell()
-    service = JobService(store=store, blobs=blobs, doorbell=doorbell, clock=clock, max_pixels=1_000_000)
-    return World(clock, store, blobs, doorbell, service)
+def settings() -> Settings:
+    """Tests that need others override this."""
+    return Settings(max_upload_bytes=200_000, max_pixels=1_000_000)
 
 
 @pytest.fixture
-def app(world):
-    return create_app(Settings(max_upload_bytes=200_000), service=world.service)
+def world(settings) -> World:
+    clock = FakeClock()
+    store, blobs, doorbell = WatchedStore(clock), MemoryBlobs(), MemoryDoorbell()
+    changes = Script(clock)
+    services = assemble(
+        settings,
+        store=store,
+        blobs=blobs,
+        doorbell=doorbell,
+        feed=MemoryFeed(store, clock),
+        changes=changes,
+        clock=clock,
+    )
+    return World(clock, store, blobs, doorbell, changes, services)
+
+
+@pytest.fixture
+def app(settings, world):
+    return create_app(settings, services=world.services)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def dream(server, tmp_path, monkeypatch, capsys):
     settings.load.cache_clear()
     (tmp_path / "photo.jpg").write_bytes(a_picture())
 
-    def run(*arguments, url="http://dream"):
+    def run(*arguments, url="http://localhost"):
         code = cli.run([*(["--server", url] if url else []), *arguments], transport=server)
         said = capsys.readouterr()
         return code, said.out, said.err
@@ -131,13 +131,13 @@ def test_without_a_server_it_says_how_to_get_one(dream):
 
 def test_the_local_stack_is_found_by_itself(dream, tmp_path):
     (tmp_path / ".dream").mkdir()
-    (tmp_path / ".dream" / "stack.json").write_text(json.dumps({"api_url": "http://from-the-stack"}))
+    (tmp_path / ".dream" / "stack.json").write_text(json.dumps({"api_url": "http://localhost:1"}))
 
     assert dream("models", url=None)[0] == 0
 
 
 def test_the_environment_names_the_server(dream, monkeypatch):
-    monkeypatch.setenv("DREAM_URL", "http://from-the-environment")
+    monkeypatch.setenv("DREAM_URL", "http://localhost:2")
 
     assert dream("models", url=None)[0] == 0
 

@@ -51,7 +51,7 @@ def transport(app, world):
 
 @pytest.fixture
 def client(transport):
-    with DreamClient("http://dream", transport=transport) as client:
+    with DreamClient("http://localhost", transport=transport) as client:
         yield client
 
 
@@ -91,7 +91,7 @@ def test_waiting_hears_of_every_change_and_ends_with_the_job(app, world, transpo
         lambda: advance(1),
         lambda: world.end(world.store.jobs[job.id], JobState.SUCCEEDED),
     )
-    with DreamClient("http://dream", transport=transport, clock=clock) as client:
+    with DreamClient("http://localhost", transport=transport, clock=clock) as client:
         job = client.submit(photo)
 
         # when
@@ -113,7 +113,7 @@ def test_waiting_outlasts_a_server_that_is_away_for_a_moment(world, transport, p
         transport.away = False
         world.end(world.claim(), JobState.FAILED)
 
-    with DreamClient("http://dream", transport=transport, clock=Worker(leave, lambda: None, return_)) as client:
+    with DreamClient("http://localhost", transport=transport, clock=Worker(leave, lambda: None, return_)) as client:
         job = client.submit(photo)
 
         # when, then
@@ -123,7 +123,7 @@ def test_waiting_outlasts_a_server_that_is_away_for_a_moment(world, transport, p
 def test_waiting_gives_up_on_a_server_that_stays_away(transport, photo):
     # given
     clock = FakeClock()
-    with DreamClient("http://dream", transport=transport, clock=clock) as client:
+    with DreamClient("http://localhost", transport=transport, clock=clock) as client:
         job = client.submit(photo)
         transport.away = True
         began = clock.now()
@@ -182,7 +182,7 @@ def test_a_server_that_is_away_is_said_in_a_sentence(client, transport, world):
 
     # when, then
     transport.away = True
-    with pytest.raises(ServerAway, match="no server at http://dream"):
+    with pytest.raises(ServerAway, match="no server at http://localhost"):
         client.models()
 
 

@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from api.intake import Sent, Submission
 from api.schemas import JobOptions
 from shared import layout, ledger
 from shared.errors import (
@@ -26,7 +27,8 @@ from tests.unit.api.pictures import a_picture
 def submit(world):
     def send(*, owner="ann", params=None, data=None, **options):
         image = io.BytesIO(a_picture() if data is None else data)
-        return world.service.submit(owner, JobOptions(**options), params or DreamParams(), image)
+        submission = Submission(options=JobOptions(**options), params=params or DreamParams(), image=Sent(image))
+        return world.intake.submit(owner, submission).job
 
     return send
 
@@ -244,7 +246,7 @@ def test_a_failed_job_can_be_tried_again(world, submit):
 
     # then
     assert (retried.state, retried.epoch) == (JobState.QUEUED, 1)
-    assert Pending.model_validate_json(world.blobs.objects[layout.pending(job.id)]).epoch == 1
+    assert Pending.model_validate_json(world.blobs.objects[layout.pending(job.id, 1)]).epoch == 1
     assert world.doorbell.rings == 2
 
 

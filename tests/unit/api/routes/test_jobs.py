@@ -162,6 +162,7 @@ def test_a_running_job_shows_how_far_it_is(submit, http, world):
     assert shown["progress"] == progress.model_dump()
     assert shown["links"] == {
         "self": address,
+        "events": f"{address}/events",
         "result": None,
         "preview": f"{address}/preview",
         "report": None,

@@ -1,0 +1,225 @@
+"""How a job is accepted: checked, made durable, and once only, however often it is sent. Knows no HTTP."""
+
+import contextlib
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ulid import ULID
+
+from api.schemas import JobOptions
+from api.sniff import sniff
+from shared import layout, ledger
+from shared.catalog import resolve
+from shared.clock import Clock
+from shared.errors import (
+    DreamError,
+    IdempotencyKeyInFlight,
+    IdempotencyKeyReused,
+    ImageTooLarge,
+    InvalidField,
+    StoreUnavailable,
+    TooManyQueued,
+    WrongState,
+)
+from shared.follow import Feed
+from shared.jobs import Document, InputImage, Job, Manifest
+from shared.params import DreamParams
+from shared.ports import Blobs, Doorbell, Presigned, Store
+
+logger = logging.getLogger(__name__)
+
+IN_FLIGHT_S = 60.0  # a reservation this old without a job was left by a process that died
+UPLOAD_URL_S = 3600  # how long an upload's form can be used
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A picture that came with the request."""
+
+    file: BinaryIO
+
+    def fingerprint(self) -> str:
+        self.file.seek(0)
+        digest = hashlib.sha256()
+        while piece := self.file.read(1 << 20):
+            digest.update(piece)
+        self.file.seek(0)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A picture that went straight to S3 before."""
+
+    upload_id: str
+
+    def fingerprint(self) -> str:
+        return f"upload:{self.upload_id}"
+
+
+Picture = Sent | Uploaded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What a client asks for."""
+
+    options: JobOptions
+    params: DreamParams
+    image: Picture
+
+    def fingerprint(self) -> str:
+        """The same for the same request."""
+        said = (self.options.model_dump_json(), self.params.model_dump_json(), self.image.fingerprint())
+        return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+class Reservation(Document):
+    """`idempotency/{owner}/{key hash}`: the job that the key's first request makes."""
+
+    job_id: str
+    fingerprint: str
+    at: float  # Unix time, seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    job: Job
+    replayed: bool  # it had been accepted before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """Takes jobs in. Nothing is stored of a request that is refused."""
+
+    store: Store
+    blobs: Blobs
+    doorbell: Doorbell
+    feed: Feed
+    clock: Clock
+    max_pixels: int
+    max_bytes: int
+    max_queued: int
+
+    def upload(self, owner: str, *, size_bytes: int | None = None) -> tuple[str, Presigned]:
+        """The id and the form for one picture that goes straight to S3. Raises ImageTooLarge for an announced size."""
+        if size_bytes is not None and size_bytes > self.max_bytes:
+            raise ImageTooLarge(f"The image has {size_bytes:,} bytes; this service accepts {self.max_bytes:,}.")
+        upload_id = str(ULID.from_timestamp(self.clock.now()))
+        form = self.blobs.presigned_post(
+            layout.upload(owner, upload_id), expires_s=UPLOAD_URL_S, max_bytes=self.max_bytes
+        )
+        return upload_id, form
+
+    def submit(self, owner: str, submission: Submission, *, key: str | None = None) -> Accepted:
+        """The accepted job. Once this returns it is owed an outcome, whatever happens to Redis.
+
+        key: makes the submission safe to repeat. Raises InvalidField, one of the image errors, TooManyQueued,
+        IdempotencyKeyReused or IdempotencyKeyInFlight before anything is stored.
+        """
+        params = resolve(submission.params, path="params.")
+        job_id = str(ULID.from_timestamp(self.clock.now()))
+        if key is None:
+            return Accepted(job=self._accept(owner, submission, params, job_id), replayed=False)
+        place = layout.idempotency(owner, hashlib.sha256(key.encode()).hexdigest())
+        reservation = Reservation(job_id=job_id, fingerprint=submission.fingerprint(), at=self.clock.now())
+        if not self._reserve(place, reservation):
+            first, job = self._first(place, reservation)
+            if job:
+                return Accepted(job=job, replayed=True)
+            job_id = first.job_id  # its process died; the same id again can't become two jobs
+        try:
+            return Accepted(job=self._accept(owner, submission, params, job_id), replayed=False)
+        except DreamError:
+            with contextlib.suppress(DreamError):  # then it is taken over later
+                self.blobs.delete([place])
+            raise
+
+    def _reserve(self, place: str, reservation: Reservation) -> bool:
+        return self.blobs.put(
+            place, reservation.model_dump_json().encode(), content_type="application/json", if_absent=True
+        )
+
+    def _first(self, place: str, ours: Reservation) -> tuple[Reservation, Job | None]:
+        """The first request of this key and its job, None if that request never got to it."""
+        document = self.blobs.get(place)
+        if document is None:  # refused and taken back between our two looks
+            raise IdempotencyKeyInFlight
+        first = Reservation.model_validate_json(document)
+        if first.fingerprint != ours.fingerprint:
+            raise IdempotencyKeyReused
+        job = self.store.get(first.job_id) or ledger.recall(self.blobs, first.job_id)
+        if job is None and ledger.is_deleted(self.blobs, first.job_id):
+            raise WrongState("The job that this Idempotency-Key made was deleted; use a new key for a new job.")
+        if job is None and self.clock.now() - first.at < IN_FLIGHT_S:
+            raise IdempotencyKeyInFlight
+        return first, job
+
+    def _accept(self, owner: str, submission: Submission, params: DreamParams, job_id: str) -> Job:
+        self._refuse_too_many(owner)
+        now = self.clock.now()
+        options = submission.options
+        with self._swept_on_failure(job_id), self._checked(owner, submission.image, job_id) as (header, file):
+            manifest = Manifest(
+                id=job_id,
+                kind=options.kind,
+                owner=owner,
+                priority=options.priority,
+                params=params,
+                input=header,
+                created_at=now,
+                deadline_at=None if options.deadline_s is None else now + options.deadline_s,
+            )
+            ledger.accept(self.blobs, manifest, file)
+        job = Job.from_manifest(manifest)
+        self._announce(job)
+        return job
+
+    def _refuse_too_many(self, owner: str) -> None:
+        with contextlib.suppress(StoreUnavailable):  # jobs are accepted while Redis is away
+            if self.feed.queued(owner) >= self.max_queued:
+                raise TooManyQueued
+
+    @contextlib.contextmanager
+    def _checked(self, owner: str, image: Picture, job_id: str) -> Iterator[tuple[InputImage, BinaryIO | None]]:
+        """What the picture's header says, and the file, None where the job has its picture already."""
+        if isinstance(image, Sent):
+            yield sniff(image.file, max_pixels=self.max_pixels), image.file
+            return
+        # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
+        if not (is_ulid(image.upload_id) and self._take(owner, image.upload_id, job_id)):
+            raise InvalidField("there is no such upload; it was never finished, or is long past", path="image.upload")
+        with tempfile.TemporaryFile() as copy:
+            self.blobs.download(layout.image(job_id), copy)
+            yield sniff(copy, max_pixels=self.max_pixels), None
+
+    def _take(self, owner: str, upload_id: str, job_id: str) -> bool:
+        return self.blobs.copy(layout.upload(owner, upload_id), layout.image(job_id))
+
+    def _announce(self, job: Job) -> None:
+        # The job is durable by now: a refusal here would make the client submit it twice. The caretaker finds it.
+        try:
+            self.store.create(job)
+            self.doorbell.ring()
+        except StoreUnavailable:
+            logger.warning("job %s accepted while Redis is away; the caretaker will see to it", job.id)
+
+    @contextlib.contextmanager
+    def _swept_on_failure(self, job_id: str) -> Iterator[None]:
+        try:
+            yield
+        except DreamError:  # storage away or full, or a picture that was refused after it was copied
+            with contextlib.suppress(DreamError):  # away is away; what is left is not pending, and retention takes it
+                self.blobs.delete([layout.pending(job_id), layout.manifest(job_id), layout.image(job_id)])
+            raise
+
+
+def is_ulid(text: str) -> bool:
+    try:
+        return str(ULID.from_str(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,87 @@
+"""How often may somebody ask. Polls are counted inside their own Redis call; all else by Flask-Limiter on Redis."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from apiflask import APIFlask
+from flask import Response, g, request
+
+from api import context
+from shared.errors import TooManyRequests
+from shared.limits import Allowance, Usage
+
+if TYPE_CHECKING:
+    from flask_limiter import Limiter, RequestLimit
+
+POLLS = "jobs.get"
+SUBMISSIONS = ("jobs.submit", "jobs.retry", "uploads.create")
+WINDOW_S = 60
+
+
+def install(app: APIFlask, *, uri: str, timeout_s: float) -> None:
+    """To be called once all routes are known, and after those who ask have been identified."""
+    from flask_limiter import Limiter  # noqa: PLC0415 - it brings asyncio, a tenth of a second of the import budget
+
+    options: dict[str, str | float] = {}
+    if uri.startswith("redis"):
+        options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    limiter = Limiter(
+        _who,
+        application_limits=[lambda: f"{context.services().settings.requests_per_minute} per minute"],
+        storage_uri=uri,
+        storage_options=cast(dict[str, str | int], options),
+        strategy="fixed-window",
+        in_memory_fallback_enabled=True,  # jobs are accepted while Redis is away, and counted by each process
+        on_breach=_refuse,
+        key_prefix="dream",
+    )
+    limiter.request_filter(_is_not_counted)
+    submissions = limiter.shared_limit(
+        lambda: f"{context.services().settings.submissions_per_minute} per minute", scope="submissions"
+    )
+    for endpoint in SUBMISSIONS:
+        app.view_functions[endpoint] = submissions(app.view_functions[endpoint])  # type: ignore[assignment] # none is async
+    limiter.init_app(app)
+    app.after_request(_tell(limiter))
+
+
+def _who() -> str:
+    return cast(str, g.counted)
+
+
+def _is_not_counted() -> bool:
+    """Pages, probes and polls; the last are counted elsewhere."""
+    return not request.path.startswith("/v1/") or request.endpoint == POLLS
+
+
+def _refuse(limit: "RequestLimit") -> None:
+    raise TooManyRequests(usage=_usage(limit))
+
+
+def _usage(limit: "RequestLimit") -> Usage:
+    submissions = "submissions" in limit.key
+    allowance = Allowance(
+        name="submissions" if submissions else "requests", who=_who(), requests=limit.limit.amount, window_s=WINDOW_S
+    )
+    left_s = max(0.0, limit.reset_at - context.services().clock.now())
+    return Usage(allowance=allowance, remaining=max(0, limit.remaining), resets_s=min(left_s, WINDOW_S))
+
+
+def _tell(limiter: "Limiter") -> Callable[[Response], Response]:
+    def tell(response: Response) -> Response:
+        usage: Usage | None = g.get("usage")
+        if usage is None and (limit := limiter.current_limit) is not None:
+            usage = _usage(limit)
+        if usage is not None:
+            put(response, usage)
+        return response
+
+    return tell
+
+
+def put(response: Response, usage: Usage) -> None:
+    """The fields of draft-ietf-httpapi-ratelimit-headers-10."""
+    name = usage.allowance.name
+    response.headers["RateLimit-Policy"] = f'"{name}";q={usage.allowance.requests};w={usage.allowance.window_s}'
+    response.headers["RateLimit"] = f'"{name}";r={usage.remaining};t={math.ceil(usage.resets_s)}'

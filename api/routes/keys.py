@@ -1,0 +1,36 @@
+"""API keys, for the one who holds the admin key."""
+
+from apiflask import APIBlueprint
+
+from api import auth, context
+from api.schemas import KeyList, KeyRequest, KeyView, NewKeyView
+
+bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
+
+
+@bp.post("")
+@bp.input(KeyRequest, arg_name="asked")
+@bp.output(NewKeyView, status_code=201)
+@bp.doc(summary="Make a key", operation_id="createKey", responses=[401, 403, 415, 422, 429, 503])
+def create(asked: KeyRequest) -> NewKeyView:
+    """The key itself is in this answer and nowhere else: only its hash is kept."""
+    auth.require_admin()
+    record, key = context.services().keyring.create(asked.owner, asked.name)
+    return NewKeyView(**KeyView.of(record).model_dump(), key=key)
+
+
+@bp.get("")
+@bp.output(KeyList)
+@bp.doc(summary="List the keys", operation_id="listKeys", responses=[401, 403, 429, 503])
+def list_keys() -> KeyList:
+    auth.require_admin()
+    return KeyList(keys=tuple(KeyView.of(record) for record in context.services().keyring.all()))
+
+
+@bp.delete("/<key_id>")
+@bp.output(KeyView)
+@bp.doc(summary="Revoke a key", operation_id="revokeKey", responses=[401, 403, 404, 429, 503])
+def revoke(key_id: str) -> KeyView:
+    """For good. Other processes hear of it within 20 seconds. Its owner's jobs stay."""
+    auth.require_admin()
+    return KeyView.of(context.services().keyring.revoke(key_id))

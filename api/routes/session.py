@@ -1,0 +1,42 @@
+"""Logging in on the page: event streams and images can't send a header, so a cookie does."""
+
+from apiflask import APIBlueprint
+from flask import Response, g, request
+
+from api import auth, context
+from api.schemas import SessionRequest, SessionView
+
+bp = APIBlueprint("session", __name__, url_prefix="/v1/session", tag="Session")
+
+
+@bp.get("")
+@bp.output(SessionView)
+@bp.doc(summary="Who am I?", operation_id="getSession", responses=[429, 503])
+def get() -> SessionView:
+    return SessionView(keys_required=auth.keys_required(), owner=g.get("owner"))
+
+
+@bp.post("")
+@bp.input(SessionRequest, arg_name="asked")
+@bp.output(SessionView)
+@bp.doc(summary="Log in", operation_id="logIn", responses=[401, 415, 422, 429, 503])
+def log_in(asked: SessionRequest) -> Response:
+    """Sets an HttpOnly cookie that stands for the key in requests from the same site."""
+    owner, cookie = auth.log_in(asked.key.get_secret_value())
+    shown = SessionView(keys_required=auth.keys_required(), owner=owner)
+    response = Response(shown.model_dump_json(), mimetype="application/json")
+    if cookie:
+        age_s = int(context.services().settings.session_days * 86400)
+        response.set_cookie(
+            auth.COOKIE, cookie, max_age=age_s, secure=request.is_secure, httponly=True, samesite="Strict"
+        )
+    return response
+
+
+@bp.delete("")
+@bp.output({}, status_code=204)
+@bp.doc(summary="Log out", operation_id="logOut", responses=[429])
+def log_out() -> Response:
+    response = Response(status=204)
+    response.delete_cookie(auth.COOKIE, secure=request.is_secure, httponly=True, samesite="Strict")
+    return response

@@ -1,0 +1,32 @@
+"""Large pictures straight to the object storage."""
+
+from datetime import UTC, datetime
+
+from apiflask import APIBlueprint
+from flask import request
+
+from api import context
+from api.intake import UPLOAD_URL_S
+from api.schemas import UploadRequest, UploadView
+
+bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
+
+
+@bp.post("")
+@bp.output(UploadView, status_code=201)
+@bp.doc(summary="Begin an upload", operation_id="createUpload", responses=[413, 415, 422, 429, 503])
+def create() -> UploadView:
+    """A form for one picture: POST its `fields` and then the file, as `file`, to its `url`.
+
+    Then submit a job as JSON that names the upload's `id`. The picture is checked when a job takes it.
+    """
+    services = context.services()
+    announced = UploadRequest.model_validate_json(request.get_data() or b"{}")
+    upload_id, form = services.intake.upload(context.owner(), size_bytes=announced.size_bytes)
+    return UploadView(
+        id=upload_id,
+        url=form.url,
+        fields=dict(form.fields),
+        max_bytes=services.intake.max_bytes,
+        expires_at=datetime.fromtimestamp(services.clock.now() + UPLOAD_URL_S, UTC),
+    )

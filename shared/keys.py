@@ -1,0 +1,128 @@
+"""API keys: who may ask, and whose jobs they then see. Only hashes are kept, in S3, since they must survive Redis."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from shared import layout
+from shared.clock import Clock
+from shared.errors import BlobsUnavailable, KeyNotFound
+from shared.jobs import Document
+from shared.ports import Blobs
+
+PREFIX = "dream"
+OWNER = r"^[a-z0-9][a-z0-9._-]{0,62}$"  # it becomes part of names in Redis and S3
+FRESH_S = 20.0  # a revoked key works for this long at most
+STALE_S = 3600.0  # and a known one goes on working for this long while S3 is away
+CACHED = 10_000
+
+
+class ApiKey(Document):
+    """`keys/{id}.json`."""
+
+    id: str
+    owner: str
+    name: str = ""
+    hash: str  # SHA-256 of the secret part, hexadecimal; the secret is 256 random bits, so nothing slower is needed
+    created_at: float  # Unix time, seconds
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    record: ApiKey | None
+    at: float
+
+
+class Keyring:
+    """Makes, finds and revokes keys. Remembers what it found for some seconds. Safe to share between threads."""
+
+    def __init__(self, blobs: Blobs, clock: Clock) -> None:
+        self._blobs = blobs
+        self._clock = clock
+        self._remembered: dict[str, _Remembered] = {}
+        self._secrets: dict[str, bytes] = {}
+        self._lock = Lock()
+
+    def create(self, owner: str, name: str = "") -> tuple[ApiKey, str]:
+        """A new key's record, and the key itself, which is never seen again."""
+        key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+        record = ApiKey(id=key_id, owner=owner, name=name, hash=_hash(secret), created_at=self._clock.now())
+        self._write(record)
+        return record, f"{PREFIX}_{key_id}_{secret}"
+
+    def all(self) -> Sequence[ApiKey]:
+        """All that were ever made, oldest first."""
+        names = [name for name in self._blobs.keys("keys/") if name.endswith(".json")]
+        found = [ApiKey.model_validate_json(text) for text in map(self._blobs.get, names) if text]
+        return sorted(found, key=lambda record: record.created_at)
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """The record, revoked now or before. Raises KeyNotFound."""
+        record = self._read(key_id) if _is_id(key_id) else None
+        if record is None:
+            raise KeyNotFound
+        if record.revoked_at is None:
+            record = record.model_copy(update={"revoked_at": self._clock.now()})
+            self._write(record)
+        return record
+
+    def find(self, key: str) -> ApiKey | None:
+        """The record of a key that somebody has sent; None when it is unknown, wrong or revoked."""
+        prefix, _, rest = key.partition("_")
+        key_id, _, secret = rest.partition("_")
+        if prefix != PREFIX or not _is_id(key_id):
+            return None
+        record = self.by_id(key_id)
+        # Compared even when there is none, so that the time taken tells nothing.
+        matches = hmac.compare_digest(_hash(secret), record.hash if record else _hash(""))
+        return record if record and matches else None
+
+    def by_id(self, key_id: str) -> ApiKey | None:
+        """The record, unless it is unknown or revoked."""
+        known = self._remembered.get(key_id)
+        age_s = self._clock.monotonic() - known.at if known else 0.0
+        if known is None or age_s >= FRESH_S:
+            try:
+                known = self._remember(key_id, self._read(key_id))
+            except BlobsUnavailable:
+                if known is None or age_s >= STALE_S:
+                    raise
+        record = known.record
+        return record if record and record.revoked_at is None else None
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes that all processes share; made by the first who asks."""
+        if name not in self._secrets:
+            self._blobs.put(layout.secret(name), secrets.token_bytes(32), if_absent=True)
+            found = self._blobs.get(layout.secret(name))
+            if not found:
+                raise BlobsUnavailable
+            self._secrets[name] = found
+        return self._secrets[name]
+
+    def _read(self, key_id: str) -> ApiKey | None:
+        text = self._blobs.get(layout.key(key_id))
+        return ApiKey.model_validate_json(text) if text else None
+
+    def _write(self, record: ApiKey) -> None:
+        self._blobs.put(layout.key(record.id), record.model_dump_json().encode(), content_type="application/json")
+        self._remember(record.id, record)
+
+    def _remember(self, key_id: str, record: ApiKey | None) -> _Remembered:
+        with self._lock:
+            if len(self._remembered) >= CACHED:
+                self._remembered.clear()
+            self._remembered[key_id] = _Remembered(record, self._clock.monotonic())
+            return self._remembered[key_id]
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 16 and all(letter in "0123456789abcdef" for letter in text)
