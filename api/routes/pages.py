@@ -1,0 +1,135 @@
+"""The page: one shell for every view, and the files behind it, all of them our own."""
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, request
+
+from api import context
+
+bp = Blueprint("pages", __name__)
+
+WEB = Path(__file__).resolve().parent.parent / "web"
+TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+TYPES |= {".webp": "image/webp", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json"}
+SERVED = frozenset({*TYPES, ".png", ".txt"})
+COMPACT = frozenset({".woff2", ".webp", ".png"})  # gzip would only make them larger
+A_YEAR_S = 365 * 86400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """A file of the page, ready to be sent."""
+
+    body: bytes
+    zipped: bytes | None
+    mimetype: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """All files. The version is in their addresses, so that they may be kept for ever."""
+
+    version: str
+    shell: Asset
+    files: dict[str, Asset]
+
+
+@cache
+def site() -> Site:
+    """Read once per process: a few hundred kilobytes."""
+    digest = hashlib.sha256()
+    files = {}
+    for path in sorted(WEB.rglob("*")):
+        if path.suffix in SERVED and path.is_file():
+            name, body = path.relative_to(WEB).as_posix(), path.read_bytes()
+            digest.update(name.encode() + b"\0" + hashlib.sha256(body).digest())
+            files[name] = _asset(path.suffix, body)
+    version = digest.hexdigest()[:12]
+    shell = files.pop("index.html").body.replace(b"{{version}}", version.encode())
+    return Site(version, _asset(".html", shell), files)
+
+
+@cache
+def storage_origin() -> str:
+    """Where browsers are sent for photographs and dreams; empty when that is not an address for browsers."""
+    address = urlsplit(context.jobs().blobs.presigned_get("origin", expires_s=1))
+    return f"{address.scheme}://{address.netloc}" if address.scheme in {"http", "https"} else ""
+
+
+@bp.get("/")
+@bp.get("/gallery")
+@bp.get("/layers")
+@bp.get("/status")
+@bp.get("/login")
+@bp.get("/jobs/<job_id>")
+def shell(job_id: str | None = None) -> Response:  # noqa: ARG001 - the script reads it from the address
+    """The same for every view; the script looks at the address."""
+    response = _send(site().shell)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Content-Security-Policy"] = _policy()
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+    return response
+
+
+@bp.get("/favicon.ico")
+def favicon() -> Response:
+    """For those who ask without having read the page."""
+    return file(site().version, "icon.png")
+
+
+@bp.get("/web/<version>/<path:name>")
+def file(version: str, name: str) -> Response:
+    """A file of the page. Under an older version's address comes today's file, not to be kept."""
+    asset = site().files.get(name)
+    if asset is None:
+        abort(404)
+    response = _send(asset)
+    current = version == site().version
+    response.headers["Cache-Control"] = f"public, max-age={A_YEAR_S}, immutable" if current else "no-cache"
+    return response
+
+
+def _asset(suffix: str, body: bytes) -> Asset:
+    zipped = None if suffix in COMPACT else gzip.compress(body, mtime=0)
+    mimetype = TYPES.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
+    return Asset(body=body, zipped=zipped, mimetype=mimetype)
+
+
+def _send(asset: Asset) -> Response:
+    compressed = asset.zipped is not None and request.accept_encodings["gzip"] > 0
+    response = Response(asset.zipped if compressed else asset.body, mimetype=asset.mimetype)
+    if asset.zipped is not None:
+        response.vary.add("Accept-Encoding")
+    if compressed:
+        response.content_encoding = "gzip"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _policy() -> str:
+    storage = storage_origin()
+    directives = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "font-src": "'self'",
+        "img-src": f"'self' blob: data: {storage}",
+        "connect-src": f"'self' {storage}",
+        "manifest-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    return "; ".join(f"{name} {value}".strip() for name, value in directives.items())

@@ -1,0 +1,43 @@
+// What is said to those who listen, and to those who look.
+
+import { h, icon } from "./dom.js";
+
+/** Says it through the screen reader, once things are quiet. */
+export function speak(text) {
+  const speaker = document.getElementById("speaker");
+  if (speaker) speaker.textContent = text;
+}
+
+/** A short message at the bottom of the page, also spoken. */
+export function toast(text, symbol = "check") {
+  const box = h("div", { className: "toast" }, icon(symbol), text);
+  document.querySelector(".toasts")?.append(box);
+  setTimeout(() => box.remove(), 4500);
+}
+
+/**
+ * Asks before something that cannot be undone.
+ * @returns {Promise<boolean>}
+ */
+export function confirm({ title, text, yes }) {
+  return new Promise((answer) => {
+    const dialog = h(
+      "dialog",
+      { "aria-label": title },
+      h("h2", null, title),
+      h("p", null, text),
+      h(
+        "div",
+        { className: "row" },
+        h("button", { type: "button", onclick: () => dialog.close() }, "Keep it"),
+        h("button", { type: "button", className: "primary", onclick: () => dialog.close("yes") }, yes),
+      ),
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      answer(dialog.returnValue === "yes");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,103 @@
+// Addresses to views. Each view gets a signal that ends with it.
+
+import { speak } from "./announce.js";
+import { fill, h } from "./dom.js";
+
+/** @typedef {{params: Record<string, string>, query: URLSearchParams, signal: AbortSignal, main: HTMLElement}} Visit */
+
+const routes = [];
+let current = new AbortController();
+
+/** A view: (visit) => Promise of {title, node}. The pattern names its parts, as "/jobs/:id". */
+export function route(pattern, view) {
+  const names = [];
+  const source = pattern.replace(/:(\w+)/g, (_, name) => {
+    names.push(name);
+    return "([^/]+)";
+  });
+  routes.push({ match: new RegExp(`^${source}$`), names, view });
+}
+
+/** Goes to an address of ours. */
+export function go(path, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", path);
+  return show();
+}
+
+export function start() {
+  addEventListener("popstate", () => show());
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+    if (!link || !plain || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+    if (link.hash && link.pathname === location.pathname) return;
+    if (!routes.some(({ match }) => match.test(link.pathname))) return;
+    event.preventDefault();
+    go(link.pathname + link.search);
+  });
+  return show({ first: true });
+}
+
+async function show({ first = false } = {}) {
+  current.abort();
+  current = new AbortController();
+  const { signal } = current;
+  const main = document.getElementById("main");
+  const query = new URLSearchParams(location.search);
+  for (const link of document.querySelectorAll(".nav a")) {
+    const here = link.pathname === location.pathname || (link.pathname === "/gallery" && location.pathname.startsWith("/jobs/"));
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const found = routes.map((r) => ({ ...r, hit: location.pathname.match(r.match) })).find((r) => r.hit);
+  let view = found ? found.view : nowhere;
+  const params = Object.fromEntries((found?.names ?? []).map((name, i) => [name, decodeURIComponent(found.hit[i + 1])]));
+  let shown;
+  try {
+    shown = await view({ params, query, signal, main });
+  } catch (error) {
+    if (signal.aborted) return;
+    console.error(error);
+    shown = broken(error);
+  }
+  if (signal.aborted) return;
+  document.title = shown.title ? `${shown.title} · Dreamqueue` : "Dreamqueue";
+  fill(main, shown.node);
+  shown.shown?.();
+  if (!first) {
+    scrollTo(0, 0);
+    main.focus({ preventScroll: true });
+    speak(shown.title ?? "Dreamqueue");
+  }
+}
+
+async function nowhere() {
+  const node = h(
+    "div",
+    { className: "empty" },
+    h("h1", null, "There is nothing here"),
+    h("p", null, "The address may be mistyped, or what it showed was deleted."),
+    h("a", { className: "button primary", href: "/" }, "Start a dream"),
+  );
+  return { title: "Nothing here", node };
+}
+
+/** What is shown when a view could not be made. */
+export function broken(error) {
+  const missing = error.status === 404;
+  const node = h(
+    "div",
+    { className: "empty" },
+    h("h1", null, missing ? "This dream is not here" : "That did not work"),
+    h("p", null, missing ? "It may have been deleted, or it belongs to somebody else." : error.message),
+    missing
+      ? h("a", { className: "button", href: "/gallery" }, "To the gallery")
+      : h("button", { type: "button", className: "primary", onclick: () => show() }, "Try again"),
+  );
+  return { title: missing ? "Not here" : "Error", node };
+}
+
+/** Shows the present view anew. */
+export function refresh() {
+  return show();
+}

@@ -1,0 +1,70 @@
+// "About 40 s, measured on your last 6 dreams": the sentence above the start button.
+
+import { fill, h, icon } from "../core/dom.js";
+import { about, count, speed } from "../core/format.js";
+import { get, once } from "../core/api.js";
+import { dreamtSize, octaveSizes, pace, pixelSteps, queueSeconds } from "../jobs/estimate.js";
+import { draft } from "./draft.js";
+
+const CALM_MS = 250;
+
+/**
+ * @param {() => any} values the parameters with their defaults
+ * @param {AbortSignal} signal
+ */
+export function estimateLine(values, signal) {
+  const headline = h("strong");
+  const basis = h("span", { className: "hint" });
+  const warning = h("p", { className: "mistake", hidden: true });
+  const node = h("div", { className: "estimate" }, h("div", { className: "estimate-line" }, icon("clock"), h("div", null, headline, basis)), warning);
+  let timer;
+
+  async function compute() {
+    const params = values();
+    if (!draft.photos.length) {
+      fill(headline, "How long will it take?");
+      fill(basis, "Add a photograph and you will know.");
+      return;
+    }
+    const { models } = await once("/v1/models");
+    const model = models.find((one) => one.name === params.model);
+    const layers = params.layers ?? (model ? [{ layer: model.default_layer }] : []);
+    const steps = draft.photos.reduce((sum, photo) => sum + pixelSteps(photo.width, photo.height, params, model?.minimum_px), 0);
+    const photo = draft.photos[draft.active];
+    const octaves = octaveSizes(...dreamtSize(photo.width, photo.height, params), params, model?.minimum_px).length;
+    const measured = await pace({ ...params, layers });
+    const few = octaves < params.octaves ? ` Only ${octaves} of ${params.octaves} octaves fit this size.` : "";
+    if (!measured) {
+      fill(headline, "No estimate yet");
+      fill(basis, `Nothing has been dreamt with this network here, so any number would be a guess.${few}`);
+      return;
+    }
+    const { workers = 1 } = await get("/readyz").catch(() => ({}));
+    const waiting = await queueSeconds(measured.perSecond, workers);
+    const seconds = steps / measured.perSecond + measured.overheadS * draft.photos.length;
+    fill(headline, capital(about(seconds)), waiting.jobs > 0 && `, after ${about(waiting.seconds)} in the queue`);
+    fill(basis, `Measured on ${measured.dreams === 1 ? "one dream" : `the last ${count(measured.dreams, "dream")}`} here, ${speed(measured.perSecond)}.${few}`);
+  }
+
+  function update() {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (signal.aborted) return;
+      compute().catch(() => {
+        fill(headline, "No estimate");
+        fill(basis, "The server did not say how fast it is.");
+      });
+    }, CALM_MS);
+  }
+
+  return {
+    node,
+    update,
+    warn(text) {
+      warning.hidden = false;
+      fill(warning, icon("alert"), text);
+    },
+  };
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

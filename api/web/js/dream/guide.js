@@ -1,0 +1,58 @@
+// A guide: another picture whose features the dream borrows.
+
+import { button, fill, h, uid } from "../core/dom.js";
+import { draft } from "./draft.js";
+import { mistakeSlot } from "./fields.js";
+
+export function guideField(onChange) {
+  const slot = mistakeSlot();
+  const id = uid("guide");
+  const input = h("input", { type: "file", id, accept: "image/png,image/jpeg,image/webp", className: "file", "aria-describedby": slot.node.id, onchange: () => {
+    draft.guide = input.files[0] ?? null;
+    slot.show(null);
+    draw();
+    onChange();
+  } });
+  const shown = h("div", { className: "guide-shown" });
+  let url = null;
+
+  function draw() {
+    if (url) URL.revokeObjectURL(url);
+    url = draft.guide ? URL.createObjectURL(draft.guide) : null;
+    input.hidden = Boolean(draft.guide);
+    fill(
+      shown,
+      draft.guide && [
+        h("img", { src: url, alt: "The guide" }),
+        h("span", { className: "ellipsis", title: draft.guide.name }, draft.guide.name),
+        button("Remove the guide", { icon: "close", className: "quiet icon-only slim", onclick: () => {
+          draft.guide = null;
+          input.value = "";
+          draw();
+          onChange();
+          input.focus();
+        } }, false),
+      ],
+    );
+  }
+
+  draw();
+  const node = h(
+    "div",
+    { className: "inside" },
+    h("div", { className: "field", "data-path": "guide" },
+      h("label", { for: id, className: "label" }, "Guide picture"),
+      h("p", { className: "hint" }, "The dream looks for what it finds in this picture: give it flowers, and flowers grow."),
+      input, shown, slot.node),
+  );
+  return {
+    node,
+    path: "guide",
+    focus: () => input.focus(),
+    complain(mistake) {
+      if (mistake) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
+      slot.show(mistake);
+    },
+  };
+}

@@ -1,0 +1,77 @@
+// The parameters as a form: what matters most in sight, the rest folded away, all of it from the server's own schema.
+
+import { schema } from "../core/api.js";
+import { button, h } from "../core/dom.js";
+import { draft } from "./draft.js";
+import { field, solid } from "./fields.js";
+import { targetsEditor } from "./targets.js";
+
+/** How the known parameters look; what the server adds later appears by itself under "More settings". */
+const LOOKS = {
+  iterations: { label: "Depth", range: [1, 60, 1], hint: "How many steps each octave is dreamt for. More goes deeper, and takes longer." },
+  step_size: { label: "Intensity", range: [0.5, 10, 0.5], hint: "How far each step goes. Gentle keeps the photograph; strong lets the dream take over." },
+  octaves: { label: "Octaves", range: [1, 10, 1], hint: "How many sizes of the picture are dreamt, small to large. More gives larger shapes." },
+  strength: { label: "Fade", range: [0, 1, 0.05] },
+  color: { label: "Colours",  labels: { keep: "Keep", free: "Set free", original: "Original" } },
+  blend: { label: "Photograph returns", range: [0, 1, 0.05] },
+  octave_scale: { label: "Octave scale", range: [0.3, 0.95, 0.01] },
+  seed: { label: "Seed", extra: dice },
+  jitter: { label: "Jitter" },
+  tile_size: { label: "Tile size" },
+  scale: { label: "Enlarge", range: [1, 8, 0.25] },
+  long_side: { label: "Long side, pixels" },
+};
+const MAIN = ["iterations", "step_size", "octaves", "strength", "color"];
+const ORDER = ["seed", "blend", "octave_scale", "scale", "long_side", "format", "jitter", "tile_size"];
+const ELSEWHERE = new Set(["model", "layers"]);
+const SIMPLE = new Set(["integer", "number", "boolean", "string"]);
+
+function dice(set) {
+  return button("Another seed", { icon: "dice", className: "icon-only", onclick: () => set(Math.floor(Math.random() * 1e6)) }, false);
+}
+
+/**
+ * @param {() => void} onChange
+ * @returns {Promise<{main: HTMLElement, network: HTMLElement, rest: HTMLElement, fields: any[], write: () => void, values: () => any}>}
+ */
+export async function paramsForm(onChange) {
+  const properties = (await schema("DreamParams"))?.properties ?? {};
+  const fields = new Map();
+  const changed = (name) => (value) => {
+    if (value === undefined) delete draft.params[name];
+    else draft.params[name] = value;
+    draft.look = null;
+    fields.get(name)?.complain(null);
+    onChange();
+  };
+  for (const [name, raw] of Object.entries(properties)) {
+    const kind = solid(raw);
+    if (ELSEWHERE.has(name) || !(kind.enum || SIMPLE.has(kind.type))) continue;
+    fields.set(name, field(name, raw, LOOKS[name] ?? {}, changed(name)));
+  }
+  const targets = await targetsEditor(properties, () => {
+    draft.look = null;
+    onChange();
+  });
+  const rank = (name) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
+  const others = [...fields.keys()].filter((name) => !MAIN.includes(name)).sort((a, b) => rank(a) - rank(b));
+  const nodes = (names) => names.filter((name) => fields.has(name)).map((name) => fields.get(name).node);
+  const defaults = Object.fromEntries(Object.entries(properties).map(([name, raw]) => [name, raw.default]));
+
+  function write() {
+    for (const [name, one] of fields) {
+      one.write(draft.params[name]);
+      one.complain(null);
+    }
+    targets.write();
+  }
+  write();
+  return {
+    main: h("div", { className: "stack params-main" }, nodes(MAIN)),
+    network: targets.node,
+    rest: h("div", { className: "inside" }, nodes(others)),
+    fields: [...fields.values(), ...targets.fields],
+    write,
+    values: () => ({ ...defaults, ...draft.params }),
+  };
+}

@@ -1,0 +1,180 @@
+// The stage of the composer: an invitation first, then the photographs.
+
+import { toast, speak } from "../core/announce.js";
+import { asset, button, fill, h } from "../core/dom.js";
+import { bytes, count } from "../core/format.js";
+import { activePhoto, draft, readPhoto, removePhoto } from "./draft.js";
+import { mistakeSlot } from "./fields.js";
+import { maskPainter } from "./mask.js";
+
+const SAMPLES = [
+  { file: "coffee.webp", title: "A cup of coffee" },
+  { file: "rocket.webp", title: "A rocket at dusk" },
+  { file: "cat.webp", title: "A cat" },
+];
+/** One photograph, dreamt deeper with each octave inwards; all of the same crop. */
+const TUNNEL = ["samples/tunnel-0.webp", "samples/tunnel-1.webp", "samples/tunnel-2.webp", "samples/tunnel-3.webp", "samples/tunnel-4.webp"];
+
+/**
+ * @param {{signal: AbortSignal, masks: boolean, onChange: () => void}} options
+ */
+export function photoStage({ signal, masks, onChange }) {
+  const slot = mistakeSlot();
+  slot.node.classList.add("stage-mistake");
+  const input = h("input", { type: "file", multiple: true, accept: "image/png,image/jpeg,image/webp", hidden: true, id: "file", onchange: () => {
+    take([...input.files]);
+    input.value = "";
+  } });
+  const view = h("div", { className: "stage-view" });
+  const strip = h("ul", { className: "strip", "aria-label": "Photographs" });
+  const node = h("section", { className: "stage", "aria-label": "Photograph", "data-path": "image" }, input, view, slot.node, strip);
+  let painter = null;
+
+  const choose = () => input.click();
+
+  async function take(files) {
+    slot.show(null);
+    const pictures = files.filter((file) => file instanceof File);
+    if (!pictures.length) return;
+    node.classList.add("reading");
+    const failed = [];
+    let added = 0;
+    for (const file of pictures) {
+      try {
+        draft.photos.push(await readPhoto(file));
+        added += 1;
+      } catch (error) {
+        failed.push(error.message);
+      }
+    }
+    node.classList.remove("reading");
+    if (added) {
+      draft.active = draft.photos.length - added;
+      speak(`${count(added, "photograph")} added`);
+    }
+    draw();
+    if (failed.length) slot.show({ detail: failed.join(" "), suggestion: null });
+    onChange();
+  }
+
+  function remove(photo) {
+    removePhoto(photo.key);
+    draw();
+    onChange();
+  }
+
+  function invitation() {
+    const sample = ({ file, title }) =>
+      h(
+        "button",
+        { type: "button", className: "sample", onclick: () => takeSample(file, title) },
+        h("img", { src: asset(`samples/${file}`), alt: "", width: 96, height: 72 }),
+        h("span", { className: "hidden" }, `Use the sample: ${title}`),
+      );
+    return h(
+      "div",
+      { className: "invitation" },
+      h("div", { className: "tunnel", "aria-hidden": "true" }, TUNNEL.map((file) => h("i", null, h("img", { src: asset(file), alt: "" })))),
+      h("p", { className: "invitation-title" }, "Drop a photograph"),
+      h("p", { className: "muted" }, "or several at once. You can paste, too."),
+      h("button", { type: "button", className: "primary large", onclick: choose }, "Choose photographs"),
+      h("div", { className: "samples" }, h("span", { className: "muted small" }, "None at hand? Try one of ours"), h("div", { className: "row" }, SAMPLES.map(sample))),
+    );
+  }
+
+  async function takeSample(file, title) {
+    const response = await fetch(asset(`samples/${file}`));
+    const blob = await response.blob();
+    await take([new File([blob], `${title}.webp`, { type: "image/webp" })]);
+  }
+
+  function portrait(photo) {
+    const picture = h("img", { src: photo.url, alt: `Your photograph ${photo.name}` });
+    const frame = h("div", { className: "photo-frame", style: { "--ratio": `${photo.width} / ${photo.height}`, "--w": photo.width, "--h": photo.height } }, picture);
+    const facts = h(
+      "div",
+      { className: "photo-facts" },
+      h("span", { className: "ellipsis", title: photo.name }, photo.name),
+      h("span", { className: "muted num" }, `${photo.width} × ${photo.height}, ${bytes(photo.file.size)}`),
+    );
+    const tools = h("div", { className: "photo-tools" });
+    painter = masks ? maskPainter(photo, frame, () => drawTools()) : null;
+
+    function drawTools() {
+      fill(
+        tools,
+        painter && painter.tools(),
+        !painter?.active && [
+          button(draft.photos.length ? "Add more" : "Choose", { icon: "plus", className: "slim", onclick: choose }),
+          button("Remove this photograph", { icon: "close", className: "slim icon-only", onclick: () => remove(photo) }, false),
+        ],
+      );
+    }
+    drawTools();
+    return [frame, h("div", { className: "photo-bar" }, facts, tools)];
+  }
+
+  function draw() {
+    const photo = activePhoto();
+    painter?.close?.();
+    painter = null;
+    node.classList.toggle("filled", Boolean(photo));
+    fill(view, photo ? portrait(photo) : invitation());
+    strip.hidden = draft.photos.length < 2;
+    fill(
+      strip,
+      draft.photos.map((one, index) =>
+        h(
+          "li",
+          null,
+          h(
+            "button",
+            { type: "button", "aria-pressed": String(index === draft.active), title: one.name, className: one.problem ? "bad" : "", onclick: () => {
+              draft.active = index;
+              draw();
+              onChange();
+              strip.children[index]?.querySelector("button").focus();
+            } },
+            h("img", { src: one.url, alt: one.name }),
+          ),
+        ),
+      ),
+    );
+    slot.show(photo?.problem ?? null);
+  }
+
+  listenForDrops(node, signal, take);
+  draw();
+  return { node, draw, take, complain: (mistake) => slot.show(mistake), focus: () => node.querySelector("button")?.focus() };
+}
+
+/** Anywhere on the page a file may be dropped or pasted. */
+function listenForDrops(node, signal, take) {
+  let depth = 0;
+  const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const over = (on) => node.classList.toggle("dropping", on);
+  document.addEventListener("dragenter", (event) => {
+    if (!carriesFiles(event)) return;
+    depth += 1;
+    over(true);
+  }, { signal });
+  document.addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    if (!depth) over(false);
+  }, { signal });
+  document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault(), { signal });
+  document.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    over(false);
+    take([...event.dataTransfer.files]);
+  }, { signal });
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    take(files);
+    toast("Pasted", "photo");
+  }, { signal });
+}

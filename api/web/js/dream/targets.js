@@ -1,0 +1,185 @@
+// What the dream sees more of: a network, and one or more of its layers with channels and weights.
+
+import { once } from "../core/api.js";
+import { button, fill, h, uid } from "../core/dom.js";
+import { draft } from "./draft.js";
+import { mistakeSlot } from "./fields.js";
+import { bytes } from "../core/format.js";
+
+const GROUPS = [
+  [4, "Fine texture"],
+  [8, "Pattern"],
+  [16, "Parts and creatures"],
+  [Infinity, "Whole things"],
+];
+
+/** The layers of a network as options, from texture to things. */
+export function layerOptions(layers) {
+  return GROUPS.map(([limit, title], index) => {
+    const from = index ? GROUPS[index - 1][0] : 0;
+    const inside = layers.filter((layer) => layer.stride > from && layer.stride <= limit);
+    return inside.length > 0 && h("optgroup", { label: title }, inside.map((layer) => h("option", { value: layer.name }, `${layer.name} · ${layer.channels} channels`)));
+  });
+}
+
+/** "12, 40-43" -> [12, 40, 41, 42, 43]; null for nothing; raises Error with a sentence. */
+export function parseChannels(text) {
+  const trimmed = text.trim();
+  if (!trimmed) return null;
+  const found = new Set();
+  for (const part of trimmed.split(/[\s,;]+/).filter(Boolean)) {
+    const match = part.match(/^(\d+)(?:-(\d+))?$/);
+    if (!match) throw new Error(`“${part}” is no channel; write numbers such as 12, 40-43.`);
+    const [low, high] = [Number(match[1]), Number(match[2] ?? match[1])];
+    if (high - low > 4096) throw new Error("At most 4096 channels.");
+    for (let channel = low; channel <= high; channel += 1) found.add(channel);
+  }
+  return [...found];
+}
+
+export async function targetsEditor(properties, onChange) {
+  const { models } = await once("/v1/models");
+  const list = h("div", { className: "stack targets" });
+  const modelSlot = mistakeSlot();
+  const modelId = uid("model");
+  const model = h(
+    "select",
+    { id: modelId, "aria-describedby": modelSlot.node.id, onchange: () => pickModel(model.value) },
+    models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (fetched on first use)` : one.title)),
+  );
+  const about = h("p", { className: "hint" });
+  const rows = [];
+  let layers = [];
+
+  const name = () => draft.params.model ?? properties.model?.default ?? models[0]?.name;
+  const chosen = () => models.find((one) => one.name === name());
+
+  async function pickModel(value) {
+    draft.params.model = value;
+    delete draft.params.layers;
+    modelField.complain(null);
+    onChange();
+    await write();
+  }
+
+  function store() {
+    draft.params.layers = rows.map((row) => row.value());
+    onChange();
+  }
+
+  function add(target) {
+    const row = targetRow(target, layers, rows.length, {
+      onChange: store,
+      onRemove: () => {
+        rows.splice(rows.indexOf(row), 1);
+        row.node.remove();
+        store();
+        renumber();
+      },
+    });
+    rows.push(row);
+    list.append(row.node);
+    renumber();
+  }
+
+  const renumber = () => rows.forEach((row, index) => row.number(index, rows.length));
+
+  async function write() {
+    model.value = name();
+    const now = chosen();
+    fill(about, now ? `${now.licence}, ${bytes(now.size_bytes)}. Early layers dream textures, late ones dream things.` : "");
+    layers = now ? (await once(now.layers_url)).layers : [];
+    rows.length = 0;
+    fill(list);
+    for (const target of draft.params.layers ?? [{ layer: now?.default_layer }]) add(target);
+  }
+
+  const modelField = {
+    path: "params.model",
+    node: model,
+    focus: () => model.focus(),
+    complain(mistake) {
+      if (mistake) model.setAttribute("aria-invalid", "true");
+      else model.removeAttribute("aria-invalid");
+      modelSlot.show(mistake, pickModel);
+    },
+  };
+  const layersField = {
+    path: "params.layers",
+    node: list,
+    focus: () => rows[0]?.focus(),
+    complain(mistake, path = "") {
+      const index = Number(path.split(".")[2]);
+      rows.forEach((row, i) => row.complain(mistake && i === (index || 0) ? mistake : null));
+    },
+  };
+  const node = h(
+    "div",
+    { className: "inside" },
+    h("div", { className: "field", "data-path": "params.model" }, h("label", { for: modelId, className: "label" }, "Network"), model, about, modelSlot.node),
+    h("div", { className: "field", "data-path": "params.layers" }, h("span", { className: "label" }, "Layers"), list),
+    h(
+      "div",
+      { className: "row" },
+      button("Add a layer", { icon: "plus", className: "slim", onclick: () => {
+        add({ layer: chosen()?.default_layer });
+        store();
+      } }),
+      h("a", { href: "/layers", className: "small" }, "See what layers see"),
+    ),
+  );
+  await write();
+  return { node, fields: [modelField, layersField], write };
+}
+
+function targetRow(target, layers, at, { onChange, onRemove }) {
+  const slot = mistakeSlot();
+  const ids = { layer: uid("layer"), channels: uid("channels"), weight: uid("weight") };
+  const layer = h("select", { id: ids.layer, "aria-describedby": slot.node.id, onchange: () => changed() }, layerOptions(layers));
+  layer.value = target.layer;
+  const channels = h("input", { type: "text", id: ids.channels, placeholder: "All", value: target.channels?.join(", ") ?? "", "aria-describedby": slot.node.id, oninput: () => changed() });
+  const weight = h("input", { type: "number", step: "any", id: ids.weight, value: target.weight ?? 1, oninput: () => changed() });
+  const remove = button("Remove this layer", { icon: "close", className: "quiet icon-only slim", onclick: onRemove }, false);
+  const legend = h("legend", { className: "hidden" }, `Layer ${at + 1}`);
+  let last = target.channels ?? null;
+
+  function changed() {
+    complain(null);
+    try {
+      last = parseChannels(channels.value);
+    } catch (error) {
+      complain({ detail: error.message, suggestion: null }, channels);
+      return;
+    }
+    onChange();
+  }
+
+  function complain(mistake, control = layer) {
+    for (const one of [layer, channels]) one.removeAttribute("aria-invalid");
+    if (mistake) control.setAttribute("aria-invalid", "true");
+    slot.show(mistake, (suggestion) => {
+      if (layers.some((one) => one.name === suggestion)) layer.value = suggestion;
+      else channels.value = suggestion;
+      changed();
+    });
+  }
+
+  const node = h(
+    "fieldset",
+    { className: "target" },
+    legend,
+    h("div", { className: "target-layer" }, h("label", { for: ids.layer, className: "hidden" }, "Layer"), layer, remove),
+    h("div", { className: "target-more" }, h("label", { for: ids.channels }, "Channels"), channels, h("label", { for: ids.weight }, "Weight"), weight),
+    slot.node,
+  );
+  return {
+    node,
+    value: () => ({ layer: layer.value, channels: last, weight: weight.value === "" ? 1 : Number(weight.value) }),
+    number(index, count) {
+      legend.textContent = `Layer ${index + 1}`;
+      remove.hidden = count === 1;
+    },
+    complain,
+    focus: () => layer.focus(),
+  };
+}

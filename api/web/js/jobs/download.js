@@ -1,0 +1,57 @@
+// A dream to take home, in the format that is wanted.
+
+import { openapi } from "../core/api.js";
+import { toast } from "../core/announce.js";
+import { fill, h, icon } from "../core/dom.js";
+
+const FORMATS = { png: "image/png", jpeg: "image/jpeg", webp: "image/webp" };
+
+/** The formats that the server itself makes; none when it only has the one. */
+async function madeByServer() {
+  const document = await openapi();
+  const parameters = document.paths?.["/v1/jobs/{job_id}/result"]?.get?.parameters ?? [];
+  const format = parameters.find((one) => one.name === "format")?.schema;
+  return (format?.anyOf?.find((one) => one.enum) ?? format)?.enum ?? [];
+}
+
+/** @param {any} job */
+export async function downloadButtons(job, name) {
+  const server = await madeByServer().catch(() => []);
+  const own = job.params.format ?? "png";
+  const others = [...new Set([...Object.keys(FORMATS), ...server])].filter((format) => format !== own);
+  const stem = name.replace(/\.[^.]*$/, "").slice(0, 80);
+  const other = (format) => {
+    const label = format.toUpperCase();
+    const props = { className: "button format", "aria-label": `Download as ${label}` };
+    if (server.includes(format)) return h("a", { ...props, href: `${job.links.result}?format=${format}`, download: `${stem}-dream.${format}` }, label);
+    const control = h("button", { ...props, type: "button", onclick: () => convert(control, job.links.result, format, stem) }, label);
+    return control;
+  };
+  return h(
+    "div",
+    { className: "download" },
+    h("a", { className: "button primary large", href: job.links.result, download: `${stem}-dream.${own}` }, icon("download"), `Download ${own.toUpperCase()}`),
+    others.map(other),
+  );
+}
+
+/** In the browser, where the server has one format only. */
+async function convert(control, address, format, stem) {
+  const label = control.textContent;
+  control.disabled = true;
+  fill(control, "…");
+  try {
+    const picture = await createImageBitmap(await (await fetch(address)).blob());
+    const canvas = h("canvas", { width: picture.width, height: picture.height });
+    canvas.getContext("2d").drawImage(picture, 0, 0);
+    const blob = await new Promise((done) => canvas.toBlob(done, FORMATS[format], 0.93));
+    const url = URL.createObjectURL(blob);
+    h("a", { href: url, download: `${stem}-dream.${format === "jpeg" ? "jpg" : format}` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  } catch {
+    toast(`This browser could not make a ${label}; the PNG is there.`, "alert");
+  } finally {
+    control.disabled = false;
+    fill(control, label);
+  }
+}

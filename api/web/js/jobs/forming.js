@@ -1,0 +1,64 @@
+// The picture as it forms: the photograph first, then each preview over the one before.
+
+import { fill, h, prefersStill } from "../core/dom.js";
+
+const EVERY_MS = 900; // previews are stored about once a second at most
+
+/**
+ * @param {{id: string, before: string | null, signal: AbortSignal}} options
+ */
+export function formingPicture({ id, before, signal }) {
+  const caption = h("span", { className: "chip" });
+  const photo = before && h("img", { src: before, alt: "Your photograph", className: "waiting" });
+  const node = h("div", { className: "forming" }, !before && h("div", { className: "blank" }, h("div", { className: "skeleton" })), photo, h("div", { className: "veil" }, caption));
+  let asked = 0;
+  let busy = false;
+  let etag = "";
+  let shown = null;
+  let url = null;
+  signal.addEventListener("abort", () => url && URL.revokeObjectURL(url));
+
+  /** Looks for a newer preview, not more often than they are made. */
+  async function refresh({ now = false } = {}) {
+    if (busy || signal.aborted || (!now && Date.now() - asked < EVERY_MS)) return;
+    busy = true;
+    asked = Date.now();
+    try {
+      const headers = etag ? { "If-None-Match": etag } : {};
+      const response = await fetch(`/v1/jobs/${encodeURIComponent(id)}/preview`, { headers, signal, cache: "no-store" });
+      if (response.status !== 200) return;
+      etag = response.headers.get("ETag") ?? "";
+      await show(await response.blob());
+    } catch {
+      // the next look may succeed; the job itself is followed elsewhere
+    } finally {
+      busy = false;
+    }
+  }
+
+  async function show(blob) {
+    const fresh = URL.createObjectURL(blob);
+    const image = h("img", { src: fresh, alt: "The dream so far" });
+    await image.decode();
+    image.style.opacity = prefersStill() ? "1" : "0";
+    caption.parentElement.before(image);
+    requestAnimationFrame(() => (image.style.opacity = "1"));
+    const old = shown;
+    const oldUrl = url;
+    [shown, url] = [image, fresh];
+    setTimeout(() => {
+      old?.remove();
+      photo?.classList.remove("waiting");
+      if (oldUrl) URL.revokeObjectURL(oldUrl);
+    }, 600);
+  }
+
+  return {
+    node,
+    refresh,
+    say: (...text) => {
+      fill(caption, text);
+      caption.parentElement.hidden = !text.filter(Boolean).length;
+    },
+  };
+}

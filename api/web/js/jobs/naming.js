@@ -1,0 +1,33 @@
+// What a job is called where people read it.
+
+import { looks } from "../dream/looks.js";
+import { recall } from "../core/shelf.js";
+import { ago, humanize } from "../core/format.js";
+
+/** The job's layers in words: "Block 11 expand, 2 channels". */
+export function subject(job) {
+  const targets = job.params.layers ?? (job.params.layer ? [{ layer: job.params.layer, channels: job.params.channels }] : []);
+  if (!targets.length) return "the default layer";
+  const [first, ...rest] = targets;
+  const channels = first.channels ? `, ${first.channels.length === 1 ? `channel ${first.channels[0]}` : `${first.channels.length} channels`}` : "";
+  return `${humanize(first.layer)}${channels}${rest.length ? ` and ${rest.length} more` : ""}`;
+}
+
+/** The look whose settings the job has, if any. */
+async function lookOf(job) {
+  const same = (look) =>
+    Object.entries(look.params).every(([key, value]) => {
+      if (key !== "layers") return JSON.stringify(job.params[key]) === JSON.stringify(value);
+      const plain = (targets) => JSON.stringify((targets ?? []).map((t) => [t.layer, t.channels ?? null, t.weight ?? 1]));
+      return plain(job.params.layers) === plain(value);
+    });
+  const all = await looks().catch(() => []);
+  return all.find(same)?.title ?? null;
+}
+
+/** Its name, e.g. "beach.jpg", and a line about it, e.g. "Animals, 5 minutes ago". */
+export async function describe(job) {
+  const [kept, look] = await Promise.all([recall(job.id), job.kind === "dream" ? lookOf(job) : null]);
+  const what = job.kind === "feature_maps" ? `Feature maps of ${subject(job)}` : look ?? subject(job);
+  return { name: kept?.name ?? job.name ?? what, about: kept?.name || job.name ? what : `${job.input.width} × ${job.input.height}`, when: ago(job.created_at), kept };
+}

@@ -1,0 +1,63 @@
+// The octaves as frames that grow: what has been dreamt is filled, the one being dreamt fills as one watches.
+
+import { fill, h } from "../core/dom.js";
+import { dreamtSize, octaveSizes } from "./estimate.js";
+
+const TALLEST_PX = 76;
+const SMALLEST_PX = 7;
+
+/**
+ * @param {any} job
+ * @returns {{node: HTMLElement, update: (job: any) => void}}
+ */
+export function octaveLadder(job) {
+  const node = h("ol", { className: "ladder", "aria-hidden": "true" });
+  let drawn = "";
+
+  function draw(current) {
+    const { octaves } = current.progress;
+    const [width, height] = dreamtSize(current.input.width, current.input.height, current.params);
+    let sizes = octaveSizes(width, height, current.params);
+    if (octaves) sizes = sizes.slice(-octaves);
+    const [largestW, largestH] = sizes.at(-1);
+    const unit = TALLEST_PX / Math.max(largestH, largestW * 0.62);
+    const key = sizes.join(";");
+    if (key === drawn) return;
+    drawn = key;
+    fill(
+      node,
+      sizes.map(([w, hgt], index) =>
+        h(
+          "li",
+          { title: `Octave ${index + 1}: ${w} × ${hgt}` },
+          h(
+            "span",
+            { className: "frame", style: { width: `${Math.max(SMALLEST_PX, w * unit)}px`, height: `${Math.max(SMALLEST_PX, hgt * unit)}px` } },
+            h("i"),
+          ),
+          h("b", null, String(index + 1)),
+        ),
+      ),
+    );
+  }
+
+  function update(current) {
+    draw(current);
+    const { octave, iteration, iterations } = current.progress;
+    const done = current.state === "succeeded";
+    [...node.children].forEach((item, index) => {
+      const share = done || index < octave ? 1 : index === octave && iterations ? iteration / iterations : 0;
+      item.querySelector("i").style.setProperty("height", `${share * 100}%`);
+      item.classList.toggle("now", !done && current.state === "running" && index === octave);
+    });
+  }
+
+  update(job);
+  return { node, update };
+}
+
+/** "Octave 2 of 5, step 4 of 10" */
+export function whereabouts({ octave, octaves, iteration, iterations }) {
+  if (!octaves) return "Getting ready";
+  return `Octave ${octave + 1} of ${octaves}, step ${Math.min(iteration + 1, iterations)} of ${iterations}`;
+}

@@ -1,0 +1,43 @@
+// How a dream was made, to be read and copied.
+
+import { toast } from "../core/announce.js";
+import { button, h } from "../core/dom.js";
+
+/** What it takes to dream the same picture again. */
+export function recipeOf(job, report) {
+  const known = report?.recipe ?? report;
+  if (!known) return { kind: job.kind, params: job.params };
+  const { params, model, weights, versions, seed, input } = known;
+  const recipe = { kind: job.kind, params: params ?? job.params, model, weights, versions, seed, input };
+  for (const key of Object.keys(recipe)) if (recipe[key] === undefined) delete recipe[key];
+  return recipe;
+}
+
+export function recipePanel(recipe) {
+  const text = JSON.stringify(recipe, null, 2);
+  return h(
+    "section",
+    { className: "stack", "aria-label": "Recipe" },
+    h(
+      "div",
+      { className: "row spread" },
+      h("h2", null, "Recipe"),
+      button("Copy", { icon: "copy", className: "slim", onclick: () => copy(text, "Recipe copied") }),
+    ),
+    h("div", { className: "recipe" }, h("pre", { tabIndex: 0, "aria-label": "Recipe as JSON" }, text)),
+  );
+}
+
+/** To the clipboard, also where the page is served without TLS. */
+export async function copy(text, said) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = h("textarea", { value: text, className: "hidden" });
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  toast(said, "copy");
+}

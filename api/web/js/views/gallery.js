@@ -1,0 +1,143 @@
+// All jobs: filters, pages, live progress, delete.
+
+import { get, request } from "../core/api.js";
+import { confirm, speak, toast } from "../core/announce.js";
+import { button, fill, h, icon } from "../core/dom.js";
+import { isTerminal, ordinal, STATES } from "../core/format.js";
+import { refresh } from "../core/router.js";
+import { forget } from "../core/shelf.js";
+import { follow } from "../jobs/events.js";
+import { describe } from "../jobs/naming.js";
+
+const PAGE = 24;
+const FOLLOWED = 6; // open streams at once; browsers allow few per server
+const FILTERS = [
+  ["All", ""],
+  ["Under way", "queued,running,canceling"],
+  ["Done", "succeeded"],
+  ["Failed", "failed"],
+  ["Canceled", "canceled"],
+];
+
+export async function galleryView({ query, signal }) {
+  const state = query.get("state") ?? "";
+  const trail = (query.get("after") ?? "").split(".").filter(Boolean); // the cursors that led here
+  const ask = new URLSearchParams({ limit: String(PAGE) });
+  if (state) ask.set("state", state);
+  if (trail.length) ask.set("cursor", trail.at(-1));
+  const page = await get(`/v1/jobs?${ask}`, { signal });
+  const cards = await Promise.all(page.jobs.map((job) => card(job, signal)));
+  followSome(cards, signal);
+
+  const head = h("div", { className: "view-head" }, h("h1", null, "Gallery"), filters(state));
+  const body = cards.length ? h("ul", { className: "wall" }, cards.map((one) => one.node)) : empty(state, trail.length > 0);
+  return { title: "Gallery", node: h("div", null, head, body, pager(state, trail, page.next_cursor)) };
+}
+
+function address(state, trail) {
+  const query = new URLSearchParams();
+  if (state) query.set("state", state);
+  if (trail.length) query.set("after", trail.join("."));
+  return `/gallery${query.size ? `?${query}` : ""}`;
+}
+
+function filters(state) {
+  return h("nav", { className: "filters", "aria-label": "Filter" }, FILTERS.map(([label, value]) => h("a", { href: address(value, []), "aria-current": value === state ? "true" : null }, label)));
+}
+
+function pager(state, trail, next) {
+  if (!next && !trail.length) return null;
+  return h(
+    "nav",
+    { className: "pager", "aria-label": "Pages" },
+    trail.length > 0 && h("a", { className: "button", href: address(state, trail.slice(0, -1)) }, icon("back"), "Newer"),
+    next && h("a", { className: "button", href: address(state, [...trail, next]) }, "Older", icon("arrow")),
+  );
+}
+
+function empty(state, later) {
+  if (state || later) {
+    return h("div", { className: "empty" }, h("h2", null, "Nothing here"), h("p", null, "No dream is in this state right now."), h("a", { className: "button", href: "/gallery" }, "Show all"));
+  }
+  return h(
+    "div",
+    { className: "empty" },
+    document.querySelector(".brand .mark").cloneNode(true),
+    h("h2", null, "No dreams yet"),
+    h("p", null, "Every photograph that you dream on will hang here, with its recipe, until you delete it."),
+    h("a", { className: "button primary large", href: "/" }, "Start the first one"),
+  );
+}
+
+async function card(first, signal) {
+  const named = await describe(first);
+  const kept = named.kept?.image ? URL.createObjectURL(named.kept.image) : null;
+  if (kept) signal.addEventListener("abort", () => setTimeout(() => URL.revokeObjectURL(kept), 2000));
+  const picture = h("div", { className: "card-picture" });
+  const badge = h("span", { className: "badge" });
+  const link = h("a", { href: `/jobs/${first.id}`, className: "ellipsis", title: named.name }, named.name);
+  const about = h("p", { className: "ellipsis" });
+  const remove = button(`Delete ${named.name}`, { icon: "trash", className: "quiet icon-only slim", onclick: () => erase(first, named.name, node) }, false);
+  const node = h("li", { className: "card" }, picture, badge, h("div", { className: "card-text" }, link, about, remove));
+  let drawn = null;
+
+  function update(job) {
+    const { state, progress } = job;
+    badge.hidden = state === "succeeded";
+    badge.dataset.state = state;
+    badge.textContent = state === "running" ? `${Math.floor(progress.fraction * 100)} %` : state === "queued" && job.queue_position ? `${ordinal(job.queue_position)} in the queue` : STATES[state];
+    about.textContent = `${named.about}, ${named.when}`;
+    const source = pictureOf(job, kept);
+    if (source !== drawn) {
+      drawn = source;
+      const image = source && h("img", { src: source, alt: "", loading: "lazy", decoding: "async" });
+      image?.addEventListener("error", () => image.replaceWith(h("div", { className: "none" }, icon("photo"))), { once: true });
+      fill(picture, image ?? h("div", { className: "none" }, icon(state === "failed" ? "alert" : "photo")));
+    }
+    picture.querySelector(".meter")?.remove();
+    if (state === "running") picture.append(h("div", { className: "meter" }, h("i", { style: { width: `${progress.fraction * 100}%` } })));
+  }
+
+  update(first);
+  return { node, update, job: first };
+}
+
+/** The dream where there is one, the photograph until then. A running dream's preview is asked for anew at each tenth. */
+function pictureOf(job, kept) {
+  if (job.state === "succeeded" && job.links.preview) return job.links.preview;
+  if (job.state === "running" && job.links.preview && job.progress.fraction > 0.1) return `${job.links.preview}?at=${Math.floor(job.progress.fraction * 10)}`;
+  return job.links.input ?? kept;
+}
+
+function followSome(cards, signal) {
+  for (const one of cards.filter(({ job }) => !isTerminal(job.state)).slice(0, FOLLOWED)) {
+    follow(one.job.id, {
+      signal,
+      onJob: (job) => {
+        one.update(job);
+        if (job.state === "succeeded") speak("A dream is done.");
+      },
+      onGone: () => one.node.remove(),
+    });
+  }
+}
+
+async function erase(job, name, node) {
+  const running = !isTerminal(job.state);
+  const sure = await confirm({ title: running ? "Stop and delete this dream?" : "Delete this dream?", text: `${name}: its photograph, picture and recipe are removed for good.`, yes: "Delete" });
+  if (!sure) return;
+  try {
+    await request(`/v1/jobs/${job.id}`, { method: "DELETE" });
+    await forget(job.id);
+  } catch (problem) {
+    toast(problem.message, "alert");
+    return;
+  }
+  const wall = node.parentElement;
+  const next = node.nextElementSibling ?? node.previousElementSibling;
+  node.remove();
+  toast("Deleted", "trash");
+  if (next) next.querySelector("a").focus();
+  else if (wall) refresh().then(() => document.getElementById("main").focus());
+}
+

@@ -1,0 +1,135 @@
+// One job: it waits, it forms, it is there.
+
+import { get, request } from "../core/api.js";
+import { confirm, speak, toast } from "../core/announce.js";
+import { fill, h } from "../core/dom.js";
+import { isTerminal } from "../core/format.js";
+import { go } from "../core/router.js";
+import { forget } from "../core/shelf.js";
+import { adopt, clearPhotos, draft, readPhoto } from "../dream/draft.js";
+import { dreamtSize } from "../jobs/estimate.js";
+import { follow } from "../jobs/events.js";
+import { describe } from "../jobs/naming.js";
+import { endedPanel, resultStage } from "../jobs/ended.js";
+import { watchPanel } from "../jobs/watching.js";
+
+export async function jobView({ params, signal }) {
+  const first = await get(`/v1/jobs/${encodeURIComponent(params.id)}`);
+  const named = await describe(first);
+  const before = beforeAddress(first, named.kept, signal);
+  const [width, height] = dreamtSize(first.input.width, first.input.height, first.params);
+  const stage = h("div", { className: "job-stage", style: { "--ratio": `${width} / ${height}` } });
+  const side = h("div", { className: "job-side" });
+  const badge = h("span", { className: "badge" });
+  const head = h("div", { className: "job-title" }, badge, h("h1", null, named.name), h("p", { className: "muted" }, `${named.about}, ${named.when}`));
+  const body = h("div", { className: "stack" });
+  fill(side, head, body);
+
+  let phase = null;
+  let panel = null;
+  const actions = { cancel, retry, again, remove };
+
+  function show(job) {
+    badge.dataset.state = job.state;
+    badge.textContent = { queued: "Waiting", running: "Dreaming", canceling: "Stopping", succeeded: "Done", failed: "Failed", canceled: "Canceled", expired: "Expired" }[job.state];
+    const now = isTerminal(job.state) ? job.state : "watching";
+    if (now !== phase) {
+      panel?.close?.();
+      phase = now;
+      panel = now === "watching" ? watchPanel({ job, before, stage, signal, actions }) : null;
+      if (panel) fill(body, panel.node);
+      else end(job);
+    }
+    panel?.update(job);
+    document.title = `${titleOf(job)}${named.name} · Dreamqueue`;
+  }
+
+  async function end(job) {
+    const parts = await endedPanel({ job, name: named.name, actions });
+    fill(body, parts);
+    const shownOnStage = resultStage({ job, before, stage, width, height });
+    panel = { update: () => {}, close: shownOnStage.close };
+  }
+
+  async function cancel(control) {
+    control.disabled = true;
+    await attempt(() => request(`/v1/jobs/${first.id}/cancel`, { method: "POST" }), control);
+  }
+
+  async function retry(control) {
+    control.disabled = true;
+    if (await attempt(() => request(`/v1/jobs/${first.id}/retry`, { method: "POST" }), control)) go(location.pathname, { replace: true });
+  }
+
+  /** The same photograph and settings, in the composer. */
+  async function again(control) {
+    control.disabled = true;
+    adopt(first);
+    try {
+      const image = named.kept?.image ?? (before ? await (await fetch(before)).blob() : null);
+      if (image) {
+        const photo = await readPhoto(new File([image], named.kept?.name ?? `${first.id}.${first.input.format}`, { type: image.type || `image/${first.input.format}` }));
+        clearPhotos();
+        draft.photos.push(photo);
+        draft.active = 0;
+      } else toast("The settings are there; add the photograph again.", "photo");
+    } catch {
+      toast("The settings are there; add the photograph again.", "photo");
+    }
+    go("/");
+  }
+
+  async function remove() {
+    const sure = await confirm({ title: "Delete this dream?", text: "The photograph, the picture and the recipe are removed for good.", yes: "Delete" });
+    if (!sure) return;
+    if (await attempt(() => request(`/v1/jobs/${first.id}`, { method: "DELETE" }))) {
+      await forget(first.id);
+      toast("Deleted", "trash");
+      go("/gallery");
+    }
+  }
+
+  async function attempt(action, control) {
+    try {
+      await action();
+      return true;
+    } catch (problem) {
+      if (control) control.disabled = false;
+      toast(problem.message, "alert");
+      return false;
+    }
+  }
+
+  show(first);
+  if (!isTerminal(first.state)) {
+    follow(first.id, {
+      signal,
+      onJob: (job) => {
+        const ended = isTerminal(job.state) && !isTerminal(phase ?? "");
+        show(job);
+        if (ended) speak(job.state === "succeeded" ? "The dream is done." : `The dream ${job.state}.`);
+      },
+      onLink: (up) => panel?.link?.(up),
+      onGone: () => {
+        toast("This dream was deleted.", "trash");
+        go("/gallery");
+      },
+    });
+  }
+  return { title: named.name, node: h("article", { className: "job" }, stage, side), shown: () => panel?.shown?.() };
+}
+
+function titleOf(job) {
+  if (job.state === "running") return `${Math.floor(job.progress.fraction * 100)} % · `;
+  return job.state === "queued" ? "Waiting · " : "";
+}
+
+/** Where the photograph is: on the server, or in this browser's memory. */
+function beforeAddress(job, kept, signal) {
+  if (job.links.input) return job.links.input;
+  if (!kept?.image) return null;
+  const url = URL.createObjectURL(kept.image);
+  signal.addEventListener("abort", () => setTimeout(() => URL.revokeObjectURL(url), 2000));
+  return url;
+}
+

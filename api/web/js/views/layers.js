@@ -1,0 +1,141 @@
+// The feature-map explorer: choose a layer, see what it sees, click a channel to dream it.
+
+import { get, once, schema } from "../core/api.js";
+import { speak } from "../core/announce.js";
+import { asset, button, fill, h, icon, uid } from "../core/dom.js";
+import { count } from "../core/format.js";
+import { go } from "../core/router.js";
+import { activePhoto, readPhoto } from "../dream/draft.js";
+import { mistakeSlot } from "../dream/fields.js";
+import { follow } from "../jobs/events.js";
+import { submit } from "../dream/submit.js";
+
+const GROUPS = [
+  [4, "Fine texture"],
+  [8, "Pattern"],
+  [16, "Parts and creatures"],
+  [Infinity, "Whole things"],
+];
+
+export async function layersView({ query, signal }) {
+  const { models } = await once("/v1/models");
+  const canSee = await offersMaps();
+  const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null };
+  const depth = h("fieldset", { className: "depth panel" });
+  const side = h("div", { className: "stack" });
+  const stage = h("section", { className: "stack", "aria-live": "polite" });
+  const modelId = uid("model");
+  const picker = h("select", { id: modelId, onchange: () => show(picker.value) }, models.map((one) => h("option", { value: one.name }, one.title)));
+
+  async function show(model) {
+    state.model = model;
+    picker.value = model;
+    const one = models.find((m) => m.name === model) ?? models[0];
+    const { layers } = await once(one.layers_url);
+    if (!layers.some((layer) => layer.name === state.layer)) state.layer = one.default_layer;
+    fill(depth, h("legend", { className: "hidden" }, "Layer"), GROUPS.map(([limit, title], index) => {
+      const from = index ? GROUPS[index - 1][0] : 0;
+      const inside = layers.filter((layer) => layer.stride > from && layer.stride <= limit);
+      return inside.length > 0 && [h("h3", null, title), inside.map((layer) => row(layer))];
+    }));
+    choose(layers.find((layer) => layer.name === state.layer));
+  }
+
+  function row(layer) {
+    const input = h("input", { type: "radio", name: "layer", value: layer.name, onchange: () => choose(layer) });
+    input.checked = layer.name === state.layer;
+    return h("label", null, input, h("span", { className: "ellipsis" }, layer.name), h("span", { className: "muted small num" }, `${layer.channels}`));
+  }
+
+  function choose(layer) {
+    state.layer = layer.name;
+    state.run?.abort();
+    depth.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
+    const facts = h("p", { className: "muted" }, `${count(layer.channels, "channel")}; one step of its grid covers ${layer.stride} × ${layer.stride} pixels.`);
+    const dream = h("a", { className: "button primary", href: dreamAddress() }, icon("spark"), "Dream the whole layer");
+    const maps = h("div");
+    fill(stage, h("div", { className: "row spread" }, h("div", null, h("h2", null, layer.name), facts), dream), channelForm(layer), maps);
+    if (canSee) fill(maps, seeing(layer, maps));
+  }
+
+  const dreamAddress = (channel) => `/?${new URLSearchParams({ model: state.model, layer: state.layer, ...(channel === undefined ? {} : { channel }) })}`;
+
+  function channelForm(layer) {
+    const id = uid("channel");
+    const slot = mistakeSlot();
+    const input = h("input", { type: "number", id, min: 0, max: layer.channels - 1, step: 1, inputMode: "numeric", placeholder: `0 to ${layer.channels - 1}`, "aria-describedby": slot.node.id });
+    const start = (event) => {
+      event.preventDefault();
+      const channel = Number(input.value);
+      if (input.value === "" || !Number.isInteger(channel) || channel < 0 || channel >= layer.channels) {
+        input.setAttribute("aria-invalid", "true");
+        slot.show({ detail: `This layer has channels 0 to ${layer.channels - 1}.`, suggestion: null });
+        input.focus();
+        return;
+      }
+      go(dreamAddress(channel));
+    };
+    return h("form", { className: "field", noValidate: true, onsubmit: start }, h("label", { for: id, className: "label" }, "One channel of it"), h("div", { className: "channel-form" }, input, h("button", { type: "submit" }, "Dream this channel")), slot.node);
+  }
+
+  /** Runs the layer over a photograph and lays buttons over the maps. */
+  function seeing(layer, maps) {
+    const problem = mistakeSlot();
+    const run = async (control) => {
+      control.disabled = true;
+      problem.show(null);
+      state.run = new AbortController();
+      signal.addEventListener("abort", () => state.run.abort());
+      try {
+        state.photo ??= await sample();
+        const job = await submit(state.photo, { params: { model: state.model, layer: layer.name }, guide: null, options: { kind: "feature_maps" }, onProgress: () => {}, signal: state.run.signal });
+        fill(maps, waiting());
+        await follow(job.id, { signal: state.run.signal, onJob: (now) => ended(now, maps, layer) });
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        control.disabled = false;
+        problem.show(error.mistakes?.[0] ?? { detail: error.message, suggestion: null });
+      }
+    };
+    const name = state.photo?.name ?? "our sample photograph";
+    const look = button("See what it sees", { icon: "eye", onclick: () => run(look) });
+    return h("div", { className: "empty" }, h("p", null, `Every channel answers to something else. Run this layer over ${name} to see where each one lights up.`), look, problem.node);
+  }
+
+  async function ended(job, maps, layer) {
+    if (job.state === "failed") return fill(maps, h("div", { className: "notice bad" }, icon("alert"), h("p", null, job.error?.message ?? "It failed.")));
+    if (job.state !== "succeeded") return null;
+    const report = await get(job.links.report);
+    const cells = report.cells ?? [];
+    const image = h("img", { src: job.links.result, alt: `Maps of ${count(cells.length || layer.channels, "channel")} of ${layer.name}` });
+    const board = h("div", { className: "maps" }, image);
+    image.addEventListener("load", () => {
+      const [w, hgt] = [image.naturalWidth, image.naturalHeight];
+      board.append(...cells.map((cell) => h("a", {
+        className: "cell", href: dreamAddress(cell.channel), title: `Channel ${cell.channel}: dream it`, "aria-label": `Dream channel ${cell.channel}`,
+        style: { left: `${(cell.x / w) * 100}%`, top: `${(cell.y / hgt) * 100}%`, width: `${(cell.width / w) * 100}%`, height: `${(cell.height / hgt) * 100}%` },
+      })));
+      speak(`${cells.length} channels. Choose one to dream it.`);
+    });
+    const data = job.links.data && h("a", { href: job.links.data, className: "button slim" }, icon("download"), "Raw numbers");
+    return fill(maps, h("div", { className: "row spread" }, h("p", { className: "muted" }, cells.length ? "Bright is where a channel fires. Click one to dream it." : "Bright is where a channel fires."), h("a", { href: job.links.result, className: "button slim", download: `${layer.name}-maps.png` }, icon("download"), "PNG"), data), board);
+  }
+
+  const waiting = () => h("div", { className: "stack" }, h("p", { className: "muted" }, "Looking through this layer …"), h("div", { className: "skeleton maps-waiting" }));
+
+  fill(side, h("div", { className: "field" }, h("label", { for: modelId, className: "label" }, "Network"), picker), depth);
+  await show(state.model);
+  const head = h("div", { className: "view-head" }, h("div", null, h("h1", null, "Layers"), h("p", null, "A network sees in layers: first edges and textures, then patterns, at last whole creatures. Choose what your photograph should turn into.")));
+  return { title: "Layers", node: h("div", null, head, h("div", { className: "explorer" }, side, stage)), shown: () => depth.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" }) };
+}
+
+async function offersMaps() {
+  const form = await schema("JobForm").catch(() => null);
+  const kind = form?.properties?.kind ?? {};
+  return (kind.enum ?? [kind.const]).includes("feature_maps");
+}
+
+async function sample() {
+  const blob = await (await fetch(asset("samples/cat.webp"))).blob();
+  return readPhoto(new File([blob], "cat.webp", { type: "image/webp" }));
+}
