@@ -41,8 +41,9 @@ fmt: .venv/installed ## format the code and mend what can be mended
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
 
-docs: .venv/installed ## write the pages that are generated from the code (docs/CONFIGURATION.md)
+docs: .venv/installed ## write what is generated from the code: docs/CONFIGURATION.md, the README's parameters
 	@$(VENV)/python -m deploy.configuration
+	@$(VENV)/python -m deploy.readme
 
 check: ## the whole of CI on this machine, system packages included
 	.ci/run

@@ -32,9 +32,13 @@ def page() -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
+    return f"| `{PREFIX}{name.upper()}` | {_default(field)} | {meaning(field)} |\n"
+
+
+def meaning(field: FieldInfo) -> str:
+    """The field's description and which values it takes, for a cell of a table."""
     choices = _choices(field.annotation)
-    limits = f" One of {choices}." if choices else _limits(field)
-    return f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description}{limits} |\n"
+    return f"{field.description}" + (f" One of {choices}." if choices else _limits(field))
 
 
 def _default(field: FieldInfo) -> str:
