@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import ipaddress
 from urllib.parse import urlsplit
 
 from apiflask import APIFlask
@@ -10,6 +9,7 @@ from flask import g, request
 from itsdangerous import BadSignature, TimestampSigner
 
 from api import context
+from api.exposure import is_loopback
 from shared.errors import Forbidden, Unauthorized
 
 COOKIE = "dream_session"
@@ -123,14 +123,7 @@ def _refuse_other_sites() -> None:
 def _refuse_other_machines() -> None:
     """Without keys, and nobody having said so, only this machine is served, under its own name: no DNS rebinding."""
     name = urlsplit(f"//{request.host}").hostname or ""
-    if not (_is_loopback(request.remote_addr or "") and (name == "localhost" or _is_loopback(name))):
+    if not (is_loopback(request.remote_addr or "") and (name == "localhost" or is_loopback(name))):
         raise Forbidden(
             "Without keys only this machine is served; start the service with DREAM_KEYS=on, or =off to let anyone in."
         )
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

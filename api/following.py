@@ -33,7 +33,7 @@ def _awaited(services: Services, job: Job, watcher: Watcher, until: float) -> Jo
         with contextlib.suppress(DreamError):  # what is known is told; the next request says what is wrong
             job = services.jobs.get(job.owner, job.id)
         left_s = until - services.clock.monotonic()
-        if job.state.is_terminal or left_s <= 0:
+        if job.state.is_terminal or left_s <= 0 or services.changes.closed:
             return job
         watcher.wait(left_s)
 
@@ -72,7 +72,7 @@ def _events(services: Services, job: Job, after: int | None) -> Iterator[str]:
     follower = _Follower(services, job, after)
     with services.changes.watch(job.id) as watcher:
         quiet_since = services.clock.monotonic()
-        while not follower.ended:
+        while not (follower.ended or services.changes.closed):
             news = follower.news()
             if news:
                 quiet_since = services.clock.monotonic()

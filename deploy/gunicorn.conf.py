@@ -4,12 +4,14 @@ import os
 import shutil
 import sys
 import tempfile
+from concurrent.futures import Future
 from pathlib import Path
+from types import FrameType
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from shared import logs
 from shared.settings import EX_CONFIG, load_or_exit
@@ -32,9 +34,29 @@ class OneLog(Logger):
         self.error_log.propagate = True
 
 
-worker_class = "gthread"  # requests wait for Redis and S3, hardly ever for a processor
+class Worker(ThreadWorker):
+    """gthread, but for one thing: to close a connection, gunicorn 27 waits on its main loop for the client, up to 2 s.
+
+    One client that asks for the connection to be closed and then does not let go would hold up all others.
+    """
+
+    def finish_request(self, conn: TConn, fs: "Future[object]") -> None:
+        if fs.cancelled() or fs.exception() or fs.result():
+            super().finish_request(conn, fs)
+            return
+        self.nr_conns -= 1
+        self.tpool.submit(conn.close, graceful=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.wsgi.extensions["dreamqueue"].changes.close()  # open event streams end, and their readers come back
+        super().handle_exit(sig, frame)
+
+
+worker_class = Worker  # requests wait for Redis and S3, hardly ever for a processor
 workers = 2  # so that one dying leaves the other to answer
-threads = 32  # an open event stream or a `Prefer: wait` holds one
+threads = (
+    256  # each open event stream and `Prefer: wait` holds one; DREAM_MAX_STREAMS of them, the rest is for the others
+)
 timeout = 60  # seconds without a sign of life from a process; requests have their own limits
 graceful_timeout = 10  # seconds for running requests to end when it stops
 keepalive = 5  # seconds
@@ -48,11 +70,14 @@ worker_tmp_dir = FAST
 def on_starting(server: Arbiter) -> None:
     """Refuses unfit services once, with a sentence; in the processes it would be a traceback over and over."""
     from api.app import connect  # noqa: PLC0415 - after the settings, and after the place for metrics is known
-    from shared.errors import UnfitService  # noqa: PLC0415
+    from api.exposure import refuse_by_oversight  # noqa: PLC0415
+    from shared.errors import InvalidSettings, UnfitService  # noqa: PLC0415
 
     try:
-        connect(load_or_exit())
-    except UnfitService as exc:
+        settings = load_or_exit()
+        refuse_by_oversight(server.cfg.address, settings)
+        connect(settings)
+    except (UnfitService, InvalidSettings) as exc:
         server.log.critical("refused to start: %s", exc)
         on_exit(server)
         sys.exit(EX_CONFIG)

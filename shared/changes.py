@@ -42,6 +42,7 @@ class RedisChanges:
         self._lock = threading.Lock()
         self._sleepers: dict[str, set[Sleeper]] = {}
         self._thread: threading.Thread | None = None
+        self.closed = False
 
     @classmethod
     def connect(cls, settings: Settings) -> "RedisChanges":
@@ -72,9 +73,13 @@ class RedisChanges:
                 if not self._sleepers[job_id]:
                     del self._sleepers[job_id]
 
+    def close(self) -> None:
+        self.closed = True
+        self._wake_all()
+
     def _listen(self) -> None:
         pause = threading.Event()
-        while True:
+        while not self.closed:
             try:
                 self._listen_until_it_breaks()
             except (redis.RedisError, OSError) as exc:
@@ -84,7 +89,7 @@ class RedisChanges:
     def _listen_until_it_breaks(self) -> None:
         with self._redis.pubsub(ignore_subscribe_messages=False) as pubsub:  # type: ignore[no-untyped-call]
             pubsub.subscribe(CHANNEL)
-            while True:
+            while not self.closed:
                 message = pubsub.get_message(timeout=LOOK_S)
                 if message and message["type"] == "subscribe":
                     self._wake_all()  # what happened meanwhile went unheard

@@ -64,6 +64,8 @@ class Watcher(Protocol):
 class Changes(Protocol):
     """Nothing is promised but to be woken: what has changed, the woken look up themselves."""
 
+    closed: bool  # this process is about to end: nobody should wait any longer
+
     @contextmanager
     def watch(self, job_id: str) -> Iterator[Watcher]:
         """From here on, until the end of the block, no change goes unnoticed."""

@@ -78,6 +78,7 @@ class Script:
         self.clock = clock
         self.steps: list[Callable[[], object]] = []
         self.watching = 0
+        self.closed = False
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator["Script"]:

@@ -1,0 +1,42 @@
+"""Who can reach the service: nobody is let in from elsewhere by an oversight."""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from shared.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+Address = str | tuple[str, int] | bytes | int  # as gunicorn has them: host and port, a socket's path, or its number
+
+
+def refuse_by_oversight(addresses: Sequence[Address], settings: "Settings") -> None:
+    """Raises InvalidSettings when one of these addresses is public and nobody has said whether callers need a key."""
+    public = [address for address in addresses if not is_local(address)]
+    if public and settings.keys is None:
+        raise InvalidSettings(
+            f"{_shown(public[0])} can be reached from other machines, so it has to be said whether callers need a key: "
+            "set DREAM_KEYS=on (and DREAM_ADMIN_KEY, to make keys with), or DREAM_KEYS=off to let everyone in."
+        )
+
+
+def is_local(address: Address) -> bool:
+    """A Unix socket counts as local: who may use it is up to its file's permissions."""
+    if isinstance(address, tuple):
+        return address[0] == "localhost" or is_loopback(address[0])
+    return not isinstance(address, int)  # an inherited socket may be anything
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return bool((mapped or parsed).is_loopback)
+
+
+def _shown(address: Address) -> str:
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)

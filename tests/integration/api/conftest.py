@@ -1,0 +1,34 @@
+"""The interface under gunicorn, as it is deployed, on a real Redis and a real S3."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from deploy import parts
+from deploy.process import Child
+
+
+def a_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def live(services, tmp_path_factory) -> Iterator[str]:
+    """The address of a running api. Its limits are far away, its streams short."""
+    env = {
+        **parts.environment(services.settings),
+        "DREAM_STREAM_LIMIT_S": "20",
+        "DREAM_POLLS_PER_MINUTE": "1000000",
+        "DREAM_REQUESTS_PER_MINUTE": "1000000",
+        "DREAM_SUBMISSIONS_PER_MINUTE": "1000000",
+    }
+    port = a_free_port()
+    api = Child(parts.api(port, env), tmp_path_factory.mktemp("api") / "api.log")
+    try:
+        api.wait_until_ready()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        api.stop()
