@@ -11,18 +11,21 @@ const LOOKS = {
   iterations: { label: "Depth", range: [1, 60, 1], hint: "How many steps each octave is dreamt for. More goes deeper, and takes longer." },
   step_size: { label: "Intensity", range: [0.5, 10, 0.5], hint: "How far each step goes. Gentle keeps the photograph; strong lets the dream take over." },
   octaves: { label: "Octaves", range: [1, 10, 1], hint: "How many sizes of the picture are dreamt, small to large. More gives larger shapes." },
-  strength: { label: "Fade", range: [0, 1, 0.05] },
-  color: { label: "Colours",  labels: { keep: "Keep", free: "Set free", original: "Original" } },
+  strength: { label: "How much dream", range: [0.05, 1, 0.05], hint: "At 1 the whole dream; below, it fades into the photograph." },
+  color: { label: "Colours",  labels: { keep: "Keep", free: "Set free", original: "Original" }, hint: "Keep stays near the photograph’s colours. Set free turns pastel and psychedelic. Original keeps them exactly and dreams in light alone." },
   blend: { label: "Photograph returns", range: [0, 1, 0.05] },
   octave_scale: { label: "Octave scale", range: [0.3, 0.95, 0.01] },
   seed: { label: "Seed", extra: dice },
   jitter: { label: "Jitter" },
   tile_size: { label: "Tile size" },
-  scale: { label: "Enlarge", range: [1, 8, 0.25] },
+  scale: { label: "Enlarge by" },
   long_side: { label: "Long side, pixels" },
+  format: { label: "File format", labels: { png: "PNG", jpeg: "JPEG", webp: "WebP", png16: "PNG, 16-bit" } },
+  brightness_lock: { label: "Hold the light" },
+  keep_gradients: { label: "Keep the gradients" },
 };
 const MAIN = ["iterations", "step_size", "octaves", "strength", "color"];
-const ORDER = ["seed", "blend", "octave_scale", "scale", "long_side", "format", "jitter", "tile_size"];
+const ORDER = ["seed", "format", "scale", "long_side", "blend", "octave_scale", "brightness_lock", "jitter", "tile_size", "keep_gradients"];
 const ELSEWHERE = new Set(["model", "layers"]);
 const SIMPLE = new Set(["integer", "number", "boolean", "string"]);
 

@@ -22,7 +22,7 @@ export function comparison({ before, after, width, height, stage }) {
     h("div", { className: "layer after" }, dream),
     photo && h("div", { className: "layer before" }, photo),
     before && [h("span", { className: "chip tag left" }, "Photograph"), h("span", { className: "chip tag right" }, "Dream")],
-    before && h("div", { className: "divider" }, h("span", { className: "grip" }, icon("sliders"))),
+    before && h("div", { className: "divider" }, h("span", { className: "grip" }, icon("slide"))),
     slider,
   );
   const share = h("span", { className: "num", "aria-live": "off" });

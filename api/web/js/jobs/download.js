@@ -4,6 +4,7 @@ import { openapi } from "../core/api.js";
 import { toast } from "../core/announce.js";
 import { fill, h, icon } from "../core/dom.js";
 
+const NAMES = { png16: "PNG, 16-bit" };
 const FORMATS = { png: "image/png", jpeg: "image/jpeg", webp: "image/webp" };
 
 /** The formats that the server itself makes; none when it only has the one. */
@@ -30,7 +31,7 @@ export async function downloadButtons(job, name) {
   return h(
     "div",
     { className: "download" },
-    h("a", { className: "button primary large", href: job.links.result, download: `${stem}-dream.${own}` }, icon("download"), `Download ${own.toUpperCase()}`),
+    h("a", { className: "button primary large", href: job.links.result, download: `${stem}-dream.${own === "png16" ? "png" : own}` }, icon("download"), `Download ${NAMES[own] ?? own.toUpperCase()}`),
     others.map(other),
   );
 }

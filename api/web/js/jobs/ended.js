@@ -26,7 +26,7 @@ export function resultStage({ job, before, stage, width, height }) {
 
 /** What stands beside it. */
 export async function endedPanel({ job, name, actions }) {
-  const again = button("Change and dream again", { icon: "sliders", className: "half", onclick: (event) => actions.again(event.currentTarget) });
+  const again = button("Dream again", { icon: "sliders", className: "half", onclick: (event) => actions.again(event.currentTarget) });
   const remove = button("Delete", { icon: "trash", className: "danger half", onclick: () => actions.remove() });
   if (job.state !== "succeeded") {
     const retry = job.links.retry && button("Try again", { icon: "again", className: "primary large wide", onclick: (event) => actions.retry(event.currentTarget) });

@@ -50,16 +50,29 @@ export async function pace(params) {
   const same = jobs.filter((job) => key(job.params) === key(params));
   const used = same.length ? same : jobs;
   if (!used.length) return null;
-  const rates = used.map((job) => job.progress?.pixels_per_second || wholeRate(job)).filter((rate) => rate > 0).sort((a, b) => a - b);
-  if (!rates.length) return null;
-  const perSecond = rates[Math.floor((rates.length - 1) / 2)];
-  const overheads = used.map((job) => Math.max(0, seconds(job) - steps(job) / perSecond)).sort((a, b) => a - b);
-  return { perSecond, dreams: rates.length, overheadS: Math.min(30, overheads[Math.floor(overheads.length / 2)]) };
+  return { ...fit(used.map((job) => [steps(job), seconds(job)])), dreams: used.length };
+}
+
+/**
+ * seconds = overhead + steps / rate, by least squares where the dreams differ enough in size to tell the two apart;
+ * otherwise the median of what they took as a whole.
+ * @param {[number, number][]} runs steps and seconds
+ */
+export function fit(runs) {
+  const sizes = runs.map(([x]) => x);
+  const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+  if (runs.length >= 3 && Math.max(...sizes) > 2 * Math.min(...sizes)) {
+    const [mx, my] = [mean(sizes), mean(runs.map(([, y]) => y))];
+    const slope = runs.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / runs.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+    const overheadS = my - slope * mx;
+    if (slope > 0 && overheadS >= 0) return { perSecond: 1 / slope, overheadS };
+  }
+  const rates = runs.map(([x, y]) => x / Math.max(0.2, y)).sort((a, b) => a - b);
+  return { perSecond: rates[Math.floor((rates.length - 1) / 2)], overheadS: 0 };
 }
 
 const seconds = (job) => (new Date(job.finished_at) - new Date(job.started_at)) / 1000;
 const steps = (job) => pixelSteps(job.input.width, job.input.height, job.params);
-const wholeRate = (job) => steps(job) / Math.max(0.2, seconds(job));
 
 /** Seconds until what waits and runs now is done, spread over the workers; 0 when nothing does. */
 export async function queueSeconds(perSecond, workers) {

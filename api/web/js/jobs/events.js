@@ -10,10 +10,10 @@ const LONGEST_WAIT_MS = 8_000;
 /**
  * Reports a job until it has ended or the signal ends.
  * @param {string} id
- * @param {{signal: AbortSignal, onJob: (job: any) => void, onLink?: (up: boolean) => void, onGone?: (problem: any) => void}} listeners
- *   onLink hears whether the server can be heard; onGone that there is no such job any more.
+ * @param {{signal: AbortSignal, onJob: (job: any) => void, onPreview?: () => void, onLink?: (up: boolean) => void, onGone?: (problem: any) => void}} listeners
+ *   onPreview hears that there may be a newer preview; onLink whether the server can be heard; onGone that there is no such job any more.
  */
-export async function follow(id, { signal, onJob, onLink = () => {}, onGone = () => {} }) {
+export async function follow(id, { signal, onJob, onPreview = () => {}, onLink = () => {}, onGone = () => {} }) {
   const state = { ended: false, up: true, etag: "" };
   const link = (up) => {
     if (up !== state.up) onLink(up);
@@ -29,7 +29,7 @@ export async function follow(id, { signal, onJob, onLink = () => {}, onGone = ()
   let waitMs = 500;
   while (!state.ended && !signal.aborted) {
     if (streams) {
-      const lived = await stream(id, signal, hear, link, state);
+      const lived = await stream(id, signal, { hear, link, onPreview, onGone }, state);
       if (state.ended || signal.aborted) return;
       if (lived) waitMs = 500;
     }
@@ -37,6 +37,7 @@ export async function follow(id, { signal, onJob, onLink = () => {}, onGone = ()
     try {
       const answer = await look(id, state, signal);
       if (answer) hear(answer);
+      if (answer?.progress.fraction > 0) onPreview();
       link(true);
       waitMs = streams ? Math.min(waitMs * 2, LONGEST_WAIT_MS) : 900;
     } catch (problem) {
@@ -51,7 +52,7 @@ export async function follow(id, { signal, onJob, onLink = () => {}, onGone = ()
 }
 
 /** One stream, until it breaks, falls silent or the job has ended; whether anything was heard on it. */
-function stream(id, signal, hear, link, state) {
+function stream(id, signal, { hear, link, onPreview, onGone }, state) {
   return new Promise((done) => {
     const source = new EventSource(`/v1/jobs/${encodeURIComponent(id)}/events`);
     let lived = false;
@@ -73,6 +74,15 @@ function stream(id, signal, hear, link, state) {
       alive();
     };
     source.onerror = close; // its own reconnecting gives up on a 503; ours does not, and polls meanwhile
+    source.addEventListener("deleted", () => {
+      state.ended = true;
+      close();
+      onGone();
+    });
+    source.addEventListener("preview", () => {
+      alive();
+      onPreview();
+    });
     for (const name of [...JOB_EVENTS, "heartbeat"]) {
       source.addEventListener(name, (event) => {
         lived = true;

@@ -29,5 +29,6 @@ async function lookOf(job) {
 export async function describe(job) {
   const [kept, look] = await Promise.all([recall(job.id), job.kind === "dream" ? lookOf(job) : null]);
   const what = job.kind === "feature_maps" ? `Feature maps of ${subject(job)}` : look ?? subject(job);
-  return { name: kept?.name ?? job.name ?? what, about: kept?.name || job.name ? what : `${job.input.width} × ${job.input.height}`, when: ago(job.created_at), kept };
+  const file = (kept?.name ?? job.name)?.replace(/\.(png|jpe?g|webp)$/i, "");
+  return { name: file || what, about: file ? what : `${job.input.width} × ${job.input.height}`, when: ago(job.created_at), kept };
 }

@@ -16,8 +16,9 @@ export function watchPanel({ job, before, stage, signal, actions }) {
   const ladder = octaveLadder(job);
   const outage = h("div", { className: "notice", hidden: true }, icon("alert"), h("p", null, "The connection is lost. The dream goes on; this page reconnects by itself."));
   const cancel = button("Cancel", { icon: "close", className: "cancel", onclick: () => actions.cancel(cancel) });
-  const node = h("section", { className: "watching", "aria-label": "Progress" }, outage, number, meter, where, ladder.node, h("div", { className: "actions" }, cancel, button("Change and dream again", { icon: "sliders", className: "quiet", onclick: (event) => actions.again(event.currentTarget) })));
+  const node = h("section", { className: "watching", "aria-label": "Progress" }, outage, number, meter, where, ladder.node, h("div", { className: "actions" }, cancel, button("Dream again with changes", { icon: "sliders", className: "quiet", onclick: (event) => actions.again(event.currentTarget) })));
   let spoken = "";
+  let looked = false;
 
   function update(current) {
     const { progress, state } = current;
@@ -33,7 +34,8 @@ export function watchPanel({ job, before, stage, signal, actions }) {
     fill(number, headline(current));
     where.textContent = line(current);
     picture.say(state === "queued" ? "Your photograph, waiting" : state === "canceling" ? "Stopping" : progress.fraction > 0 ? "Forming" : "About to begin");
-    if (state === "running" && current.links.preview) picture.refresh();
+    if (!looked && progress.fraction > 0.05 && current.links.preview) preview(); // opened midway
+    looked = true;
     announce(current, percent);
   }
 
@@ -46,9 +48,14 @@ export function watchPanel({ job, before, stage, signal, actions }) {
     speak(current.state === "queued" ? `${place(current)} in the queue` : current.state === "running" && octaves ? `Dreaming, octave ${octave + 1} of ${octaves}, ${percent} percent` : "Starting");
   }
 
+  function preview() {
+    picture.refresh();
+  }
+
   return {
     node,
     update,
+    preview,
     link(up) {
       outage.hidden = up;
     },

@@ -109,6 +109,7 @@ export async function jobView({ params, signal }) {
         show(job);
         if (ended) speak(job.state === "succeeded" ? "The dream is done." : `The dream ${job.state}.`);
       },
+      onPreview: () => panel?.preview?.(),
       onLink: (up) => panel?.link?.(up),
       onGone: () => {
         toast("This dream was deleted.", "trash");

@@ -22,9 +22,10 @@ export async function statusView({ signal }) {
       get("/v1/jobs?state=queued,running,canceling&limit=200", { signal }),
       get("/v1/jobs?state=succeeded&limit=100", { signal }),
     ]);
-    const facts = status ?? fallback(ready, active.jobs, done.jobs);
+    const own = fallback(ready, active.jobs, done.jobs);
+    const facts = status ? { ...status, throughput: merged(status.throughput, own.throughput) } : own;
     drawNumbers(facts);
-    fill(health, light("Redis", ready.redis), light("Storage", ready.storage), light("Workers", facts.workers.length || ready.workers ? "ok" : "no worker is alive"));
+    fill(health, light("Redis", ready.redis), light("Storage", ready.storage), light("Workers", facts.workers.length || ready.workers ? "ok" : "none is alive"));
     drawWorkers(facts, ready);
     await drawJobs(active.jobs);
   }
@@ -40,7 +41,7 @@ export async function statusView({ signal }) {
     const title = h("h2", { id: "workers-title" }, "Workers");
     if (alive.length) {
       return fill(workers, title, h("ul", { className: "rows" }, alive.map((one) =>
-        h("li", null, h("strong", { className: "wrap-anywhere" }, one.name), h("span", { className: "muted wrap-anywhere" }, [one.device, (one.models ?? []).join(", ")].filter(Boolean).join(", ")), one.job_id ? h("a", { href: `/jobs/${one.job_id}` }, "Dreaming") : h("span", { className: "muted" }, one.busy ? "Dreaming" : "Ready")))));
+        h("li", null, h("strong", { className: "wrap-anywhere" }, one.name), h("span", { className: "muted wrap-anywhere" }, [one.device, (one.models ?? []).join(", ")].filter(Boolean).join(", ")), one.job_id ? h("a", { href: `/jobs/${one.job_id}` }, "Dreaming") : h("span", { className: "badge", dataset: { state: one.busy ? "running" : "succeeded" } }, one.busy ? "Dreaming" : "Ready")))));
     }
     const text = total ? `${count(total, "worker")} alive and listening.` : "No worker is alive. Dreams wait until one is started.";
     return fill(workers, title, h("p", { className: "muted" }, text));
@@ -75,12 +76,17 @@ async function repeat(look, signal) {
 
 function light(name, word) {
   const ok = word === "ok";
-  return h("span", { className: "badge", dataset: { state: ok ? "succeeded" : "failed" } }, ok ? `${name} is fine` : [icon("alert"), `${name}: ${word}`]);
+  return h("span", { className: "badge", dataset: { state: ok ? "succeeded" : "failed" } }, ok ? name : [icon("alert"), `${name}: ${word}`], ok && h("span", { className: "hidden" }, ": fine"));
 }
 
 /** A 503 of /readyz has the facts as well, though not as a problem. */
 function readinessOf(problem) {
   return { redis: problem.status ? "ok" : "unknown", storage: problem.status ? "ok" : "unknown", workers: 0 };
+}
+
+/** The server's numbers; one's own where it has none. */
+function merged(theirs, own) {
+  return Object.fromEntries(Object.entries(own).map(([name, value]) => [name, theirs?.[name] ?? value]));
 }
 
 /** Where there is no status document: from readiness and one's own jobs. */
