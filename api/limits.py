@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from apiflask import APIFlask
 from flask import Response, g, request
 
-from api import context
+from api import context, problems
 from shared.errors import TooManyRequests
 from shared.limits import Allowance, Usage
 
@@ -21,7 +21,7 @@ WINDOW_S = 60
 
 def install(app: APIFlask, *, uri: str, timeout_s: float) -> None:
     """To be called once all routes are known, and after those who ask have been identified."""
-    from flask_limiter import Limiter  # noqa: PLC0415 - it brings asyncio, a tenth of a second of the import budget
+    from flask_limiter import Limiter, RateLimitExceeded  # noqa: PLC0415 - brings asyncio, 0.1 s
 
     options: dict[str, str | float] = {}
     if uri.startswith("redis"):
@@ -33,7 +33,6 @@ def install(app: APIFlask, *, uri: str, timeout_s: float) -> None:
         storage_options=cast(dict[str, str | int], options),
         strategy="fixed-window",
         in_memory_fallback_enabled=True,  # jobs are accepted while Redis is away, and counted by each process
-        on_breach=_refuse,
         key_prefix="dream",
     )
     limiter.request_filter(_is_not_counted)
@@ -43,6 +42,7 @@ def install(app: APIFlask, *, uri: str, timeout_s: float) -> None:
     for endpoint in SUBMISSIONS:
         app.view_functions[endpoint] = submissions(app.view_functions[endpoint])  # type: ignore[assignment] # none is async
     limiter.init_app(app)
+    app.register_error_handler(RateLimitExceeded, lambda _: _refuse(limiter))
     app.after_request(_tell(limiter))
 
 
@@ -55,8 +55,10 @@ def _is_not_counted() -> bool:
     return not request.path.startswith("/v1/") or request.endpoint == POLLS
 
 
-def _refuse(limit: "RequestLimit") -> None:
-    raise TooManyRequests(usage=_usage(limit))
+def _refuse(limiter: "Limiter") -> Response:
+    limit = limiter.current_limit
+    usage = _usage(limit) if limit else Usage(allowance=context.poll_allowance(), remaining=0, resets_s=1)
+    return problems.from_dream_error(TooManyRequests(usage=usage))
 
 
 def _usage(limit: "RequestLimit") -> Usage:

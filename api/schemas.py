@@ -116,6 +116,7 @@ class Links(View):
 
     self: str
     events: str | None = None
+    input: str | None = None
     result: str | None = None
     preview: str | None = None
     report: str | None = None
@@ -344,6 +345,7 @@ def _links(job: Job) -> Links:
     return Links(
         self=here,
         events=f"{here}/events",
+        input=f"{here}/input" if job.state is not JobState.EXPIRED else None,
         result=f"{here}/result" if job.state is JobState.SUCCEEDED else None,
         preview=f"{here}/preview" if claimed else None,
         report=f"{here}/report" if job.state is JobState.SUCCEEDED else None,

@@ -61,7 +61,14 @@ class JobService:
         if seen.known:
             return seen
         job = self.get(owner, job_id)
-        return Seen(job=job, position=self.positions([job]).get(job.id), usage=seen.usage)
+        return Seen(job=job, position=self.position(job), usage=seen.usage)
+
+    def position(self, job: Job) -> int | None:
+        """Its place in the queue; none while Redis is away."""
+        try:
+            return self.feed.positions([job]).get(job.id)
+        except StoreUnavailable:
+            return None
 
     def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
         return self.feed.positions(jobs)
@@ -110,6 +117,14 @@ class JobService:
         if self.blobs.size(key) is None:
             raise ResultExpired
         return self.blobs.presigned_get(key, expires_s=RESULT_URL_S, filename=f"dream-{job_id}.png")
+
+    def input_url(self, owner: str, job_id: str) -> str:
+        """A short-lived address of the photograph. Raises ResultExpired once retention has taken it."""
+        job = self.get(owner, job_id)
+        key = layout.image(job_id)
+        if self.blobs.size(key) is None:
+            raise ResultExpired
+        return self.blobs.presigned_get(key, expires_s=RESULT_URL_S, filename=f"photo-{job_id}.{job.input.format}")
 
     def report(self, owner: str, job_id: str) -> bytes:
         """JSON. Raises NotReady, WrongState or ResultExpired."""

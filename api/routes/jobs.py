@@ -24,7 +24,7 @@ def submit() -> Response:
     asked, key, wait_s = submission(request), idempotency_key(request), preferred_wait_s(request)
     accepted = context.services().intake.submit(context.owner(), asked, key=key)
     job = following.until_it_ends(accepted.job, wait_s) if wait_s else accepted.job
-    response = _shown(job, context.jobs().positions([job]).get(job.id), status=200 if job.state.is_terminal else 202)
+    response = _shown(job, context.jobs().position(job), status=200 if job.state.is_terminal else 202)
     response.location = f"/v1/jobs/{job.id}"
     if key is not None:
         response.headers["Idempotency-Replayed"] = "true" if accepted.replayed else "false"
@@ -71,7 +71,7 @@ def get(job_id: str) -> Response:
     job, position = seen.job, seen.position
     if wait_s and not job.state.is_terminal:
         job = following.until_it_ends(job, wait_s)
-        position = context.jobs().positions([job]).get(job.id)
+        position = context.jobs().position(job)
     return _shown(job, position)
 
 
@@ -89,7 +89,7 @@ def cancel(job_id: str) -> Response:
 def retry(job_id: str) -> Response:
     """It goes on from its last checkpoint."""
     job = context.jobs().retry(context.owner(), job_id)
-    return _shown(job, context.jobs().positions([job]).get(job.id), status=202)
+    return _shown(job, context.jobs().position(job), status=202)
 
 
 @bp.delete("/<job_id>")

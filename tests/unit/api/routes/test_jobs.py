@@ -44,7 +44,7 @@ def test_a_job_needs_no_parameters(submit):
         ),
         (
             {"params": {"layers": [{"layer": "stem", "channels": [32]}]}},
-            (422, "invalid_field", "params.layers.0.channels", "31"),
+            (422, "invalid_field", "params.layers.0.channels.0", "31"),
         ),
         ({"params": {"layers": []}}, (422, "invalid_field", "params.layers", None)),
         ({"params": "{"}, (422, "invalid_field", "params", None)),
@@ -163,6 +163,7 @@ def test_a_running_job_shows_how_far_it_is(submit, http, world):
     assert shown["links"] == {
         "self": address,
         "events": f"{address}/events",
+        "input": f"{address}/input",
         "result": None,
         "preview": f"{address}/preview",
         "report": None,
@@ -251,3 +252,166 @@ def test_answers_are_json_as_the_record_says(submit, http):
     raw = http.get(submit().location).data
 
     assert list(json.loads(raw))[:3] == ["id", "kind", "state"]
+
+
+def test_the_same_idempotency_key_gives_the_first_job_again(submit_again, world):
+    # when
+    first, second = submit_again("k1"), submit_again("k1")
+
+    # then
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.json["id"] == second.json["id"]
+    assert (first.headers["Idempotency-Replayed"], second.headers["Idempotency-Replayed"]) == ("false", "true")
+    assert len(world.store.jobs) == 1
+    assert submit_again("k2").json["id"] != first.json["id"]
+
+
+def test_an_idempotency_key_with_another_body_is_refused(submit_again):
+    submit_again("k1")
+
+    for change in ({"params": '{"octaves": 2}'}, {"priority": "low"}, {"picture": a_picture(width=100)}):
+        answer = submit_again("k1", **change)
+        assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_an_idempotency_key_of_a_refused_request_can_be_used_again(submit_again):
+    assert submit_again("k1", picture=b"hello").status_code == 415
+    assert submit_again("k1").status_code == 202
+
+
+def test_an_idempotency_key_in_flight_is_a_409_and_one_whose_process_died_is_taken_over(submit_again, world):
+    # given a process that dies between reserving the key and writing the job
+    accept = type(world.intake)._accept
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(world.intake), "_accept", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            submit_again("k1")
+    assert type(world.intake)._accept is accept
+
+    # when
+    early = submit_again("k1")
+    world.clock.sleep(61)
+    late = submit_again("k1")
+
+    # then
+    assert (early.status_code, early.json["code"]) == (409, "idempotency_key_in_flight")
+    assert early.headers["Retry-After"]
+    assert late.status_code == 202
+    assert submit_again("k1").json["id"] == late.json["id"]
+
+
+def test_an_idempotency_key_outlasts_a_wiped_redis(submit_again, world):
+    first = submit_again("k1")
+    world.store.wipe()
+
+    assert submit_again("k1").json["id"] == first.json["id"]
+
+
+def test_an_idempotency_key_of_a_deleted_job_says_so(submit_again, http):
+    http.delete(submit_again("k1").location)
+
+    answer = submit_again("k1")
+    assert (answer.status_code, answer.json["code"]) == (409, "wrong_state")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_what_is_no_idempotency_key_is_refused(submit_again, key):
+    assert submit_again(key).json["path"] == "Idempotency-Key"
+
+
+@pytest.fixture
+def submit_again(http):
+    def send(key, picture=None, **fields):
+        image = (io.BytesIO(picture or a_picture()), "photo.jpg")
+        return http.post("/v1/jobs", data={"image": image, **fields}, headers={"Idempotency-Key": key})
+
+    return send
+
+
+def test_a_submission_can_wait_for_the_end(http, world):
+    # given
+    world.changes.steps = [
+        world.claim,
+        lambda: world.end(next(iter(world.store.jobs.values())), JobState.SUCCEEDED),
+    ]
+
+    # when
+    answer = http.post(
+        "/v1/jobs", data={"image": (io.BytesIO(a_picture()), "photo.jpg")}, headers={"Prefer": "wait=10"}
+    )
+
+    # then
+    assert (answer.status_code, answer.json["state"]) == (200, "succeeded")
+
+
+@pytest.mark.parametrize(("prefer", "waited_s"), [("wait=5", 5), ("respond-async, wait=600", 30), ("wait=x", 0)])
+def test_a_wait_ends_with_its_time(submit, http, world, prefer, waited_s):
+    address = submit().location
+    began = world.clock.now()
+
+    answer = http.get(address, headers={"Prefer": prefer})
+
+    assert (answer.status_code, answer.json["state"]) == (200, "queued")
+    assert world.clock.now() - began == waited_s
+
+
+def test_a_job_can_be_made_of_an_upload(http, world):
+    # given
+    upload = http.post("/v1/uploads", json={"size_bytes": 5000, "content_type": "image/jpeg"})
+    world.blobs.put(upload.json["fields"]["key"], a_picture())
+
+    # when
+    answer = http.post("/v1/jobs", json={"image": {"upload": upload.json["id"]}, "params": {"octaves": 2}})
+
+    # then
+    assert upload.status_code == 201
+    assert answer.status_code == 202
+    assert (answer.json["params"]["octaves"], answer.json["input"]["width"]) == (2, 96)
+    assert world.blobs.get(f"jobs/{answer.json['id']}/input") == a_picture()
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"hello", 415, "unsupported_image"),
+        (a_picture()[:-30], 422, "image_unreadable"),
+        (a_picture(width=1250, height=801), 413, "image_too_large"),
+        (None, 422, "invalid_field"),
+    ],
+)
+def test_a_bad_upload_is_refused_when_a_job_takes_it_and_leaves_no_job(http, world, content, status, code):
+    # given
+    upload = http.post("/v1/uploads").json
+    if content is not None:
+        world.blobs.put(upload["fields"]["key"], content)
+    before = dict(world.blobs.objects)
+
+    # when
+    answer = http.post("/v1/jobs", json={"image": {"upload": upload["id"]}})
+
+    # then
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert (world.blobs.objects, world.store.jobs) == (before, {})
+
+
+@pytest.mark.parametrize("upload_id", ["", "../../keys", "x" * 26, "é" * 26])
+def test_what_is_no_upload_is_not_looked_for(http, world, upload_id):
+    answer = http.post("/v1/jobs", json={"image": {"upload": upload_id}})
+
+    assert (answer.status_code, answer.json["path"]) == (422, "image.upload")
+
+
+def test_an_upload_that_is_announced_as_too_large_is_refused(http):
+    assert http.post("/v1/uploads", json={"size_bytes": 200_001}).json["code"] == "image_too_large"
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "null", '{"image": 3}', '{"image": {"upload": "x"}, "parms": {}}'])
+def test_a_bad_json_submission_is_a_problem(http, body):
+    assert http.post("/v1/jobs", data=body, content_type="application/json").status_code == 422
+
+
+def test_the_list_gives_every_waiting_job_its_place(submit, http):
+    for _ in range(3):
+        submit()
+
+    assert sorted(job["queue_position"] for job in http.get("/v1/jobs").json["jobs"]) == [0, 1, 2]

@@ -52,3 +52,14 @@ def test_the_report_is_json(submit, http, world):
     world.end(world.claim(), JobState.SUCCEEDED, report_json=b'{"seed": 1}')
 
     assert http.get(f"{address}/report").json == {"seed": 1}
+
+
+def test_the_photograph_can_be_fetched_as_it_was_sent(submit, http, world):
+    links = submit().json["links"]
+
+    answer = http.get(links["input"])
+
+    assert answer.status_code == 303
+    assert "/input?" in answer.location
+    world.blobs.objects.clear()
+    assert http.get(links["input"]).status_code == 410

@@ -1,0 +1,34 @@
+from shared.jobs import Progress
+from shared.ports import WorkerInfo
+
+
+def test_the_status_counts_everyones_jobs_and_tells_which_are_yours(submit, http, world):
+    # given
+    submit()
+    submit()
+    mine = world.claim()
+    world.store.renew(mine, lease_s=15, progress=Progress(octaves=1, iterations=1, pixels_per_second=1000.0))
+    world.store.beat(
+        WorkerInfo(name="w", models=("efficientnet-lite0",), device="cpu", job_id=mine.id, seen_at=0), ttl_s=30
+    )
+
+    # when
+    status = http.get("/v1/status").json
+
+    # then
+    assert (status["queued"], status["running"]) == (1, 1)
+    assert status["workers"] == [
+        {"name": "w", "device": "cpu", "models": ["efficientnet-lite0"], "busy": True, "job_id": mine.id}
+    ]
+    assert status["throughput"]["pixels_per_second"] == 1000
+    assert status["limits"] == {"max_pixels": 1_000_000, "max_upload_bytes": 200_000}
+
+
+def test_another_owners_job_is_not_told(submit, http, world):
+    submit()
+    job = world.edit(world.claim(), owner="ann")
+    world.store.beat(WorkerInfo(name="w", models=(), device="cpu", job_id=job.id, seen_at=0), ttl_s=30)
+
+    (worker,) = http.get("/v1/status").json["workers"]
+
+    assert (worker["busy"], worker["job_id"]) == (True, None)
