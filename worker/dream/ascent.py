@@ -70,7 +70,7 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
         plan = layout(*image.shape[:2], tile_size=ascent.plan.tile_size, stride=ascent.stride, halo=ascent.halo)
         try:
             for tile in _side_by_side(ascent, image, gradient, plan.tiles(random), shift):
-                ascent.progress.tile_done((tile.core[0][1] - tile.core[0][0]) * (tile.core[1][1] - tile.core[1][0]))
+                ascent.progress.tile_done(tile.core_px)
         except OUT_OF_MEMORY as exc:
             ascent.plan.shrink(octave, iteration, exc)
             ascent.progress.begin(octave, iteration)

@@ -6,15 +6,16 @@ In place because a gradient of the image's size is what decides how large a pict
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from shared.params import Color
 from worker.dream.watch import Image
 
-STRIP_ROWS = 128  # at 4000 px wide a strip and its copies stay within the cores' cache
+_STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 20 MB
+_STRIP_ROWS = 64  # but the halo should not outweigh it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def colour_matrix(sigma: float) -> npt.NDArray[np.float32]:
     return cv2.GaussianBlur(unit, (1, size), 1.0, sigmaY=sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
 
 
-def smooth(gradient: Image, sigma: float, color: Literal["keep", "free"], pool: Executor, threads: int) -> Statistics:
+def smooth(gradient: Image, sigma: float, color: Color, pool: Executor, threads: int) -> Statistics:
     """gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, in place; `keep` runs G over the colours as well.
 
     gradient: float32 (H, W, 3). Returns the result's statistics. Deterministic: strips do not depend on `threads`.
@@ -60,11 +61,12 @@ def smooth(gradient: Image, sigma: float, color: Literal["keep", "free"], pool: 
     ]
     height = len(gradient)
     reach = max(around for _, around, _ in blurs)
-    starts = range(0, height, STRIP_ROWS)
+    strip_rows = max(_STRIP_ROWS, _STRIP_PX // gradient.shape[1])
+    starts = range(0, height, strip_rows)
     above = gradient[:0].copy()  # the rows above the running strips, from before they were overwritten
     moments = []
     for first in range(0, len(starts), threads):
-        group = [(start, min(start + STRIP_ROWS, height)) for start in starts[first : first + threads]]
+        group = [(start, min(start + strip_rows, height)) for start in starts[first : first + threads]]
         top, bottom = group[0][0], min(group[-1][1] + reach, height)
         source = np.concatenate([above, gradient[top:bottom]])  # (len(above) + rows + below, W, 3)
         offset = top - len(above)
@@ -87,8 +89,8 @@ def _smooth_strip(
     for sigma, around, colours in blurs:
         low, high = max(start - around - offset, 0), stop + around - offset
         blurred = gaussian(source[low:high], sigma)[start - offset - low :][: stop - start]  # (rows, W, 3)
-        mixed = cv2.transform(blurred, colours)
-        total = mixed if total is None else cv2.add(total, mixed, dst=total)  # type: ignore[assignment]
+        cv2.transform(blurred, colours, dst=blurred)
+        total = blurred if total is None else cv2.add(total, blurred, dst=total)  # type: ignore[assignment]
     gradient[start:stop] = total
     return _moments(gradient[start:stop])
 

@@ -3,8 +3,9 @@
 import numpy as np
 
 from shared.params import DreamParams
-from worker.dream import device, memory
-from worker.dream.ascent import Ascent, ascend
+from worker.dream import ascent as on_host
+from worker.dream import device, memory, on_gpu
+from worker.dream.ascent import Ascent
 from worker.dream.gradient import gradient_of
 from worker.dream.memory import TilePlan
 from worker.dream.network import Network
@@ -54,7 +55,7 @@ def dream(
         gradient=gradient_of(network, targets),
         stride=stride,
         halo=halo_for(stride),
-        plan=TilePlan(tile_size, threads),
+        plan=TilePlan(tile_size, memory.batch_for(network, tile_size) if device.gpu() else threads),
         progress=progress,
     )
     result, iterations = _climb(ascent, image, sizes, resume)
@@ -84,6 +85,7 @@ def _climb(
 ) -> tuple[Image, list[IterationStatistics]]:
     """From the smallest octave to the largest, each starting from what the one below has become."""
     progress, iterations = ascent.progress, []
+    ascend = on_gpu.ascend if device.gpu() else on_host.ascend
     with progress.timed("resize"):
         octaves = pyramid(image, sizes, progress.step_done)
     if resume is not None:

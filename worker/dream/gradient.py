@@ -6,6 +6,7 @@ from functools import lru_cache
 import tensorflow as tf
 
 from shared.params import Target
+from worker.dream import device
 from worker.dream.network import Network
 
 Gradient = Callable[[tf.Tensor], tf.Tensor]  # float32 (n, h, w, 3), 0..255 -> the same shape, unnormalised
@@ -38,6 +39,8 @@ def gradient_of(network: Network, targets: tuple[Target, ...]) -> Gradient:
 
     signature = [tf.TensorSpec([None, None, None, 3], tf.float32)]
     compiled: Gradient = tf.function(gradient, input_signature=signature).get_concrete_function()
+    compiled(tf.zeros([1, network.minimum_px, network.minimum_px, 3]))  # the first run builds what the trace planned
+    device.release_freed_memory()
     return compiled
 
 

@@ -20,12 +20,12 @@ def read_window(image: Image, window: Box, shift: Shift) -> Image:
     height, width, _ = image.shape
     if top >= 0 and left >= 0 and bottom <= height and right <= width:
         return image[top:bottom, left:right]
-    rows, columns = _reflected(top, bottom, height), _reflected(left, right, width)
+    rows, columns = reflected(top, bottom, height), reflected(left, right, width)
     return image[rows][:, columns]
 
 
-def _reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
-    """The places start to stop with those outside 0..length folded back in: half-sample reflection."""
+def reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
+    """The places from start to stop, those outside 0..length folded back in: half-sample reflection."""
     places = np.arange(start, stop) % (2 * length)
     return np.minimum(places, 2 * length - 1 - places)
 

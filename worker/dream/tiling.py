@@ -12,6 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
+ROOM = 16  # pixels that a cut may move, at least; the grid's jitter moves it by as much again
+
 Span = tuple[int, int]  # from, to (exclusive), pixels
 Box = tuple[Span, Span]  # y, x
 
@@ -22,6 +24,11 @@ class Tile:
 
     core: Box
     window: Box
+
+    @property
+    def core_px(self) -> int:
+        (top, bottom), (left, right) = self.core
+        return (bottom - top) * (right - left)
 
     @property
     def core_in_window(self) -> tuple[slice, slice]:
@@ -69,7 +76,7 @@ class Layout:
 
 def halo_for(stride: int) -> int:
     """Context around a core, pixels: deeper layers see further."""
-    return 96 if stride >= 32 else max(16, 2 * stride)
+    return 80 if stride >= 32 else max(16, 2 * stride)
 
 
 @lru_cache(maxsize=64)
@@ -82,7 +89,7 @@ def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int) -
     if height * width <= tile_size**2:
         return Layout(Axis(height, height, (0,), ()), Axis(width, width, (0,), ()))
     # Halo and room for the cuts shrink with tiles too small for them; what is left of a window is half of it and more.
-    halo, room = min(halo, tile_size // 8), min(max(32, stride), tile_size // 8)
+    halo, room = min(halo, tile_size // 8), min(ROOM, tile_size // 8)
     narrowest = tile_size // 4  # narrower cores give noisy gradients
     rows, columns = (_axes(length, stride, halo, room, narrowest) for length in (height, width))
     options = [
@@ -107,8 +114,12 @@ def _axes(length: int, stride: int, halo: int, room: int, narrowest: int) -> lis
 def _axis(length: int, count: int, *, stride: int, halo: int, room: int, narrowest: int) -> Axis | None:
     """`count` windows over `length` pixels, each as short as the overlaps and the grid allow."""
     overlap = 2 * halo + room
-    least = math.ceil((length + (count - 1) * (overlap + stride)) / count)  # an origin is rounded by under a stride
-    window = min(length, least + (length - least) % stride)  # congruent with the octave
+    window = math.ceil((length + (count - 1) * overlap) / count)
+    window += (length - window) % stride  # congruent with the octave
+    while window - stride * math.ceil((length - window) // stride / (count - 1)) < overlap:  # origins are on the grid
+        window += stride
+    if window >= length:
+        return None
     steps = (length - window) // stride
     origins = tuple(stride * (steps * index // (count - 1)) for index in range(count))
     ranges = [(following + halo, origin + window - halo) for origin, following in pairwise(origins)]

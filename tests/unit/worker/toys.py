@@ -1,0 +1,54 @@
+"""Small networks whose dreams are quick, for tests."""
+
+import numpy as np
+import tensorflow as tf
+
+from worker.dream.network import Network
+
+
+def toy_network(*, name="toy", minimum_px=64):
+    """Three strided convolutions with seeded weights: strides 2, 4 and 8."""
+    random = np.random.default_rng(5)
+    kernels = [
+        random.normal(0, np.sqrt(2 / (9 * wide)), (3, 3, wide, out)).astype(np.float32)
+        for wide, out in ((3, 8), (8, 12), (12, 16))
+    ]
+
+    def activations(images, layers):
+        found, x = {}, images / 128.0 - 1.0
+        for depth, kernel in enumerate(kernels):
+            x = tf.nn.relu6(tf.nn.conv2d(x, kernel, 2, "SAME"))
+            found[f"layer{depth}"] = x
+        return [found[layer] for layer in layers]
+
+    strides = {"layer0": 2, "layer1": 4, "layer2": 8}
+    return Network(
+        name=name,
+        weights_sha256="0" * 64,
+        minimum_px=minimum_px,
+        gradient_bytes_per_px=300,
+        strides=strides,
+        activations=activations,
+    )
+
+
+def brightness_network():
+    """Its activation is the picture itself, so that the gradient is known: 2 x / n. NaN pixels overflow it."""
+    return Network(
+        name="brightness",
+        weights_sha256="0" * 64,
+        minimum_px=1,
+        gradient_bytes_per_px=50,
+        strides={"pixels": 1},
+        activations=lambda images, layers: [images for _ in layers],
+    )
+
+
+def photograph(height, width, *, seed=0):
+    """Smooth noise, 0..255: structure at several scales, as a photograph has."""
+    random = np.random.default_rng(seed)
+    image = np.zeros((height, width, 3), np.float32)
+    for cells in (3, 11, 40):
+        noise = random.random((cells, cells, 3), dtype=np.float32)
+        image += tf.image.resize(noise, (height, width), "bicubic").numpy()
+    return np.clip(image * 85, 0, 255).astype(np.float32)
