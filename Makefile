@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint unit fmt docs check clean
+.PHONY: help install demo up down test lint unit fmt docs lock check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,16 @@ unit: .venv/installed ## every test, on a real Redis and a real S3 (TESTS="-k ti
 fmt: .venv/installed ## format the code and mend what can be mended
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
+
+COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --python-version 3.11
+
+lock: .venv/installed ## write the lock files from pyproject.toml: ours and, in the same versions, the images'
+	$(COMPILE) --extra api --extra worker --extra local --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) -c requirements.lock deploy/docker/tools.in -o deploy/docker/tools.lock
+	for extra in api worker worker-gpu; do \
+		$(COMPILE) -c requirements.lock --extra $$extra pyproject.toml -o deploy/docker/$$extra.lock || exit 1; \
+	done
 
 docs: .venv/installed ## write what is generated from the code: docs/CONFIGURATION.md, the README's parameters
 	@$(VENV)/python -m deploy.configuration

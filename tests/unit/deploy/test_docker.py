@@ -1,0 +1,191 @@
+"""Images and compose, checked without an engine: the linter, the locks, and the build's steps in a clean folder."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from deploy.process import ROOT
+from shared.settings import Settings
+
+DOCKER, COMPOSE = ROOT / "deploy" / "docker", ROOT / "deploy" / "compose"
+IMAGES = ["api", "worker"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+TOOLS = Path(sys.executable).parent
+
+
+def locked(path):
+    """Name -> the versions that the lock file gives it, one per platform."""
+    versions = {}
+    for name, version in re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", path.read_text(), re.MULTILINE):
+        versions.setdefault(name, set()).add(version)
+    return versions
+
+
+def dockerfile(image):
+    return (DOCKER / f"{image}.Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_linter_has_nothing_to_say(image):
+    said = subprocess.run(
+        [TOOLS / "hadolint", DOCKER / f"{image}.Dockerfile"], capture_output=True, text=True, check=False
+    )
+
+    assert (said.returncode, said.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_is_pinned_staged_unprivileged_and_watched(image):
+    text = dockerfile(image)
+    build, final = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+
+    for stage in (build, final):
+        assert re.match(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", stage)
+    assert "USER 10001:10001" in final
+    assert "HEALTHCHECK" in final
+    assert "pip" not in final
+
+
+@pytest.mark.parametrize("extra", ["api", "worker", "worker-gpu"])
+def test_an_images_lock_holds_what_its_part_needs_in_the_versions_that_are_tested(extra):
+    lock, tested = locked(DOCKER / f"{extra}.lock"), locked(ROOT / "requirements.lock")
+
+    for line in PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"][extra]:
+        needed = Requirement(line)
+        assert any(needed.specifier.contains(version) for version in lock[needed.name]), f"run `make lock`: {line}"
+    differing = {name: (lock[name], tested[name]) for name in lock.keys() & tested.keys() if lock[name] != tested[name]}
+    # The GPU's TensorFlow is not the processor's, and only one of them can be installed here.
+    differing.pop("tensorflow", None)
+    assert not differing, "run `make lock`"
+
+
+def test_the_api_image_has_no_tensorflow():
+    assert not {"tensorflow", "tensorflow-cpu", "numpy", "scipy", "keras"} & locked(DOCKER / "api.lock").keys()
+
+
+def test_what_is_not_python_is_packaged_too():
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]
+    for package in ("api", "shared", "worker"):
+        root = ROOT / package
+        data = {p for p in root.rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc", ".md"}}
+        packaged = {p for pattern in patterns.get(package, []) for p in root.glob(pattern)}
+        packaged |= {p for folder in packaged if folder.is_dir() for p in folder.rglob("*")}
+        assert data <= packaged, f"[tool.setuptools.package-data] lacks {sorted(data - packaged)}"
+
+
+def test_the_steps_of_the_api_image_give_a_service_that_starts(tmp_path):
+    env = {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}", "PYTHON": sys.executable}
+    target = tmp_path / "opt" / "dream"
+    for step in (["dependencies", DOCKER / "api.lock", target], ["application", ROOT, target]):
+        done = subprocess.run([DOCKER / "build.sh", *step], env=env, capture_output=True, text=True, check=False)
+        if done.returncode and "CI" not in os.environ and re.search("dns|connect|fetch", done.stderr, re.IGNORECASE):
+            pytest.skip("the packages can't be fetched here")
+        assert done.returncode == 0, done.stderr
+    program = """
+import importlib.metadata, sys
+import api.app, worker.caretaker
+from importlib.resources import files
+from shared.store import SCRIPTS
+
+absent = [name for name in SCRIPTS if not (files("shared") / "lua" / f"{name}.lua").is_file()]
+heavy = [name for name in ("tensorflow", "numpy") if name in sys.modules]
+print(importlib.metadata.version("dreamqueue"), *absent, *heavy)
+"""
+
+    started = subprocess.run(
+        [target / "bin" / "python", "-c", program], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
+    )
+
+    assert (started.stdout.strip(), started.stderr) == (PROJECT["project"]["version"], "")
+
+
+def services(name):
+    return yaml.safe_load((COMPOSE / name).read_text())["services"]
+
+
+@pytest.mark.parametrize("name", ["api", "caretaker", "proxy", "redis", "prometheus", "grafana"])
+def test_a_service_is_confined_and_watched(name):
+    service = services("compose.yaml")[name]
+
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "healthcheck" in service or name == "api"  # its image has one
+
+
+def test_the_outside_reaches_nothing_but_the_proxy_and_the_dashboards():
+    published = {name: s["ports"] for name, s in services("compose.yaml").items() if "ports" in s}
+
+    assert published.keys() == {"proxy", "grafana"}
+    assert all(port.startswith("${BIND:-127.0.0.1}:") for ports in published.values() for port in ports)
+
+
+def test_redis_keeps_what_it_is_told():
+    command = " ".join(services("compose.yaml")["redis"]["command"])
+
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+
+
+def test_each_gpu_is_reserved_by_one_worker():
+    reserved = [
+        worker["deploy"]["resources"]["reservations"]["devices"][0] for worker in services("compose.gpu.yaml").values()
+    ]
+
+    assert [device["device_ids"] for device in reserved] == [["0"], ["1"], ["2"], ["3"]]
+    assert all(device["capabilities"] == ["gpu"] for device in reserved)
+    assert "reservations" not in services("compose.cpu.yaml")["worker"]["deploy"]["resources"]
+
+
+def test_only_settings_that_exist_are_set():
+    known = {f"DREAM_{name.upper()}" for name in Settings.model_fields}
+    files = [*COMPOSE.glob("*.yaml"), *DOCKER.glob("*.Dockerfile")]
+    for file in files:
+        assert set(re.findall(r"\bDREAM_\w+", file.read_text())) <= known, file
+
+
+def test_all_variables_of_compose_are_in_the_example():
+    example = set(re.findall(r"^(\w+)=", (COMPOSE / ".env.example").read_text(), re.MULTILINE))
+    used = set()
+    for file in COMPOSE.glob("*.yaml"):
+        used |= set(re.findall(r"(?<!\$)\$\{(\w+)", file.read_text()))
+
+    assert used - {"VERSION", "GRAFANA_PORT"} <= example
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_compose_itself_accepts_the_files(device):
+    client = _compose_client()
+    if client is None:
+        pytest.skip("no client with compose here")
+    passwords = ("REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "ADMIN_KEY")
+    files = ["-f", "compose.yaml", "-f", f"compose.{device}.yaml"]
+
+    said = subprocess.run(
+        [*client, *files, "config"],
+        cwd=COMPOSE,
+        env={**os.environ, **dict.fromkeys(passwords, "x" * 24)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == 0, said.stderr
+    assert yaml.safe_load(said.stdout)["services"].keys() >= {"api", "worker"}
+
+
+def _compose_client():
+    for client in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(client[0]):
+            answer = subprocess.run([*client, "version"], capture_output=True, check=False)
+            if answer.returncode == 0:
+                return client
+    return None
