@@ -10,7 +10,7 @@ from flask.json.provider import DefaultJSONProvider
 from api import auth, headers, limits, openapi, problems, telemetry
 from api.context import EXTENSION, Services
 from api.intake import Intake
-from api.routes import events, health, jobs, keys, models, outputs, session, status, uploads
+from api.routes import docs, events, health, jobs, keys, models, outputs, pages, session, status, uploads
 from api.service import JobService
 from shared import catalog
 from shared.clock import Clock, SystemClock
@@ -57,7 +57,7 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
     problems.install(app)
     openapi.install(app)
     auth.install(app)
-    for resource in (jobs, events, outputs, uploads, models, status, session, keys, health):
+    for resource in (jobs, events, outputs, uploads, models, status, session, keys, health, pages, docs):
         app.register_blueprint(resource.bp)
     limits.install(app, uri=services.limits_uri, timeout_s=settings.redis_timeout_s)
     return app
@@ -65,24 +65,30 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
 
 def connect(settings: "Settings") -> Services:
     """Everything on the real Redis and S3. They may be away for now, but they must not be unfit."""
-    from shared.blobs import S3Blobs  # noqa: PLC0415 - boto3, redis and celery cost half of the import budget
-    from shared.changes import RedisChanges  # noqa: PLC0415
-    from shared.feed import RedisFeed  # noqa: PLC0415
-    from shared.queue import CeleryDoorbell  # noqa: PLC0415
-    from shared.store import RedisStore  # noqa: PLC0415
-
-    store, blobs = RedisStore.connect(settings), S3Blobs.connect(settings)
-    for service in (store, blobs):
+    services = wire(settings)
+    for service in (services.jobs.store, services.jobs.blobs):
         try:
             service.check()
         except UnfitService:
             raise
         except DreamError as exc:
             logger.warning("starting all the same: %s", exc)
+    return services
+
+
+def wire(settings: "Settings") -> Services:
+    """Everything on the real Redis and S3, without a call to either."""
+    from shared.blobs import S3Blobs  # noqa: PLC0415 - boto3, redis and celery cost half of the import budget
+    from shared.changes import RedisChanges  # noqa: PLC0415
+    from shared.feed import RedisFeed  # noqa: PLC0415
+    from shared.queue import CeleryDoorbell  # noqa: PLC0415
+    from shared.store import RedisStore  # noqa: PLC0415
+
+    store = RedisStore.connect(settings)
     return assemble(
         settings,
         store=store,
-        blobs=blobs,
+        blobs=S3Blobs.connect(settings),
         doorbell=CeleryDoorbell.connect(settings),
         feed=RedisFeed.beside(store),
         changes=RedisChanges.connect(settings),

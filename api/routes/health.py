@@ -10,7 +10,7 @@ bp = APIBlueprint("health", __name__, tag="Health")
 
 @bp.get("/healthz")
 @bp.output(Alive)
-@bp.doc(summary="Is this process alive?")
+@bp.doc(summary="Is this process alive?", operation_id="getHealth")
 def healthz() -> Alive:
     """Asks nobody else, so that an outage of Redis or S3 restarts nothing."""
     return Alive()
@@ -18,7 +18,11 @@ def healthz() -> Alive:
 
 @bp.get("/readyz")
 @bp.output(Readiness)
-@bp.doc(summary="Would a job run now?", responses={503: "Redis, the object storage or every worker is away."})
+@bp.doc(
+    summary="Would a job run now?",
+    operation_id="getReadiness",
+    responses={503: "Redis, the object storage or every worker is away."},
+)
 def readyz() -> Readiness | tuple[Readiness, int]:
     """Redis and the object storage answer, and a worker is alive."""
     found = context.jobs().readiness()

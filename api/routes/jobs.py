@@ -26,6 +26,8 @@ def submit() -> Response:
     job = following.until_it_ends(accepted.job, wait_s) if wait_s else accepted.job
     response = _shown(job, context.jobs().position(job), status=200 if job.state.is_terminal else 202)
     response.location = f"/v1/jobs/{job.id}"
+    if wait_s:
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
     if key is not None:
         response.headers["Idempotency-Replayed"] = "true" if accepted.replayed else "false"
     return response
@@ -72,7 +74,10 @@ def get(job_id: str) -> Response:
     if wait_s and not job.state.is_terminal:
         job = following.until_it_ends(job, wait_s)
         position = context.jobs().position(job)
-    return _shown(job, position)
+    response = _shown(job, position)
+    if wait_s:
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
+    return response
 
 
 @bp.post("/<job_id>/cancel")

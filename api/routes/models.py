@@ -11,14 +11,14 @@ bp = APIBlueprint("models", __name__, url_prefix="/v1/models", tag="Models")
 
 @bp.get("")
 @bp.output(ModelList)
-@bp.doc(summary="List the networks")
+@bp.doc(summary="List the networks", operation_id="listModels")
 def list_models() -> ModelList:
     return ModelList(models=tuple(ModelView.of(model) for model in catalog.MODELS.values()))
 
 
 @bp.get("/<name>/layers")
 @bp.output(LayerList)
-@bp.doc(summary="List a network's layers", responses=[404])
+@bp.doc(summary="List a network's layers", operation_id="listLayers", responses=[404])
 def list_layers(name: str) -> LayerList:
     """Earlier layers dream textures, later ones dream things."""
     try:
