@@ -51,7 +51,9 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
             tiled_gradient(ascent, image, gradient, octave, iteration)
         with progress.timed("blur"):
             sigma = sigmas(iteration, params.iterations)[0]
-            smoothed = smooth(gradient, sigma, params.color, device.pool(device.cores()), device.cores())
+            smoothed = smooth(
+                gradient, sigma, device.pool(device.cores()), device.cores(), over_colours=params.color == "keep"
+            )
             statistics = _statistics(smoothed, octave, iteration, params.step_size)
             cv2.scaleAdd(gradient, statistics.step, image, dst=image)  # image += s * step
         done.append(statistics)

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from shared.params import Color
 from worker.dream.watch import Image
 
 _STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 20 MB
@@ -50,13 +49,13 @@ def colour_matrix(sigma: float) -> npt.NDArray[np.float32]:
     return cv2.GaussianBlur(unit, (1, size), 1.0, sigmaY=sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
 
 
-def smooth(gradient: Image, sigma: float, color: Color, pool: Executor, threads: int) -> Statistics:
-    """gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, in place; `keep` runs G over the colours as well.
+def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_colours: bool) -> Statistics:
+    """gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, in place; over the colours as well if asked.
 
     gradient: float32 (H, W, 3). Returns the result's statistics. Deterministic: strips do not depend on `threads`.
     """
     blurs = [
-        (s, radius(s), colour_matrix(s) if color == "keep" else np.eye(3, dtype=np.float32))
+        (s, radius(s), colour_matrix(s) if over_colours else np.eye(3, dtype=np.float32))
         for s in (sigma, 2 * sigma, sigma / 2)
     ]
     height = len(gradient)

@@ -27,7 +27,9 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
             with ascent.progress.timed("network"):
                 gradient = _tiled_gradient(ascent, picture, octave, iteration)
             with ascent.progress.timed("blur"):
-                smoothed = smooth(gradient, sigmas(iteration, ascent.params.iterations), ascent.params.color)
+                smoothed = smooth(
+                    gradient, sigmas(iteration, ascent.params.iterations), over_colours=ascent.params.color == "keep"
+                )
                 statistics = _statistics(smoothed, octave, iteration, ascent.params.step_size)
                 picture += smoothed * statistics.step
                 np.copyto(image, picture.numpy())
@@ -36,9 +38,9 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
     return done
 
 
-def smooth(gradient: tf.Tensor, three_sigmas: tuple[float, float, float], color: str) -> tf.Tensor:
-    """The sum of the three Gaussians of a (H, W, 3) gradient; `keep` runs them over the colours as well."""
-    return tf.add_n([_gaussian(gradient, sigma, over_colours=color == "keep") for sigma in three_sigmas])
+def smooth(gradient: tf.Tensor, three_sigmas: tuple[float, float, float], *, over_colours: bool) -> tf.Tensor:
+    """The sum of the three Gaussians of a (H, W, 3) gradient; over the colours as well if asked."""
+    return tf.add_n([_gaussian(gradient, sigma, over_colours=over_colours) for sigma in three_sigmas])
 
 
 def _gaussian(gradient: tf.Tensor, sigma: float, *, over_colours: bool) -> tf.Tensor:
