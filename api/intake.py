@@ -13,21 +13,23 @@ from ulid import ULID
 from api.schemas import JobOptions
 from api.sniff import sniff
 from shared import layout, ledger
-from shared.catalog import resolve
+from shared.catalog import check_size, resolve, resolve_maps
 from shared.clock import Clock
 from shared.errors import (
     DreamError,
     IdempotencyKeyInFlight,
     IdempotencyKeyReused,
     ImageTooLarge,
+    ImageUnreadable,
     InvalidField,
     StoreUnavailable,
     TooManyQueued,
+    UnsupportedImage,
     WrongState,
 )
 from shared.follow import Feed
 from shared.jobs import Document, InputImage, Job, Manifest
-from shared.params import DreamParams
+from shared.params import DreamParams, Params
 from shared.ports import Blobs, Doorbell, Presigned, Store
 
 logger = logging.getLogger(__name__)
@@ -69,12 +71,21 @@ class Submission:
     """What a client asks for."""
 
     options: JobOptions
-    params: DreamParams
+    params: Params
     image: Picture
+    guide: Picture | None = None
+    mask: Picture | None = None
+
+    @property
+    def beside(self) -> dict[str, Picture]:
+        """What comes with the photograph."""
+        pictures = {"guide": self.guide, "mask": self.mask}
+        return {name: picture for name, picture in pictures.items() if picture is not None}
 
     def fingerprint(self) -> str:
         """The same for the same request."""
-        said = (self.options.model_dump_json(), self.params.model_dump_json(), self.image.fingerprint())
+        said = [self.options.model_dump_json(), self.params.model_dump_json(), self.image.fingerprint()]
+        said += [f"{name} {picture.fingerprint()}" for name, picture in self.beside.items()]
         return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 
@@ -121,7 +132,7 @@ class Intake:
         key: makes the submission safe to repeat. Raises InvalidField, one of the image errors, TooManyQueued,
         IdempotencyKeyReused or IdempotencyKeyInFlight before anything is stored.
         """
-        params = resolve(submission.params, path="params.")
+        params = _resolved(submission)
         job_id = str(ULID.from_timestamp(self.clock.now()))
         if key is None:
             return Accepted(job=self._accept(owner, submission, params, job_id), replayed=False)
@@ -159,11 +170,22 @@ class Intake:
             raise IdempotencyKeyInFlight
         return first, job
 
-    def _accept(self, owner: str, submission: Submission, params: DreamParams, job_id: str) -> Job:
+    def _accept(self, owner: str, submission: Submission, params: Params, job_id: str) -> Job:
         self._refuse_too_many(owner)
         now = self.clock.now()
         options = submission.options
-        with self._swept_on_failure(job_id), self._checked(owner, submission.image, job_id) as (header, file):
+        place = layout.image(job_id)
+        with (
+            self._swept_on_failure(job_id),
+            self._checked(owner, submission.image, "image", place) as (header, file),
+            contextlib.ExitStack() as opened,
+        ):
+            if isinstance(params, DreamParams):
+                check_size(params, header.height, header.width, max_pixels=self.max_pixels, path="params.")
+            beside = {
+                name: opened.enter_context(self._checked(owner, picture, name, f"{layout.job(job_id)}{name}"))
+                for name, picture in submission.beside.items()
+            }
             manifest = Manifest(
                 id=job_id,
                 kind=options.kind,
@@ -171,10 +193,13 @@ class Intake:
                 priority=options.priority,
                 params=params,
                 input=header,
+                guide=beside["guide"][0] if "guide" in beside else None,
+                mask=beside["mask"][0] if "mask" in beside else None,
                 created_at=now,
                 deadline_at=None if options.deadline_s is None else now + options.deadline_s,
             )
-            ledger.accept(self.blobs, manifest, file)
+            files = {f"{layout.job(job_id)}{name}": sent for name, (_, sent) in beside.items() if sent is not None}
+            ledger.accept(self.blobs, manifest, file, beside=files)
         job = Job.from_manifest(manifest)
         self._announce(job)
         return job
@@ -185,20 +210,32 @@ class Intake:
                 raise TooManyQueued
 
     @contextlib.contextmanager
-    def _checked(self, owner: str, image: Picture, job_id: str) -> Iterator[tuple[InputImage, BinaryIO | None]]:
-        """What the picture's header says, and the file, None where the job has its picture already."""
+    def _checked(
+        self, owner: str, image: Picture, field: str, place: str
+    ) -> Iterator[tuple[InputImage, BinaryIO | None]]:
+        """What the picture's header says, and the file, None where it lies at its place already."""
         if isinstance(image, Sent):
-            yield sniff(image.file, max_pixels=self.max_pixels), image.file
+            yield self._sniffed(image.file, field), image.file
             return
         # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
-        if not (is_ulid(image.upload_id) and self._take(owner, image.upload_id, job_id)):
-            raise InvalidField("there is no such upload; it was never finished, or is long past", path="image.upload")
+        if not (is_ulid(image.upload_id) and self._take(owner, image.upload_id, place)):
+            raise InvalidField(
+                "there is no such upload; it was never finished, or is long past", path=f"{field}.upload"
+            )
         with tempfile.TemporaryFile() as copy:
-            self.blobs.download(layout.image(job_id), copy)
-            yield sniff(copy, max_pixels=self.max_pixels), None
+            self.blobs.download(place, copy)
+            yield self._sniffed(copy, field), None
 
-    def _take(self, owner: str, upload_id: str, job_id: str) -> bool:
-        return self.blobs.copy(layout.upload(owner, upload_id), layout.image(job_id))
+    def _sniffed(self, file: BinaryIO, field: str) -> InputImage:
+        try:
+            return sniff(file, max_pixels=self.max_pixels)
+        except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
+            if field == "image":
+                raise
+            raise type(exc)(f"The {field}: {exc}") from exc  # of three pictures, which one
+
+    def _take(self, owner: str, upload_id: str, place: str) -> bool:
+        return self.blobs.copy(layout.upload(owner, upload_id), place)
 
     def _announce(self, job: Job) -> None:
         # The job is durable by now: a refusal here would make the client submit it twice. The caretaker finds it.
@@ -214,8 +251,17 @@ class Intake:
             yield
         except DreamError:  # storage away or full, or a picture that was refused after it was copied
             with contextlib.suppress(DreamError):  # away is away; what is left is not pending, and retention takes it
-                self.blobs.delete([layout.pending(job_id), layout.manifest(job_id), layout.image(job_id)])
+                places = (layout.manifest, layout.image, layout.guide, layout.mask)
+                self.blobs.delete([layout.pending(job_id), *(place(job_id) for place in places)])
             raise
+
+
+def _resolved(submission: Submission) -> Params:
+    if isinstance(submission.params, DreamParams):
+        return resolve(submission.params, path="params.")
+    for name in submission.beside:
+        raise InvalidField(f"feature maps are drawn of the image alone; leave the {name} out", path=name)
+    return resolve_maps(submission.params, path="params.")
 
 
 def is_ulid(text: str) -> bool:

@@ -1,5 +1,6 @@
 """From a request to records and pictures."""
 
+import difflib
 import re
 from typing import BinaryIO, TypeVar, cast
 
@@ -7,12 +8,12 @@ from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.intake import Picture, Sent, Submission, Uploaded
-from api.schemas import JobForm, JobOptions, JobRequest
+from api.schemas import JobForm, JobOptions, JobRequest, JobSketch, MapsForm, MapsRequest
 from shared.errors import InvalidField
 
 T = TypeVar("T")
 
-FILES = ("image",)
+FILES = ("image", "guide", "mask")
 LONGEST_WAIT_S = 30
 LONGEST_KEY = 255
 WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?")
@@ -22,8 +23,10 @@ ETAG = re.compile(r'^"(\d{1,20})-(\d{0,12})"$')
 def submission(request: Request) -> Submission:
     """What a client asks for. Raises InvalidField or pydantic's ValidationError."""
     if request.mimetype == "application/json":
-        asked = JobRequest.model_validate_json(request.get_data())
-        return Submission(options=_options(asked), params=asked.params, image=Uploaded(asked.image.upload))
+        asked = _json(request.get_data())
+        guide, mask = (Uploaded(sent.upload) if sent else None for sent in (asked.guide, asked.mask))
+        image = Uploaded(asked.image.upload)
+        return Submission(options=_options(asked), params=asked.params, image=image, guide=guide, mask=mask)
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType(
             "Send the job as multipart/form-data, with the picture in the field 'image', or as JSON that names uploads."
@@ -31,20 +34,29 @@ def submission(request: Request) -> Submission:
     return _form(request)
 
 
+def _json(body: bytes) -> JobRequest | MapsRequest:
+    sketch = JobSketch.model_validate_json(body)
+    record: type[JobRequest | MapsRequest] = MapsRequest if sketch.kind == "feature_maps" else JobRequest
+    return record.model_validate_json(body)
+
+
 def _form(request: Request) -> Submission:
     for name in FILES:
         if name in request.form:
             raise InvalidField(f"'{name}' must be a file: its part needs a filename", path=name)
-    form = JobForm.model_validate({name: _once(name, request.form.getlist(name)) for name in request.form})
+    fields = {name: _once(name, request.form.getlist(name)) for name in request.form}
+    form = (MapsForm if fields.get("kind") == "feature_maps" else JobForm).model_validate(fields)
     for name in request.files:
         if name not in FILES:
+            near = next(iter(difflib.get_close_matches(name, FILES, n=1)), "image")
             raise InvalidField(
-                f"unknown file field '{name[:100]}'; did you mean 'image'?", path=name[:100], suggestion="image"
+                f"unknown file field '{name[:100]}'; did you mean '{near}'?", path=name[:100], suggestion=near
             )
     image = _picture(request, "image")
     if image is None:
         raise InvalidField("the picture is missing: send it as a file in the field 'image'", path="image")
-    return Submission(options=_options(form), params=form.params, image=image)
+    guide, mask = _picture(request, "guide"), _picture(request, "mask")
+    return Submission(options=_options(form), params=form.params, image=image, guide=guide, mask=mask)
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, field_valida
 from shared.catalog import Model
 from shared.jobs import InputImage, Job, JobError, JobState, Kind, Priority, Progress
 from shared.keys import OWNER, ApiKey
-from shared.params import DreamParams, Frozen
+from shared.params import DreamParams, FeatureMapsParams, Frozen
 
 MAX_DEADLINE_S = 30 * 86400
 
@@ -32,6 +32,14 @@ class JobForm(JobOptions):
     params: Annotated[Json[DreamParams], Field(description="DreamParams as JSON text.")] = DreamParams()
 
 
+class MapsForm(JobOptions):
+    """The same for feature maps."""
+
+    params: Annotated[Json[FeatureMapsParams], Field(description="FeatureMapsParams as JSON text.")] = (
+        FeatureMapsParams()
+    )
+
+
 class UploadRef(Frozen):
     """A picture that was sent straight to the object storage."""
 
@@ -42,7 +50,25 @@ class JobRequest(JobOptions):
     """A submission as JSON, whose pictures have been uploaded before."""
 
     image: UploadRef
+    guide: UploadRef | None = None
+    mask: UploadRef | None = None
     params: DreamParams = DreamParams()
+
+
+class MapsRequest(JobOptions):
+    """The same for feature maps: kind `feature_maps`, and no guide or mask."""
+
+    image: UploadRef
+    guide: UploadRef | None = None
+    mask: UploadRef | None = None
+    params: FeatureMapsParams = FeatureMapsParams()
+
+
+class JobSketch(BaseModel):
+    """As much of a request as says what its parameters are."""
+
+    model_config = ConfigDict(extra="ignore")
+    kind: Kind = "dream"
 
 
 class UploadRequest(Frozen):
@@ -131,8 +157,10 @@ class JobView(View):
     kind: Kind
     state: JobState
     priority: Priority
-    params: Annotated[DreamParams, Field(description="With every default filled in.")]
+    params: Annotated[DreamParams | FeatureMapsParams, Field(description="With every default filled in.")]
     input: InputImage
+    guide: InputImage | None = None
+    mask: InputImage | None = None
     progress: Progress
     queue_position: Annotated[int | None, Field(description="Waiting jobs before this one; null unless queued.")]
     attempt: Annotated[int, Field(description="How many times a worker has begun it.")]
@@ -152,6 +180,8 @@ class JobView(View):
             priority=job.priority,
             params=job.params,
             input=job.input,
+            guide=job.guide,
+            mask=job.mask,
             progress=job.progress,
             queue_position=position,
             attempt=job.attempt,

@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from api.schemas import JobPage, JobView, LayerList, ModelList
+from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
 
@@ -80,7 +81,7 @@ def job_table(job: JobView) -> Table:
         if job.finished_at and job.started_at
         else None,
         "image": f"{job.input.width} x {job.input.height} {job.input.format}",
-        "layers": ", ".join(target.layer for target in job.params.layers or ()),
+        "layers": _layers(job),
         "why": job.error.message if job.error else None,
     }
     for name, value in rows.items():
@@ -98,7 +99,7 @@ def jobs_table(page: JobPage) -> Table:
             f"{job.progress.fraction:.0%}",
             f"{job.created_at:%Y-%m-%d %H:%M}",
             f"{job.input.width} x {job.input.height}",
-            ", ".join(target.layer for target in job.params.layers or ()),
+            _layers(job),
         )
     return table
 
@@ -116,6 +117,12 @@ def layers_table(layers: LayerList) -> Table:
         mark = " (default)" if layer.name == layers.default_layer else ""
         table.add_row(f"{layer.name}{mark}", str(layer.channels), str(layer.stride))
     return table
+
+
+def _layers(job: JobView) -> str:
+    if isinstance(job.params, FeatureMapsParams):
+        return f"maps of {job.params.layer}"
+    return ", ".join(target.layer for target in job.params.layers or ())
 
 
 def _styled(state: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.params import DreamParams
+from shared.params import Params
 
 
 class JobState(StrEnum):
@@ -52,7 +52,7 @@ TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
 
 PRIORITIES = ("high", "normal", "low")
 Priority = Literal["high", "normal", "low"]
-Kind = Literal["dream"]
+Kind = Literal["dream", "feature_maps"]
 
 
 class Document(BaseModel):
@@ -79,8 +79,10 @@ class Manifest(Document):
     kind: Kind
     owner: str
     priority: Priority
-    params: DreamParams  # resolved
+    params: Params  # resolved
     input: InputImage
+    guide: InputImage | None = None
+    mask: InputImage | None = None
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None  # Unix time, seconds
 
@@ -134,8 +136,10 @@ class Job:
     owner: str
     priority: Priority
     state: JobState
-    params: DreamParams  # resolved; tile_size is filled in by the first attempt
+    params: Params  # resolved; a dream's tile_size is filled in by the first attempt
     input: InputImage
+    guide: InputImage | None = None
+    mask: InputImage | None = None
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None
     started_at: float | None = None  # of the first attempt of this epoch
@@ -160,6 +164,8 @@ class Job:
             state=JobState.QUEUED,
             params=manifest.params,
             input=manifest.input,
+            guide=manifest.guide,
+            mask=manifest.mask,
             created_at=manifest.created_at,
             deadline_at=manifest.deadline_at,
             epoch=epoch,

@@ -35,6 +35,24 @@ def image(job_id: str) -> str:
     return f"jobs/{job_id}/input"
 
 
+def guide(job_id: str) -> str:
+    return f"jobs/{job_id}/guide"
+
+
+def mask(job_id: str) -> str:
+    return f"jobs/{job_id}/mask"
+
+
+def gradient(job_id: str, octave: int) -> str:
+    """A picture of the octave's last gradient: the same from every attempt, so it belongs to none."""
+    return f"jobs/{job_id}/gradients/{octave:02d}.png"
+
+
+def result(format: str) -> str:  # noqa: A002 - that is what it is called everywhere
+    """The output's name, by the format that was asked for."""
+    return {"jpeg": "result.jpg", "webp": "result.webp"}.get(format, "result.png")
+
+
 def cancel(job_id: str) -> str:
     """Written before a cancel is answered."""
     return f"jobs/{job_id}/cancel"

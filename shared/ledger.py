@@ -1,5 +1,6 @@
 """What is owed and what is done, as S3 holds it: a job is accepted once and settled once, whatever happens to Redis."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -10,11 +11,15 @@ from shared.ports import Blobs, Store
 JSON = "application/json"
 
 
-def accept(blobs: Blobs, manifest: Manifest, image: BinaryIO | None) -> None:
+def accept(
+    blobs: Blobs, manifest: Manifest, image: BinaryIO | None, *, beside: Mapping[str, BinaryIO] | None = None
+) -> None:
     """Makes the job durable; from `pending` on it is owed an outcome, also if we die before Redis hears of it.
 
-    image: None where it lies with the job already.
+    image: None where it lies with the job already.   beside: guide and mask, by their keys.
     """
+    for key, file in (beside or {}).items():
+        blobs.put(key, file)
     if image is not None:
         blobs.put(layout.image(manifest.id), image, content_type=f"image/{manifest.input.format}")
     blobs.put(layout.manifest(manifest.id), manifest.model_dump_json().encode(), content_type=JSON, if_absent=True)

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any, cast
 
 import redis
+from pydantic import TypeAdapter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -15,7 +16,7 @@ from shared import metrics
 from shared.census import Census
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable, UnfitService
 from shared.jobs import InputImage, Job, JobError, JobState, Outcome, Progress
-from shared.params import DreamParams
+from shared.params import DreamParams, Params
 from shared.ports import WorkerInfo
 from shared.settings import Settings
 
@@ -24,6 +25,7 @@ SCRIPTS = (
     *("fix_tile_size", "expire", "beat", "lead"),
 )
 MINIMUM_VERSION = (6, 2)
+PARAMS: TypeAdapter[Params] = TypeAdapter(Params)
 
 
 @contextmanager
@@ -291,7 +293,9 @@ def _to_hash(job: Job) -> dict[str, str | int | float]:
         "finished_at": job.finished_at,
         "claim": job.claim,
         "worker": job.worker,
-        "tile_size": job.params.tile_size,
+        "tile_size": job.params.tile_size if isinstance(job.params, DreamParams) else None,
+        "guide": job.guide.model_dump_json() if job.guide else None,
+        "mask": job.mask.model_dump_json() if job.mask else None,
         "error": job.error.model_dump_json() if job.error else None,
     }
     required: dict[str, str | int | float] = {
@@ -320,7 +324,7 @@ def _from_flat(answer: list[str] | None) -> Job | None:
 def _from_hash(fields: dict[str, str]) -> Job | None:
     if not fields:
         return None
-    params = DreamParams.model_validate_json(fields["params"])
+    params: Params = PARAMS.validate_json(fields["params"])
     tile_size = fields.get("tile_size")
     return Job(
         id=fields["id"],
@@ -330,6 +334,8 @@ def _from_hash(fields: dict[str, str]) -> Job | None:
         state=JobState(fields["state"]),
         params=params.model_copy(update={"tile_size": int(tile_size)}) if tile_size else params,
         input=InputImage.model_validate_json(fields["input"]),
+        guide=InputImage.model_validate_json(fields["guide"]) if "guide" in fields else None,
+        mask=InputImage.model_validate_json(fields["mask"]) if "mask" in fields else None,
         created_at=float(fields["created_at"]),
         deadline_at=_number(fields.get("deadline_at")),
         started_at=_number(fields.get("started_at")),

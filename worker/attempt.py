@@ -1,8 +1,9 @@
 """One attempt at one job: fetch the photograph, dream, store the pictures."""
 
+import hashlib
 import tempfile
-from collections.abc import Callable, Collection
-from typing import BinaryIO, Protocol, TypeVar, cast
+from collections.abc import Callable
+from typing import BinaryIO, TypeVar, cast
 
 import structlog
 
@@ -10,15 +11,18 @@ from shared import layout, ledger
 from shared.clock import Clock
 from shared.errors import BlobsFull, DreamError, ImageUnreadable
 from shared.jobs import Job
-from shared.params import DreamParams
+from shared.params import DreamParams, Format
 from shared.ports import Blobs, Store
 from shared.settings import Settings
 from worker import images, metrics
 from worker.beside import Beside, Moving
 from worker.checkpoints import Checkpoints
+from worker.dream.inputs import Inputs
+from worker.dream.maps import MapsReport
 from worker.dream.report import Report
-from worker.dream.watch import Image, Mark, ResumePoint, Watch
+from worker.dream.watch import Image, Mark, ResumePoint
 from worker.heart import Heart
+from worker.port import Dreamer
 
 log = structlog.get_logger(__name__)
 
@@ -31,25 +35,9 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 STALL_FETCH_S, STALL_DECODE_S, STALL_LOAD_S, STALL_DREAM_S, STALL_STORE_S = 120.0, 300.0, 600.0, 600.0, 300.0
 
 
-class Dreamer(Protocol):
-    """The networks in memory and the engine."""
-
-    def models(self) -> tuple[str, ...]:
-        """The models that can be served right now."""
-
-    def fetch(self, wanted: Collection[str]) -> None:
-        """Fetches the weights of those that could be served if they were here. Raises nothing."""
-
-    def load(self, model: str) -> None:
-        """Puts the network in memory unless it is there. Raises ModelUnavailable, ModelCorrupt."""
-
-    def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
-        """For this device."""
-
-    def dream(
-        self, image: Image, params: DreamParams, *, watch: Watch, resume: ResumePoint | None
-    ) -> tuple[Image, Report]:
-        """See worker.dream.engine.dream."""
+def sha256_of(file: BinaryIO) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # temporary files are unnamed types
 
 
 class Attempt:
@@ -79,6 +67,7 @@ class Attempt:
         self._last: ResumePoint | None = None
         self._due = False  # a checkpoint
         self._last_saved = False
+        self._sha256: dict[str, str] = {}  # of the pictures that came with the job
         self._previews = Beside("preview")
         self._pace = metrics.Pace()
 
@@ -90,10 +79,22 @@ class Attempt:
         resume = self.patiently(lambda: self._checkpoints.latest(self._watched))
         params = self._fix_tile_size(resume)
         log.info("dreaming", resumed_from=resume and f"{resume.octave}-{resume.iteration}", tile_size=params.tile_size)
+        inputs = Inputs(
+            guide=self._fetch(layout.guide(self._job.id)) if self._job.guide else None,
+            mask=images.mask_of(self._fetch(layout.mask(self._job.id))) if self._job.mask else None,
+        )
+        keep_gradient = self._keep_gradient if params.keep_gradients else None
         # The engine consumes the photograph: no name here may keep it alive.
-        result, report = self._dreamer.dream(self._fetch(), params, watch=self, resume=resume)
+        result, report = self._dreamer.dream(
+            self._fetch(layout.image(self._job.id)),
+            params,
+            inputs=inputs,
+            keep_gradient=keep_gradient,
+            watch=self,
+            resume=resume,
+        )
         self._heart.enter("store", stall_s=STALL_STORE_S)
-        self._store_outputs(result, report)
+        self._store_outputs(result, params.format, report)
 
     def tiles_done(self, mark: Mark) -> None:
         self._pace.mark(mark, self._clock.monotonic())
@@ -102,7 +103,7 @@ class Attempt:
     def iteration_done(self, point: ResumePoint) -> None:
         self._last, self._last_saved = point, False
         now = self._clock.monotonic()
-        octave_ended = point.iteration == self._job.params.iterations
+        octave_ended = point.iteration == self._params.iterations
         if octave_ended:
             self._pace.octave_done(now)
         self._due |= octave_ended or now - self._saved_at >= self._settings.checkpoint_interval_s
@@ -159,16 +160,22 @@ class Attempt:
                 self._clock.sleep(0.1)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
-    def _fetch(self) -> Image:
+    @property
+    def _params(self) -> DreamParams:
+        return cast(DreamParams, self._job.params)  # the runner gives feature maps to another attempt
+
+    def _fetch(self, key: str) -> Image:
+        self._heart.enter("fetch", stall_s=STALL_FETCH_S)
         with tempfile.TemporaryFile() as file:
 
             def download() -> bool:
                 file.seek(0)
                 file.truncate()
-                return self._blobs.download(layout.image(self._job.id), self._watched(file))
+                return self._blobs.download(key, self._watched(file))
 
             if not self.patiently(download):
-                raise ImageUnreadable("The photograph is no longer in the object storage.")
+                raise ImageUnreadable(f"The picture {key} is no longer in the object storage.")
+            self._sha256[key.rsplit("/", 1)[-1]] = sha256_of(file)
             self._heart.enter("decode", stall_s=STALL_DECODE_S)
             file.seek(0)
             image = images.decode(file, max_pixels=self._settings.max_pixels)
@@ -178,7 +185,7 @@ class Attempt:
     def _fix_tile_size(self, resume: ResumePoint | None) -> DreamParams:
         # A resumed dream is only the same picture with the same tiles, so the checkpoint's word counts first.
         height, width = self._job.input.height, self._job.input.width
-        params = self._job.params
+        params = self._params
         wanted = resume.tile_size if resume else params.tile_size
         chosen = wanted or self._dreamer.choose_tile_size(params, height, width)
         fixed = self.patiently(lambda: self._store.fix_tile_size(self._job, chosen))
@@ -200,16 +207,21 @@ class Attempt:
     def _watched(self, file: BinaryIO) -> BinaryIO:
         return cast(BinaryIO, Moving(file, self._heart.touch))
 
-    def _store_outputs(self, result: Image, report: Report) -> None:
-        recipe = report.recipe()
+    def _keep_gradient(self, octave: int, gradient: Image) -> None:
+        picture = images.gradient_picture(gradient)
+        key = layout.gradient(self._job.id, octave)
+        self.patiently(lambda: self._blobs.put(key, picture, content_type="image/png"))
+
+    def _store_outputs(self, result: Image, format: Format, report: Report | MapsReport) -> None:  # noqa: A002
+        recipe = {**report.recipe(), "kind": self._job.kind, "inputs": self._sha256}
         with tempfile.TemporaryFile() as file:
-            images.encode(result, file, format="png", recipe=recipe)
+            images.encode(result, file, format=format, recipe=recipe)
             self._heart.move()
 
             def upload() -> bool:
                 file.seek(0)
-                key = layout.output(self._job.id, self._job.claim or "", "result.png")
-                return self._blobs.put(key, self._watched(file), content_type="image/png")
+                key = layout.output(self._job.id, self._job.claim or "", layout.result(format))
+                return self._blobs.put(key, self._watched(file), content_type=images.CONTENT_TYPES[format])
 
             self.patiently(upload)
         self._previews.wait()  # or an older one might arrive after the last

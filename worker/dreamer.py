@@ -8,11 +8,14 @@ import structlog
 
 from shared import catalog
 from shared.errors import DreamError, ModelCorrupt, ModelUnavailable
-from shared.params import DreamParams
+from shared.params import DreamParams, FeatureMapsParams, Params
 from shared.settings import Settings
 from worker import metrics
-from worker.dream import device, engine
+from worker.dream import device, engine, guide, maps
+from worker.dream.ascent import KeepGradient
 from worker.dream.gradient import gradient_of
+from worker.dream.inputs import Inputs
+from worker.dream.maps import FeatureMaps
 from worker.dream.network import Network
 from worker.dream.report import Report
 from worker.dream.watch import Image, ResumePoint, Watch
@@ -85,10 +88,28 @@ class TensorFlowDreamer:
         return engine.choose_tile_size(self._network(params), params, height, width)
 
     def dream(
-        self, image: Image, params: DreamParams, *, watch: Watch, resume: ResumePoint | None
+        self,
+        image: Image,
+        params: DreamParams,
+        *,
+        inputs: Inputs,
+        keep_gradient: KeepGradient | None,
+        watch: Watch,
+        resume: ResumePoint | None,
     ) -> tuple[Image, Report]:
-        threads = self._settings.tile_threads
-        return engine.dream(self._network(params), image, params, watch=watch, resume=resume, threads=threads)
+        return engine.dream(
+            self._network(params),
+            image,
+            params,
+            inputs=inputs,
+            keep_gradient=keep_gradient,
+            watch=watch,
+            resume=resume,
+            threads=self._settings.tile_threads,
+        )
+
+    def feature_maps(self, image: Image, params: FeatureMapsParams) -> FeatureMaps:
+        return maps.feature_maps(self._network(params), image, params)
 
     def _served(self) -> tuple[str, ...]:
         return self._settings.models or tuple(catalog.MODELS)
@@ -100,10 +121,11 @@ class TensorFlowDreamer:
             forgotten, _ = self._networks.popitem(last=False)
             held.pop(forgotten)
             metrics.MODEL_MEMORY.remove(forgotten)
-            gradient_of.cache_clear()  # each compiled gradient holds its network
+            for compiled in (gradient_of, guide.compiled):  # each compiled gradient holds its network
+                compiled.cache_clear()
             log.info("model_forgotten", model=forgotten)
 
-    def _network(self, params: DreamParams) -> Network:
+    def _network(self, params: Params) -> Network:
         if params.model not in self._networks:
             raise ModelUnavailable
         return self._networks[params.model]

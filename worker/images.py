@@ -5,7 +5,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -13,11 +13,20 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from shared.catalog import LONGEST_SIDE
 from shared.errors import ImageTooLarge, ImageUnreadable, UnsupportedImage
+from shared.params import Format
+from worker.dream.finish import LUMA
+from worker.dream.inputs import Mask
 from worker.dream.watch import Image
+from worker.png16 import write_png16
 
-Format = Literal["png", "jpeg", "webp"]
-
+CONTENT_TYPES: dict[Format, str] = {
+    "png": "image/png",
+    "png16": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+}
 RECIPE = "dreamqueue"  # the PNG text chunk that holds the recipe
 PREVIEW_PX = 512  # the longer side
 _BAND_ROWS = 256  # converted at a time, so that a picture is never held twice in floats
@@ -46,16 +55,21 @@ def decode(file: BinaryIO, *, max_pixels: int) -> Image:
 
 
 def encode(image: Image, file: BinaryIO, *, format: Format, recipe: Mapping[str, object]) -> None:  # noqa: A002
-    """Writes the picture, 8 bits a colour, tagged sRGB, the recipe in its metadata. The same bytes for the same input.
+    """Writes the picture, tagged sRGB, the recipe in its metadata. The same bytes for the same input.
+
+    8 bits a colour, but for `png16`.
 
     image: float32 (H, W, 3), RGB, 0..255. Raises UnsupportedImage when the format can't hold so long a side.
     """
-    longest = {"webp": _WEBP_PX, "jpeg": _JPEG_PX}.get(format)
+    longest = LONGEST_SIDE.get(format)
     if longest is not None and max(image.shape) > longest:
         raise UnsupportedImage(f"A {format} image can't have a side of more than {longest} pixels; ask for png.")
-    picture = Pillow.fromarray(to_pixels(image))
     profile = _SRGB.tobytes()
     text = json.dumps(recipe, sort_keys=True)
+    if format == "png16":
+        write_png16(image, file, profile=profile, text={RECIPE: text})
+        return
+    picture = Pillow.fromarray(to_pixels(image))
     if format == "png":
         chunk = PngImagePlugin.PngInfo()
         chunk.add_itxt(RECIPE, text)
@@ -67,6 +81,21 @@ def encode(image: Image, file: BinaryIO, *, format: Format, recipe: Mapping[str,
         picture.save(file, "JPEG", icc_profile=profile, exif=exif, quality=95, subsampling=0)
     else:
         picture.save(file, "WEBP", icc_profile=profile, exif=exif, quality=92)
+
+
+def mask_of(image: Image) -> Mask:
+    """A decoded picture as a mask: (height, width), 1 where it is white."""
+    grey: Mask = np.asarray(cv2.transform(image, LUMA), np.float32)
+    grey /= 255
+    return grey
+
+
+def gradient_picture(gradient: Image) -> bytes:
+    """A PNG of a gradient: grey is nothing, three standard deviations either way are black and white."""
+    spread = float(gradient.std()) or 1.0
+    file = io.BytesIO()
+    Pillow.fromarray(to_pixels(127.5 + gradient * np.float32(127.5 / (3 * spread)))).save(file, "PNG")
+    return file.getvalue()
 
 
 def preview(image: Image) -> bytes:

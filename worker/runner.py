@@ -13,9 +13,11 @@ from shared.jobs import Job, JobError, JobState, Outcome
 from shared.ports import Blobs, Doorbell, Store
 from shared.settings import Settings
 from worker import metrics
-from worker.attempt import STALL_STORE_S, Attempt, Dreamer
+from worker.attempt import STALL_STORE_S, Attempt
 from worker.heart import Heart
 from worker.interrupts import Canceled, Deleted, Drained
+from worker.maps import MapsAttempt
+from worker.port import Dreamer
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +82,7 @@ class Runner:
             die=self._die,
         )
         self.heart = heart
-        attempt = Attempt(
+        attempt = (MapsAttempt if job.kind == "feature_maps" else Attempt)(
             job,
             store=self._store,
             blobs=self._blobs,

@@ -10,15 +10,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from shared import catalog
 from shared.errors import DreamError
-from shared.params import DreamParams
+from shared.params import DreamParams, Format
 from worker import images
 from worker.dream import device
 from worker.dream.engine import dream
+from worker.dream.inputs import Inputs
 from worker.dream.report import Report
 from worker.dream.watch import Image, Mark, ResumePoint
 from worker.models import registry
 
-FORMATS: dict[str, images.Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+FORMATS: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 MAX_PIXELS = 400_000_000  # one's own machine, one's own memory
 
 
@@ -38,8 +39,11 @@ class Bar:
 
 def main(
     photo: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)],
+    *,
     out: Annotated[Path, typer.Option("-o", "--out", help="PNG, JPEG or WebP, by its ending.")] = Path("dream.png"),
     params: Annotated[Path | None, typer.Option(help="A JSON file; what it leaves out has its default.")] = None,
+    guide: Annotated[Path | None, typer.Option(help="Dream towards what the layers see in this picture.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Dream where this picture is white.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the report, as JSON.")] = None,
     model_dir: Annotated[Path, typer.Option(help="Where fetched weights are kept.")] = Path("models"),
 ) -> None:
@@ -49,7 +53,7 @@ def main(
         raise typer.BadParameter(f"the ending of {out.name} must be one of {', '.join(FORMATS)}")
     try:
         wanted = DreamParams.model_validate_json(params.read_bytes()) if params else DreamParams()
-        result, account = _dream(photo, catalog.resolve(wanted), model_dir, console)
+        result, account = _dream(photo, catalog.resolve(wanted), model_dir, console, guide=guide, mask=mask)
         with out.open("wb") as file:
             images.encode(result, file, format=FORMATS[out.suffix.lower()], recipe=account.recipe())
         if report is not None:
@@ -61,14 +65,20 @@ def main(
     console.print(f"{out}: {seconds.total_s:.1f} s, {seconds.network_s:.1f} s of them in the network")
 
 
-def _dream(photo: Path, params: DreamParams, model_dir: Path, console: Console) -> tuple[Image, Report]:
+def _dream(
+    photo: Path, params: DreamParams, model_dir: Path, console: Console, *, guide: Path | None, mask: Path | None
+) -> tuple[Image, Report]:
     device.prepare()
     network = registry.load(params.model, model_dir)
-    with photo.open("rb") as file:
-        image = images.decode(file, max_pixels=MAX_PIXELS)
+    inputs = Inputs(guide=_read(guide) if guide else None, mask=images.mask_of(_read(mask)) if mask else None)
     columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        return dream(network, image, params, watch=Bar(bar, bar.add_task("", total=None)))
+        return dream(network, _read(photo), params, inputs=inputs, watch=Bar(bar, bar.add_task("", total=None)))
+
+
+def _read(path: Path) -> Image:
+    with path.open("rb") as file:
+        return images.decode(file, max_pixels=MAX_PIXELS)
 
 
 if __name__ == "__main__":

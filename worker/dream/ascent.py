@@ -1,7 +1,7 @@
 """The climb of one octave on the host: gradient, blur, step; NumPy holds the picture, OpenCV blurs it."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -13,13 +13,17 @@ from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
 from worker.dream import chance, device
 from worker.dream.blur import Statistics, sigmas, smooth
+from worker.dream.finish import region
 from worker.dream.gradient import Gradient
+from worker.dream.inputs import Mask
 from worker.dream.memory import OUT_OF_MEMORY, TilePlan
 from worker.dream.progress import Progress
 from worker.dream.report import IterationStatistics
 from worker.dream.sampling import Shift, read_window, reflect_uncovered, write_core
 from worker.dream.tiling import Tile, layout
 from worker.dream.watch import Image
+
+KeepGradient = Callable[[int, Image], None]  # octave, smoothed gradient (h, w, 3) of its last iteration: a loan
 
 EPSILON = 1e-8  # keeps a flat gradient from being divided by zero
 
@@ -34,6 +38,8 @@ class Ascent:
     halo: int
     plan: TilePlan
     progress: Progress
+    mask: Mask | None = None
+    keep_gradient: KeepGradient | None = None
 
 
 def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
@@ -45,6 +51,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
     params, progress = ascent.params, ascent.progress
     done = []
     gradient = np.empty_like(image)
+    share = None if ascent.mask is None else region(ascent.mask, *image.shape[:2])  # (H, W, 1)
     for iteration in range(first_iteration, params.iterations):
         progress.begin(octave, iteration)
         with progress.timed("network"):
@@ -52,9 +59,13 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
         with progress.timed("blur"):
             sigma = sigmas(iteration, params.iterations)[0]
             smoothed = smooth(
-                gradient, sigma, device.pool(device.cores()), device.cores(), over_colours=params.color == "keep"
+                gradient, sigma, device.pool(device.cores()), device.cores(), over_colours=params.color != "free"
             )
             statistics = _statistics(smoothed, octave, iteration, params.step_size)
+            if ascent.keep_gradient and iteration + 1 == params.iterations:
+                ascent.keep_gradient(octave, gradient)
+            if share is not None:
+                gradient *= share
             cv2.scaleAdd(gradient, statistics.step, image, dst=image)  # image += s * step
         done.append(statistics)
         progress.iteration_done(image, ascent.plan.tile_size)
@@ -115,10 +126,9 @@ def _one_tile(compute: Gradient, image: Image, gradient: Image, tile: Tile, shif
 def standard_deviation(core: Image) -> float:
     """Over pixels and colours, in double precision. Raises NonFiniteGradient."""
     means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # of each colour
-    spread = float(np.mean(deviations**2) + np.var(means))  # within the colours, and between them
-    if not np.isfinite(spread):
+    if not np.isfinite(deviations).all():
         raise NonFiniteGradient
-    return float(np.sqrt(spread))
+    return float(np.sqrt(np.mean(deviations**2) + np.var(means)))  # within the colours, and between them
 
 
 def _statistics(smoothed: Statistics, octave: int, iteration: int, step_size: float) -> IterationStatistics:

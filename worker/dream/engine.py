@@ -2,23 +2,28 @@
 
 import numpy as np
 
-from shared.params import DreamParams
+from shared.params import DreamParams, Target
 from worker.dream import ascent as on_host
 from worker.dream import device, memory, on_gpu
-from worker.dream.ascent import Ascent
-from worker.dream.gradient import gradient_of
+from worker.dream.ascent import Ascent, KeepGradient
+from worker.dream.finish import Light, Photograph, finish, needs_photograph
+from worker.dream.gradient import Gradient, gradient_of
+from worker.dream.guide import guided_gradient_of
+from worker.dream.inputs import Inputs
 from worker.dream.memory import TilePlan
 from worker.dream.network import Network
-from worker.dream.octaves import blend_into, octave_sizes, pyramid
+from worker.dream.octaves import blend_into, enlarged, octave_sizes, pyramid
 from worker.dream.progress import Progress
 from worker.dream.report import IterationStatistics, Report, Timings
 from worker.dream.tiling import halo_for
 from worker.dream.watch import Image, ResumePoint, Watch
 
+NOTHING_BESIDE = Inputs()
+
 
 def choose_tile_size(network: Network, params: DreamParams, height: int, width: int) -> int:
-    """The tile edge in pixels for such a picture on this device; what the parameters ask for, if they do."""
-    return params.tile_size or memory.tile_size_for(network, height, width)
+    """The tile edge in pixels for such a photograph on this device; what the parameters ask for, if they do."""
+    return params.tile_size or memory.tile_size_for(network, *params.size(height, width))
 
 
 def dream(
@@ -26,6 +31,8 @@ def dream(
     image: Image,
     params: DreamParams,
     *,
+    inputs: Inputs = NOTHING_BESIDE,
+    keep_gradient: KeepGradient | None = None,
     watch: Watch | None = None,
     resume: ResumePoint | None = None,
     threads: int | None = None,
@@ -33,6 +40,8 @@ def dream(
     """The photograph dreamt over, float32 (H, W, 3), RGB, 0..255, and an account of how.
 
     image: float32 (H, W, 3), RGB, 0..255; consumed: the engine writes into it, and may return it.
+    inputs: a guide, a mask.
+    keep_gradient: is lent the smoothed gradient of each octave's last iteration.
     params: resolved (`shared.catalog.resolve`) and with a tile_size; a missing one is chosen.
     resume: goes on from there, to the very pixels of the undisturbed run; its image is consumed too.
     threads: tiles at once; all cores when None. It changes no pixel.
@@ -43,6 +52,9 @@ def dream(
     height, width, _ = image.shape
     threads = threads or device.cores()
     tile_size = resume.tile_size if resume else choose_tile_size(network, params, height, width)
+    image = np.require(enlarged(image, *params.size(height, width)), np.float32, ["C", "W"])
+    height, width, _ = image.shape
+    photograph = Photograph.keep(image) if needs_photograph(params, inputs.mask) else None
     params = params.model_copy(update={"tile_size": tile_size})
     targets = params.layers or ()
     sizes = octave_sizes(
@@ -52,13 +64,17 @@ def dream(
     stride = network.stride([target.layer for target in targets])
     ascent = Ascent(
         params=params,
-        gradient=gradient_of(network, targets),
+        gradient=_gradient(network, targets, inputs.guide),
         stride=stride,
         halo=halo_for(stride),
         plan=TilePlan(tile_size, memory.batch_for(network, tile_size) if device.gpu() else threads),
         progress=progress,
+        mask=inputs.mask,
+        keep_gradient=keep_gradient,
     )
     result, iterations = _climb(ascent, image, sizes, resume)
+    if photograph is not None:
+        finish(result, photograph, params, inputs.mask, progress.step_done)
     report = Report(
         params=params,
         model=network.name,
@@ -80,6 +96,10 @@ def dream(
     return result, report
 
 
+def _gradient(network: Network, targets: tuple[Target, ...], guide: Image | None) -> Gradient:
+    return gradient_of(network, targets) if guide is None else guided_gradient_of(network, targets, guide)
+
+
 def _climb(
     ascent: Ascent, image: Image, sizes: list[tuple[int, int]], resume: ResumePoint | None
 ) -> tuple[Image, list[IterationStatistics]]:
@@ -88,6 +108,7 @@ def _climb(
     ascend = on_gpu.ascend if device.gpu() else on_host.ascend
     with progress.timed("resize"):
         octaves = pyramid(image, sizes, progress.step_done)
+    light = Light(octaves) if ascent.params.brightness_lock else None
     if resume is not None:
         octaves[: resume.octave + 1] = [np.require(resume.image, np.float32, ["C", "W"])]
     del image
@@ -102,6 +123,9 @@ def _climb(
         dreamt = None  # the octave below is done with
         iterations += ascend(ascent, here, octave, first_iteration)
         dreamt = np.clip(here, 0, 255, out=here)
+        if light is not None:
+            light.restore(dreamt, octave)
+            np.clip(dreamt, 0, 255, out=dreamt)
     if dreamt is None:
         raise ValueError("a resume point lies beyond the last octave")
     return dreamt, iterations

@@ -22,9 +22,14 @@ def objective(activations: Sequence[tf.Tensor], targets: Sequence[Target]) -> tf
     """
     total = tf.constant(0.0)
     for activation, target in zip(activations, targets, strict=True):
-        chosen = activation if target.channels is None else tf.gather(activation, target.channels, axis=-1)
+        chosen = chosen_channels(activation, target)
         total += target.weight * tf.reduce_sum(tf.reduce_mean(tf.square(chosen), axis=(1, 2, 3)))
     return total
+
+
+def chosen_channels(activation: tf.Tensor, target: Target) -> tf.Tensor:
+    """The target's channels of its layer's activation: (..., c)."""
+    return activation if target.channels is None else tf.gather(activation, target.channels, axis=-1)
 
 
 @lru_cache(maxsize=4)  # a trace holds its own copy of the trunk's weights, some 15 MB

@@ -23,6 +23,16 @@ def octave_sizes(height: int, width: int, *, octaves: int, scale: float, minimum
     return sizes[::-1]
 
 
+def enlarged(image: Image, height: int, width: int) -> Image:
+    """The photograph at the size at which it is dreamt; itself where that is its own."""
+    if image.shape[:2] == (height, width):
+        return image
+    result = np.empty((height, width, 3), np.float32)
+    for colour in range(3):
+        result[..., colour] = np.clip(resize(image[..., colour], height, width), 0, 255)  # Lanczos overshoots
+    return result
+
+
 def pyramid(image: Image, sizes: list[tuple[int, int]], step: Callable[[], None]) -> list[Image]:
     """The photograph at those sizes, smallest first; the last is `image` itself. Calls `step` as it goes."""
     octaves = [image]

@@ -10,6 +10,7 @@ from shared.errors import NonFiniteGradient
 from worker.dream import chance, device
 from worker.dream.ascent import EPSILON, Ascent
 from worker.dream.blur import colour_matrix, radius, sigmas
+from worker.dream.finish import region
 from worker.dream.memory import OUT_OF_MEMORY
 from worker.dream.report import IterationStatistics
 from worker.dream.sampling import Shift, reflected
@@ -22,16 +23,19 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
     done = []
     with tf.device(device.gpu() or "CPU:0"):
         picture = tf.constant(image)  # (H, W, 3)
+        share = None if ascent.mask is None else tf.constant(region(ascent.mask, *image.shape[:2]))  # (H, W, 1)
         for iteration in range(first_iteration, ascent.params.iterations):
             ascent.progress.begin(octave, iteration)
             with ascent.progress.timed("network"):
                 gradient = _tiled_gradient(ascent, picture, octave, iteration)
             with ascent.progress.timed("blur"):
                 smoothed = smooth(
-                    gradient, sigmas(iteration, ascent.params.iterations), over_colours=ascent.params.color == "keep"
+                    gradient, sigmas(iteration, ascent.params.iterations), over_colours=ascent.params.color != "free"
                 )
                 statistics = _statistics(smoothed, octave, iteration, ascent.params.step_size)
-                picture += smoothed * statistics.step
+                if ascent.keep_gradient and iteration + 1 == ascent.params.iterations:
+                    ascent.keep_gradient(octave, smoothed.numpy())
+                picture += (smoothed if share is None else smoothed * share) * statistics.step
                 np.copyto(image, picture.numpy())
             done.append(statistics)
             ascent.progress.iteration_done(image, ascent.plan.tile_size)

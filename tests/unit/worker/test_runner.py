@@ -44,7 +44,7 @@ class FakeDreamer:
     def choose_tile_size(self, params, height, width):
         return 256
 
-    def dream(self, image, params, *, watch, resume):
+    def dream(self, image, params, *, inputs, keep_gradient, watch, resume):
         self.resumed_from = resume and (resume.octave, resume.iteration)
         first = resume.iteration if resume else 0
         image = resume.image if resume else image
