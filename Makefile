@@ -53,6 +53,7 @@ lock: .venv/installed ## write the lock files from pyproject.toml: ours and, in 
 
 docs: .venv/installed ## write what is generated from the code: docs/CONFIGURATION.md, the README's parameters
 	@$(VENV)/python -m deploy.configuration
+	@$(VENV)/python -m deploy.monitoring.dashboard
 	@$(VENV)/python -m deploy.readme
 
 check: ## the whole of CI on this machine, system packages included

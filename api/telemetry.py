@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, e
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from werkzeug.exceptions import NotFound
 
 from shared.errors import DreamError
 from shared.jobs import JobState, Kind
@@ -83,7 +84,9 @@ def install(app: APIFlask, store: Store, version: str) -> None:
 @bp.get("/metrics")
 @bp.doc(summary="Numbers for Prometheus", responses={200: {"description": "Prometheus' text format.", "content": TEXT}})
 def metrics() -> Response:
-    """For Prometheus. Not for the public: the reverse proxy keeps it inside."""
+    """For Prometheus, which asks each process' host itself; behind a reverse proxy there is nothing to see."""
+    if "X-Forwarded-For" in request.headers:  # came through the public door
+        raise NotFound
     registry = CollectorRegistry()
     try:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # under gunicorn: all processes together

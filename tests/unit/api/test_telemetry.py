@@ -41,6 +41,10 @@ def test_without_redis_the_page_still_answers_and_says_so(http, world):
     assert not any(name == "dream_jobs" for name, *_ in found)
 
 
+def test_nobody_gets_the_numbers_through_a_reverse_proxy(http):
+    assert http.get("/metrics", headers={"X-Forwarded-For": "192.0.2.7"}).status_code == 404
+
+
 def test_requests_are_counted_by_rule_and_never_by_path(http):
     label = (("method", "GET"), ("route", "/v1/jobs/<job_id>"), ("status", "404"))
     before = scraped(http).get(("dream_http_requests_total", *label), 0)
