@@ -74,6 +74,7 @@ def empty_redis(settings: Settings) -> None:
 
 
 def empty_bucket(settings: Settings) -> None:
+    """Made anew: one whose objects are deleted still lists its folders for a while."""
     client = boto3.client(
         "s3",
         endpoint_url=settings.s3_url,
@@ -82,7 +83,6 @@ def empty_bucket(settings: Settings) -> None:
         region_name=settings.s3_region,
         config=Config(s3={"addressing_style": "path"}),
     )
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=settings.s3_bucket):
-        if keys := [{"Key": item["Key"]} for item in page.get("Contents", [])]:
-            client.delete_objects(Bucket=settings.s3_bucket, Delete={"Objects": keys})
+    client.delete_bucket(Bucket=settings.s3_bucket)  # SeaweedFS deletes what is in it as well
+    client.create_bucket(Bucket=settings.s3_bucket)
     client.close()
