@@ -7,14 +7,14 @@ import typer
 from rich.console import Console
 
 from shared import catalog, settings
-from shared.errors import DreamError, InvalidField
+from shared.errors import DreamError, InvalidField, InvalidSettings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
 def _options() -> None:
-    """Looks after a worker's networks."""
+    """Looks after a worker: its networks, and all that it stands on."""
 
 
 @app.command()
@@ -34,6 +34,22 @@ def fetch(
 
 
 @app.command()
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Checks Redis, S3, the networks, the GPU and the disk, and says what to do. Exits with 1 if something is bad."""
+    from worker.doctor import report  # noqa: PLC0415 - boto3 and redis are not needed for --help
+
+    findings = report.examine(settings.load())
+    if json:
+        told = list(findings)
+        typer.echo(report.as_json(told))
+    else:
+        told = report.tell(findings, Console(highlight=False, markup=False, soft_wrap=True))
+    raise typer.Exit(0 if report.fit(told) else 1)
+
+
+@app.command()
 def describe(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A frozen graph (.pb), .keras or .h5.")],
     input_node: Annotated[str | None, typer.Option(help="Of a graph: where the picture goes in.")] = None,
@@ -48,6 +64,9 @@ def main() -> None:
     complain = Console(stderr=True, style="red", highlight=False, markup=False, soft_wrap=True)
     try:
         app()
+    except InvalidSettings as exc:
+        complain.print(str(exc))
+        raise SystemExit(settings.EX_CONFIG) from exc
     except InvalidField as exc:
         complain.print(str(exc))
         raise SystemExit(2) from exc

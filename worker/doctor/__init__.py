@@ -1,0 +1,1 @@
+"""What `dream-worker doctor` looks at, and what it says."""
