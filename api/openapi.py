@@ -5,6 +5,7 @@ Run `python -m api.openapi` to write it to api/openapi.json.
 
 import inspect
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ TAKES = {
     "getReport": ("If-None-Match",),
     "getPreview": ("If-None-Match",),
 }
+BODIES = {"createKey": "KeyRequest", "logIn": "SessionRequest", "createUpload": "UploadRequest"}
 GIVES = {
     ("submitJob", "200"): ("Location", "ETag", "Idempotency-Replayed", "Preference-Applied"),
     ("submitJob", "202"): ("Location", "ETag", "Retry-After", "Idempotency-Replayed", "Preference-Applied"),
@@ -75,7 +77,7 @@ def install(app: APIFlask) -> None:
 def _docstrings(app: APIFlask) -> dict[tuple[str, str], str]:
     """What the routes say of themselves, by path and method."""
     return {
-        (rule.rule.replace("<", "{").replace(">", "}"), method.lower()): inspect.getdoc(
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): inspect.getdoc(
             app.view_functions[rule.endpoint]
         )
         or ""
@@ -91,8 +93,6 @@ def complete(spec: dict[str, Any], docstrings: dict[tuple[str, str], str]) -> di
     submission = spec["paths"]["/v1/jobs"]["post"]
     submission["responses"]["200"] = {**submission["responses"]["202"], "description": "Accepted, and ended meanwhile."}
     submission["requestBody"] = _submission()
-    upload = spec["paths"]["/v1/uploads"]["post"]
-    upload["requestBody"] = {"content": {JSON: {"schema": {"$ref": f"{SCHEMAS}UploadRequest"}}}}
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             operation["description"] = docstrings[path, method]
@@ -124,8 +124,10 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
         for status, why in REFUSALS.items():
             operation["responses"].setdefault(status, {"description": why})
     _finish_parameters(operation.setdefault("parameters", []), TAKES.get(name, ()))
+    if name in BODIES:
+        shape = {"$ref": f"{SCHEMAS}{BODIES[name]}"}
+        operation["requestBody"] = {"required": name != "createUpload", "content": {JSON: {"schema": shape}}}
     if name in examples.REQUESTS:
-        operation["requestBody"]["required"] = True
         for content in operation["requestBody"]["content"].values():
             content.setdefault("examples", {key: {"value": value} for key, value in examples.REQUESTS[name].items()})
     for status, response in sorted(operation["responses"].items()):
@@ -177,8 +179,7 @@ def _form(record: type[BaseModel]) -> dict[str, Any]:
     files = {
         name: {"type": "string", "format": "binary", "description": "A PNG, JPEG or WebP file."} for name in allowed
     }
-    parameters = form["properties"]["params"]["contentSchema"]
-    form["properties"] = {**files, **form["properties"], "params": parameters}
+    form["properties"] = {**files, **form["properties"]}
     form["required"] = ["image", *form.get("required", [])]
     return _of_its_kind(form)
 

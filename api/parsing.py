@@ -1,10 +1,15 @@
 """From a request to records and pictures."""
 
+import contextlib
 import difflib
+import json
+import math
 import re
 from typing import BinaryIO, TypeVar, cast
 
 from flask import Request
+from pydantic import BaseModel
+from pydantic_core import from_json
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.intake import Picture, Sent, Submission, Uploaded
@@ -12,6 +17,7 @@ from api.schemas import JobForm, JobOptions, JobRequest, JobSketch, MapsForm, Ma
 from shared.errors import InvalidField
 
 T = TypeVar("T")
+Record = TypeVar("Record", bound=BaseModel)
 
 FILES = ("image", "guide", "mask")
 LONGEST_WAIT_S = 30
@@ -34,10 +40,20 @@ def submission(request: Request) -> Submission:
     return _form(request)
 
 
-def _json(body: bytes) -> JobRequest | MapsRequest:
-    sketch = JobSketch.model_validate_json(body)
+def body(request: Request, record: type[Record], *, optional: bool = False) -> Record:
+    """A JSON body, taken at its word: `"3"` and `true` are no numbers. Raises pydantic's ValidationError."""
+    sent = request.get_data()
+    if optional and not sent:
+        return record()
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Send the request as application/json.")
+    return record.model_validate_json(sent, strict=True)
+
+
+def _json(text: bytes) -> JobRequest | MapsRequest:
+    sketch = JobSketch.model_validate_json(text)
     record: type[JobRequest | MapsRequest] = MapsRequest if sketch.kind == "feature_maps" else JobRequest
-    return record.model_validate_json(body)
+    return record.model_validate_json(text, strict=True)
 
 
 def _form(request: Request) -> Submission:
@@ -45,7 +61,8 @@ def _form(request: Request) -> Submission:
         if name in request.form:
             raise InvalidField(f"'{name}' must be a file: its part needs a filename", path=name)
     fields = {name: _once(name, request.form.getlist(name)) for name in request.form}
-    form = (MapsForm if fields.get("kind") == "feature_maps" else JobForm).model_validate(fields)
+    record: type[JobForm | MapsForm] = MapsForm if fields.get("kind") == "feature_maps" else JobForm
+    form = record.model_validate_json(_as_json(fields), strict=True)
     for name in request.files:
         if name not in FILES:
             near = next(iter(difflib.get_close_matches(name, FILES, n=1)), "image")
@@ -57,6 +74,21 @@ def _form(request: Request) -> Submission:
         raise InvalidField("the picture is missing: send it as a file in the field 'image'", path="image")
     guide, mask = _picture(request, "guide"), _picture(request, "mask")
     return Submission(options=_options(form), params=form.params, image=image, guide=guide, mask=mask)
+
+
+def _as_json(fields: dict[str, str | None]) -> str:
+    """A form is all text; its parameters are JSON already, and its numbers become numbers."""
+    pieces = {name: json.dumps(value) for name, value in fields.items()}
+    if (params := fields.get("params")) is not None:
+        try:
+            from_json(params)
+        except ValueError as exc:
+            raise InvalidField(f"params: is not JSON: {exc}", path="params") from exc
+        pieces["params"] = params
+    with contextlib.suppress(ValueError):
+        deadline_s = float(fields.get("deadline_s") or "")
+        pieces["deadline_s"] = json.dumps(deadline_s) if math.isfinite(deadline_s) else pieces["deadline_s"]
+    return f"{{{', '.join(f'{json.dumps(name)}: {piece}' for name, piece in pieces.items())}}}"
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -3,14 +3,15 @@
 import base64
 import binascii
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from shared.catalog import Model
 from shared.jobs import InputImage, Job, JobError, JobState, Kind, Priority, Progress
 from shared.keys import OWNER, ApiKey
 from shared.params import DreamParams, FeatureMapsParams, Frozen
+from shared.presets import Preset
 
 MAX_DEADLINE_S = 30 * 86400
 
@@ -27,17 +28,15 @@ class JobOptions(Frozen):
 
 
 class JobForm(JobOptions):
-    """The form's fields beside the image."""
+    """The form's fields beside the files; its parameters are JSON text."""
 
-    params: Annotated[Json[DreamParams], Field(description="DreamParams as JSON text.")] = DreamParams()
+    params: DreamParams = DreamParams()
 
 
 class MapsForm(JobOptions):
     """The same for feature maps."""
 
-    params: Annotated[Json[FeatureMapsParams], Field(description="FeatureMapsParams as JSON text.")] = (
-        FeatureMapsParams()
-    )
+    params: FeatureMapsParams = FeatureMapsParams()
 
 
 class UploadRef(Frozen):
@@ -104,7 +103,7 @@ class ListQuery(Frozen):
     @field_validator("state", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return value.split(",") if isinstance(value, str) else value
+        return (value.split(",") if value else None) if isinstance(value, str) else value
 
     @field_validator("cursor")
     @classmethod
@@ -143,6 +142,10 @@ class Links(View):
     self: str
     events: str | None = None
     input: str | None = None
+    guide: str | None = None
+    mask: str | None = None
+    data: Annotated[str | None, Field(description="The numbers behind feature maps, as NPZ.")] = None
+    gradients: str | None = None
     result: str | None = None
     preview: str | None = None
     report: str | None = None
@@ -163,6 +166,7 @@ class JobView(View):
     mask: InputImage | None = None
     progress: Progress
     queue_position: Annotated[int | None, Field(description="Waiting jobs before this one; null unless queued.")]
+    waiting_for: Annotated[str | None, Field(description="What a waiting job lacks, in a sentence.")] = None
     attempt: Annotated[int, Field(description="How many times a worker has begun it.")]
     created_at: datetime
     started_at: datetime | None
@@ -172,7 +176,8 @@ class JobView(View):
     links: Links
 
     @classmethod
-    def of(cls, job: Job, position: int | None) -> "JobView":
+    def of(cls, job: Job, position: int | None, served: frozenset[str] | None = None) -> "JobView":
+        """served: what live workers serve, None where that is not known."""
         return cls(
             id=job.id,
             kind=job.kind,
@@ -184,6 +189,7 @@ class JobView(View):
             mask=job.mask,
             progress=job.progress,
             queue_position=position,
+            waiting_for=_waiting_for(job, served),
             attempt=job.attempt,
             created_at=_utc(job.created_at),
             started_at=_utc_or_none(job.started_at),
@@ -217,11 +223,20 @@ class ModelView(View):
     size_bytes: int
     default_layer: str
     minimum_px: Annotated[int, Field(description="Octaves with a shorter side than this are left out.")]
+    ready: Annotated[bool | None, Field(description="Whether a live worker serves it; null: can't be known now.")]
+    needs: Annotated[
+        Literal["download", "worker"] | None, Field(description="What it lacks: its weights, or a worker at all.")
+    ]
     layers_url: str
 
     @classmethod
-    def of(cls, model: Model) -> "ModelView":
+    def of(cls, model: Model, served: frozenset[str] | None) -> "ModelView":
+        """served: what live workers serve, None where that is not known."""
+        ready = None if served is None else model.name in served
+        needs: Literal["download", "worker"] = "download" if model.url and served else "worker"
         return cls(
+            ready=ready,
+            needs=needs if ready is False else None,
             name=model.name,
             title=model.title,
             licence=model.licence,
@@ -246,6 +261,47 @@ class LayerList(View):
     def of(cls, model: Model) -> "LayerList":
         layers = (LayerView(name=layer.name, channels=layer.channels, stride=layer.stride) for layer in model.layers)
         return cls(model=model.name, default_layer=model.default_layer, layers=tuple(layers))
+
+
+class GradientView(View):
+    octave: Annotated[int, Field(description="0 is the smallest.")]
+    url: str
+
+
+class GradientList(View):
+    gradients: tuple[GradientView, ...]
+
+
+class PresetView(View):
+    """A name for parameters that go well together."""
+
+    name: str
+    title: str
+    sentence: str
+    kind: Annotated[Literal["look", "classic"], Field(description="This project's own, or a recipe of the field's.")]
+    source: Annotated[str | None, Field(description="Where a classic comes from.")]
+    seen: Annotated[bool, Field(description="Whether this project has looked at what it does; else it is by report.")]
+    model: str
+    thumbnail: Annotated[str | None, Field(description="A picture of it, under the page's files.")]
+    params: Annotated[dict[str, Any], Field(description="To be sent as a job's `params`.")]
+
+    @classmethod
+    def of(cls, preset: Preset) -> "PresetView":
+        return cls(
+            name=preset.name,
+            title=preset.title,
+            sentence=preset.sentence,
+            kind=preset.kind,
+            source=preset.source,
+            seen=preset.seen,
+            model=preset.params["model"],
+            thumbnail=f"looks/{preset.name}.webp" if preset.seen else None,
+            params=dict(preset.params),
+        )
+
+
+class PresetList(View):
+    presets: tuple[PresetView, ...]
 
 
 class UploadView(View):
@@ -368,6 +424,14 @@ def _utc_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _utc(seconds)
 
 
+def _waiting_for(job: Job, served: frozenset[str] | None) -> str | None:
+    if job.state is not JobState.QUEUED or served is None or job.params.model in served:
+        return None
+    if not served:
+        return "No worker is alive; the job starts as soon as one is."
+    return f"No live worker serves the model '{job.params.model}' right now; the job starts as soon as one does."
+
+
 def _links(job: Job) -> Links:
     here = f"/v1/jobs/{job.id}"
     cancelable = job.state in {JobState.QUEUED, JobState.RUNNING, JobState.CANCELING}
@@ -376,6 +440,10 @@ def _links(job: Job) -> Links:
         self=here,
         events=f"{here}/events",
         input=f"{here}/input" if job.state is not JobState.EXPIRED else None,
+        guide=f"{here}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
+        mask=f"{here}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
+        data=f"{here}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,
+        gradients=f"{here}/gradients" if isinstance(job.params, DreamParams) and job.params.keep_gradients else None,
         result=f"{here}/result" if job.state is JobState.SUCCEEDED else None,
         preview=f"{here}/preview" if claimed else None,
         report=f"{here}/report" if job.state is JobState.SUCCEEDED else None,

@@ -4,6 +4,7 @@ from apiflask import APIBlueprint
 from flask import Response, g, request
 
 from api import auth, context
+from api.parsing import body
 from api.schemas import SessionRequest, SessionView
 
 bp = APIBlueprint("session", __name__, url_prefix="/v1/session", tag="Session")
@@ -17,11 +18,11 @@ def get() -> SessionView:
 
 
 @bp.post("")
-@bp.input(SessionRequest, arg_name="asked")
 @bp.output(SessionView)
 @bp.doc(summary="Log in", operation_id="logIn", responses=[401, 415, 422, 429, 503])
-def log_in(asked: SessionRequest) -> Response:
+def log_in() -> Response:
     """Sets an HttpOnly cookie that stands for the key in requests from the same site."""
+    asked = body(request, SessionRequest)
     owner, cookie = auth.log_in(asked.key.get_secret_value())
     shown = SessionView(keys_required=auth.keys_required(), owner=owner)
     response = Response(shown.model_dump_json(), mimetype="application/json")

@@ -7,6 +7,7 @@ from flask import request
 
 from api import context
 from api.intake import UPLOAD_URL_S
+from api.parsing import body
 from api.schemas import UploadRequest, UploadView
 
 bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
@@ -21,7 +22,7 @@ def create() -> UploadView:
     Then submit a job as JSON that names the upload's `id`. The picture is checked when a job takes it.
     """
     services = context.services()
-    announced = UploadRequest.model_validate_json(request.get_data() or b"{}")
+    announced = body(request, UploadRequest, optional=True)
     upload_id, form = services.intake.upload(context.owner(), size_bytes=announced.size_bytes)
     return UploadView(
         id=upload_id,

@@ -160,16 +160,9 @@ def test_a_running_job_shows_how_far_it_is(submit, http, world):
 
     # then
     assert shown["progress"] == progress.model_dump()
-    assert shown["links"] == {
-        "self": address,
-        "events": f"{address}/events",
-        "input": f"{address}/input",
-        "result": None,
-        "preview": f"{address}/preview",
-        "report": None,
-        "cancel": f"{address}/cancel",
-        "retry": None,
-    }
+    there = {name: link for name, link in shown["links"].items() if link}
+    others = {name: f"{address}/{name}" for name in ("events", "input", "preview", "cancel")}
+    assert there == {"self": address, **others}
     assert shown["started_at"].endswith("Z")
 
 
