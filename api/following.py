@@ -9,7 +9,7 @@ from api.context import Services
 from api.schemas import JobView
 from shared.errors import DreamError, JobNotFound, TooManyStreams
 from shared.follow import Change, Watcher
-from shared.jobs import Job
+from shared.jobs import Job, JobState
 
 HEARTBEAT_S = 15.0  # proxies close what is silent for a minute
 QUEUE_LOOK_S = 5.0  # a job that waits moves up without changing itself
@@ -113,7 +113,8 @@ class _Follower:
         except DreamError:
             return []
         news = [_event(_as_it_was(seen.job, change), None) for change in missed if change.version < seen.job.version]
-        news.append(_event(seen.job, seen.position))
+        served = self._services.jobs.served() if seen.job.state is JobState.QUEUED else None
+        news.append(_event(seen.job, seen.position, served))
         if any(change.preview for change in missed):
             news.append("event: preview\ndata: {}\n\n")
         self._job, self._told, self._position = seen.job, seen.job.version, seen.position
@@ -124,8 +125,8 @@ class _Follower:
         return None if self._told is None else (self._told, self._position)
 
 
-def _event(job: Job, position: int | None) -> str:
-    return f"id: {job.version}\nevent: job\ndata: {JobView.of(job, position).model_dump_json()}\n\n"
+def _event(job: Job, position: int | None, served: frozenset[str] | None = None) -> str:
+    return f"id: {job.version}\nevent: job\ndata: {JobView.of(job, position, served).model_dump_json()}\n\n"
 
 
 def _as_it_was(job: Job, change: Change) -> Job:

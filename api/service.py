@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from api.intake import is_ulid
 from api.schemas import Readiness
@@ -19,6 +20,7 @@ from shared.errors import (
 from shared.follow import Feed, Seen
 from shared.jobs import Job, JobState, Kind
 from shared.limits import Allowance
+from shared.params import DreamParams
 from shared.ports import Blobs, Doorbell, Store
 
 logger = logging.getLogger(__name__)
@@ -111,20 +113,54 @@ class JobService:
         ledger.erase(self.blobs, job_id)
         self.store.forget(job_id)
 
+    def served(self) -> frozenset[str] | None:
+        """The networks that a live worker serves right now; None while Redis is away."""
+        try:
+            return frozenset(name for worker in self.store.workers() for name in worker.models)
+        except StoreUnavailable:
+            return None
+
     def result_url(self, owner: str, job_id: str) -> str:
         """A short-lived address of the picture. Raises NotReady, WrongState or ResultExpired."""
-        key = self._settled_output(self.get(owner, job_id), "result.png")
-        if self.blobs.size(key) is None:
-            raise ResultExpired
-        return self.blobs.presigned_get(key, expires_s=RESULT_URL_S, filename=f"dream-{job_id}.png")
-
-    def input_url(self, owner: str, job_id: str) -> str:
-        """A short-lived address of the photograph. Raises ResultExpired once retention has taken it."""
         job = self.get(owner, job_id)
-        key = layout.image(job_id)
+        name = layout.result(job.params.format if isinstance(job.params, DreamParams) else "png")
+        return self._address(self._settled_output(job, name), f"dream-{job_id}{name.removeprefix('result')}")
+
+    def data_url(self, owner: str, job_id: str) -> str:
+        """Of the numbers behind feature maps. Raises NotReady, WrongState or ResultExpired."""
+        job = self.get(owner, job_id)
+        if job.kind != "feature_maps":
+            raise WrongState("Only feature maps have numbers; this job is a dream.")
+        return self._address(self._settled_output(job, "maps.npz"), f"maps-{job_id}.npz")
+
+    def input_url(self, owner: str, job_id: str, part: Literal["image", "guide", "mask"] = "image") -> str:
+        """A short-lived address of a picture that came with the job. Raises WrongState when there was none,
+        ResultExpired once retention has taken it."""
+        job = self.get(owner, job_id)
+        sent = {"image": job.input, "guide": job.guide, "mask": job.mask}[part]
+        if sent is None:
+            raise WrongState(f"The job came without a {part}.")
+        place = {"image": layout.image, "guide": layout.guide, "mask": layout.mask}[part]
+        name = "photo" if part == "image" else part
+        return self._address(place(job_id), f"{name}-{job_id}.{sent.format}")
+
+    def gradients(self, owner: str, job_id: str) -> Sequence[int]:
+        """The octaves whose gradient was kept, so far."""
+        self.get(owner, job_id)
+        return [layout.gradient_octave(key) for key in self.blobs.keys(layout.gradients(job_id))]
+
+    def gradient_url(self, owner: str, job_id: str, octave: int) -> str:
+        """Raises NotReady while there is none; there is none either unless the job asked to keep them."""
+        self.get(owner, job_id)
+        key = layout.gradient(job_id, octave)
+        if self.blobs.size(key) is None:
+            raise NotReady("There is no gradient of that octave; jobs with `keep_gradients` keep them as they go.")
+        return self._address(key, f"gradient-{job_id}-{octave}.png")
+
+    def _address(self, key: str, filename: str) -> str:
         if self.blobs.size(key) is None:
             raise ResultExpired
-        return self.blobs.presigned_get(key, expires_s=RESULT_URL_S, filename=f"photo-{job_id}.{job.input.format}")
+        return self.blobs.presigned_get(key, expires_s=RESULT_URL_S, filename=filename)
 
     def report(self, owner: str, job_id: str) -> bytes:
         """JSON. Raises NotReady, WrongState or ResultExpired."""

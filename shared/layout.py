@@ -43,9 +43,17 @@ def mask(job_id: str) -> str:
     return f"jobs/{job_id}/mask"
 
 
+def gradients(job_id: str) -> str:
+    return f"jobs/{job_id}/gradients/"
+
+
 def gradient(job_id: str, octave: int) -> str:
     """A picture of the octave's last gradient: the same from every attempt, so it belongs to none."""
-    return f"jobs/{job_id}/gradients/{octave:02d}.png"
+    return f"{gradients(job_id)}{octave:02d}.png"
+
+
+def gradient_octave(key: str) -> int:
+    return int(key.rsplit("/", 1)[-1].removesuffix(".png"))
 
 
 def result(format: str) -> str:  # noqa: A002 - that is what it is called everywhere

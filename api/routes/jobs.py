@@ -6,7 +6,7 @@ from flask import Response, g, request
 from api import context, following
 from api.parsing import etag, idempotency_key, known_version, preferred_wait_s, submission
 from api.schemas import JobPage, JobView, ListQuery, encode_cursor
-from shared.jobs import Job
+from shared.jobs import Job, JobState
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
 
@@ -45,8 +45,9 @@ def list_jobs(query: ListQuery) -> JobPage:
     )
     page = found[: query.limit]
     positions = service.positions(page)
+    served = service.served() if positions else None
     return JobPage(
-        jobs=tuple(JobView.of(job, positions.get(job.id)) for job in page),
+        jobs=tuple(JobView.of(job, positions.get(job.id), served) for job in page),
         next_cursor=encode_cursor(page[-1].id) if len(found) > len(page) else None,
     )
 
@@ -110,7 +111,8 @@ def _shown(job: Job, position: int | None, *, status: int = 200) -> Response:
     tag = etag(job.version, position)
     if request.method == "GET" and tag.strip('"') in request.if_none_match:
         return _unchanged(tag)
-    response = Response(JobView.of(job, position).model_dump_json(), status, mimetype="application/json")
+    served = context.jobs().served() if job.state is JobState.QUEUED else None
+    response = Response(JobView.of(job, position, served).model_dump_json(), status, mimetype="application/json")
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "no-cache"
     if job.state in RETRY_AFTER_S:

@@ -2,6 +2,7 @@
 
 from apiflask import APIBlueprint
 
+from api import context
 from api.schemas import LayerList, ModelList, ModelView
 from shared import catalog
 from shared.errors import InvalidField, ModelNotFound
@@ -13,7 +14,9 @@ bp = APIBlueprint("models", __name__, url_prefix="/v1/models", tag="Models")
 @bp.output(ModelList)
 @bp.doc(summary="List the networks", operation_id="listModels")
 def list_models() -> ModelList:
-    return ModelList(models=tuple(ModelView.of(model) for model in catalog.MODELS.values()))
+    """Each says whether a live worker serves it right now."""
+    served = context.jobs().served()
+    return ModelList(models=tuple(ModelView.of(model, served) for model in catalog.MODELS.values()))
 
 
 @bp.get("/<name>/layers")

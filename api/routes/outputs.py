@@ -5,6 +5,18 @@ from flask import Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import context
+from api.schemas import GradientList, GradientView
+from shared.errors import InvalidField
+
+PICTURE: dict[int, str] = {
+    303: "Its short-lived address.",
+    404: "No such job.",
+    409: "The job has none, or not yet.",
+    410: "Expired.",
+    422: "No such picture.",
+    429: "Too many.",
+    503: "Away.",
+}
 
 bp = APIBlueprint("outputs", __name__, url_prefix="/v1/jobs/<job_id>", tag="Outputs")
 
@@ -34,8 +46,48 @@ def photograph(job_id: str) -> AnyResponse:
     },
 )
 def result(job_id: str) -> AnyResponse:
-    """A PNG in full size, straight from the object storage. Ask again when the address has expired."""
+    """In full size and the format asked for, straight from the object storage. Ask again when it has expired."""
     return _elsewhere(context.jobs().result_url(context.owner(), job_id))
+
+
+@bp.get("/guide")
+@bp.doc(summary="Download the guide", operation_id="getGuide", responses=PICTURE)
+def guide(job_id: str) -> AnyResponse:
+    """As it was submitted; 409 when the job has none."""
+    return _elsewhere(context.jobs().input_url(context.owner(), job_id, "guide"))
+
+
+@bp.get("/mask")
+@bp.doc(summary="Download the mask", operation_id="getMask", responses=PICTURE)
+def mask(job_id: str) -> AnyResponse:
+    """As it was submitted; 409 when the job has none."""
+    return _elsewhere(context.jobs().input_url(context.owner(), job_id, "mask"))
+
+
+@bp.get("/data")
+@bp.doc(summary="Download the numbers of feature maps", operation_id="getData", responses=PICTURE)
+def data(job_id: str) -> AnyResponse:
+    """NumPy's NPZ: `maps` (height, width, channels) and `channels`."""
+    return _elsewhere(context.jobs().data_url(context.owner(), job_id))
+
+
+@bp.get("/gradients")
+@bp.output(GradientList)
+@bp.doc(summary="List the kept gradients", operation_id="listGradients", responses=[404, 429, 503])
+def gradients(job_id: str) -> GradientList:
+    """Of a job with `keep_gradients`: one picture per octave, as it goes."""
+    octaves = context.jobs().gradients(context.owner(), job_id)
+    here = f"/v1/jobs/{job_id}/gradients"
+    return GradientList(gradients=tuple(GradientView(octave=octave, url=f"{here}/{octave}") for octave in octaves))
+
+
+@bp.get("/gradients/<octave>")
+@bp.doc(summary="Download an octave's gradient", operation_id="getGradient", responses=PICTURE)
+def gradient(job_id: str, octave: str) -> AnyResponse:
+    """The smoothed gradient of the octave's last iteration; grey is nothing."""
+    if not (octave.isdecimal() and len(octave) < 3):
+        raise InvalidField("an octave is a number; 0 is the smallest", path="octave")
+    return _elsewhere(context.jobs().gradient_url(context.owner(), job_id, int(octave)))
 
 
 @bp.get("/report")
