@@ -62,6 +62,7 @@ def _worker(number: int, settings: Settings, env: Mapping[str, str]) -> Part:
     part = f"worker-{number + 1}"
     name = f"{part}@{socket.gethostname()}"  # several hosts may share one Redis
     celery = ["celery", "-A", "worker.app", "worker", "--pool=prefork", "--concurrency=1", "--loglevel=INFO"]
+    celery += ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # every worker telling every other
     return Part(
         name=part,
         argv=[sys.executable, "-m", *celery, "-n", name],

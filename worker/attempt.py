@@ -101,6 +101,8 @@ class Attempt:
         self._heart.mark(mark)
 
     def iteration_done(self, point: ResumePoint) -> None:
+        if self._last is None:
+            self._begun()
         self._last, self._last_saved = point, False
         now = self._clock.monotonic()
         octave_ended = point.iteration == self._params.iterations
@@ -113,6 +115,12 @@ class Attempt:
             self._previewed_at = now
             preview = images.preview(point.image)
             self._previews.start(lambda: self._show(preview))
+
+    def _begun(self) -> None:
+        since_submission_s = self._clock.now() - self._job.created_at
+        log.info("first_iteration", since_submission_s=round(since_submission_s, 4))
+        if self._job.attempt == 1:
+            metrics.FIRST_ITERATION.observe(max(0.0, since_submission_s))
 
     def park(self) -> None:
         """Leaves the furthest point for another worker. Best effort: without it an earlier checkpoint serves."""

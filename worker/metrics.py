@@ -21,6 +21,11 @@ QUEUE_WAIT = Histogram(
     "From a job's submission to its first claim.",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 900, 3600, 14400),
 )
+FIRST_ITERATION = Histogram(
+    "dream_first_iteration_seconds",
+    "From a job's submission to the end of its first iteration, on its first attempt.",
+    buckets=(0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 30, 60, 300, 900, 3600, 14400),
+)
 PIXEL_STEPS = Counter("dream_pixel_steps", "Pixels taken through one iteration each; its rate is the speed.")
 OCTAVE = Histogram(
     "dream_octave_seconds", "One octave's iterations.", buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)

@@ -9,6 +9,7 @@ DASHBOARD = HERE / "grafana" / "dashboards" / "dreamqueue.json"
 RULE = HERE.parent / "kubernetes" / "monitoring" / "prometheusrule.yaml"
 WIDTH, HEIGHT = 8, 8  # of a panel; Grafana's grid is 24 wide
 
+FIRST = "dream_first_iteration_seconds_bucket"
 ANSWERS = "dream_http_request_duration_seconds_bucket"
 # Title, unit, and each line's name with its query.
 PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -22,11 +23,13 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ),
     ("Attempts ended per minute", "short", {"{{end}}": "sum by (end) (rate(dream_attempts_total[5m])) * 60"}),
     (
-        "Wait from submission to claim",
+        "From submission",
         "s",
         {
-            "p50": "histogram_quantile(0.5, sum by (le) (rate(dream_queue_wait_seconds_bucket[5m])))",
-            "p99": "histogram_quantile(0.99, sum by (le) (rate(dream_queue_wait_seconds_bucket[5m])))",
+            "to claim, p50": "histogram_quantile(0.5, sum by (le) (rate(dream_queue_wait_seconds_bucket[5m])))",
+            "to claim, p99": "histogram_quantile(0.99, sum by (le) (rate(dream_queue_wait_seconds_bucket[5m])))",
+            "to first iteration, p50": f"histogram_quantile(0.5, sum by (le) (rate({FIRST}[5m])))",
+            "to first iteration, p99": f"histogram_quantile(0.99, sum by (le) (rate({FIRST}[5m])))",
         },
     ),
     ("Pixel-steps per second", "short", {"{{instance}}": "sum by (instance) (rate(dream_pixel_steps_total[1m]))"}),
