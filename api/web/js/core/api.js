@@ -89,11 +89,15 @@ export async function offers(path) {
   return Object.keys((await openapi()).paths ?? {}).some((known) => plain(known) === plain(path));
 }
 
-/** The fields that a submission takes beside `params`, e.g. `mask`. */
-export async function submissionFields() {
+/**
+ * The fields that a submission of that kind takes beside `params`, e.g. `mask`; null where the kind is not offered.
+ * @param {"dream" | "feature_maps"} kind
+ */
+export async function submissionFields(kind) {
   const document = await openapi();
-  const content = document.paths?.["/v1/jobs"]?.post?.requestBody?.content ?? {};
-  return content["multipart/form-data"]?.schema?.properties ?? {};
+  const form = document.paths?.["/v1/jobs"]?.post?.requestBody?.content?.["multipart/form-data"]?.schema ?? {};
+  const serves = ({ properties: { kind: known = {} } = {} }) => (known.enum ?? [known.const ?? known.default]).includes(kind);
+  return (form.oneOf ?? form.anyOf ?? [form]).find(serves)?.properties ?? null;
 }
 
 const cache = new Map();

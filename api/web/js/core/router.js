@@ -7,6 +7,8 @@ import { fill, h } from "./dom.js";
 
 const routes = [];
 let current = new AbortController();
+let shownAt = "";
+const address = () => location.pathname + location.search;
 
 /** A view: (visit) => Promise of {title, node}. The pattern names its parts, as "/jobs/:id". */
 export function route(pattern, view) {
@@ -25,7 +27,7 @@ export function go(path, { replace = false } = {}) {
 }
 
 export function start() {
-  addEventListener("popstate", () => show());
+  addEventListener("popstate", () => address() !== shownAt && show()); // a mere #fragment changes no view
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
@@ -39,6 +41,7 @@ export function start() {
 }
 
 async function show({ first = false } = {}) {
+  shownAt = address();
   current.abort();
   current = new AbortController();
   const { signal } = current;
@@ -57,7 +60,7 @@ async function show({ first = false } = {}) {
     shown = await view({ params, query, signal, main });
   } catch (error) {
     if (signal.aborted) return;
-    console.error(error);
+    if (!error.status) console.error(error); // a bug of ours
     shown = broken(error);
   }
   if (signal.aborted) return;

@@ -16,28 +16,37 @@ const OWN = [
   { name: "pastel", title: "Pastel", sentence: "Colours let go of the photograph and turn psychedelic.", params: lite0("block11_expand", { color: "free" }) },
 ];
 
-/** @returns {Promise<{name: string, title: string, sentence: string, params: any, model?: string, kind?: string, source?: string}[]>} */
+/**
+ * @typedef {{name: string, title: string, sentence: string, params: any, model?: string, kind?: string,
+ *   source?: string | null, thumbnail?: string | null}} Look
+ */
+
+/** @returns {Promise<Look[]>} */
 export async function looks() {
-  if (!(await offers("/v1/presets"))) return OWN;
-  const { presets } = await once("/v1/presets");
-  return presets.map((preset) => ({ ...preset, params: { ...(preset.model ? { model: preset.model } : {}), ...preset.params } }));
+  if (!(await offers("/v1/presets"))) return OWN.map((look) => ({ ...look, thumbnail: `looks/${look.name}.webp` }));
+  return (await once("/v1/presets")).presets;
 }
 
 /**
- * The looks as thumbnails to choose from.
- * @param {any[]} all
+ * The looks to choose from: those with a thumbnail in sight, the others folded away.
+ * @param {Look[]} all
+ * @param {any[]} models
  * @param {() => void} onChange
  */
-export function looksPicker(all, onChange) {
+export function looksPicker(all, models, onChange) {
   const note = h("p", { className: "hint look-note", id: uid("look") });
   const inputs = new Map();
-  const card = (look) => {
+  const radio = (look) => {
     const input = h("input", { type: "radio", name: "look", value: look.name, onchange: () => choose(look) });
     inputs.set(look.name, input);
-    const picture = h("img", { src: asset(`looks/${look.name}.webp`), alt: "", loading: "lazy", decoding: "async", width: 240, height: 180 });
-    picture.addEventListener("error", () => picture.replaceWith(h("span", { className: "no-thumb" }, look.title.slice(0, 1))), { once: true });
-    return h("label", { className: "look", title: look.sentence }, input, picture, h("span", null, look.title));
+    return input;
   };
+  const card = (look) => {
+    const picture = h("img", { src: asset(look.thumbnail), alt: "", loading: "lazy", decoding: "async", width: 240, height: 180 });
+    picture.addEventListener("error", () => picture.replaceWith(h("span", { className: "no-thumb" }, look.title.slice(0, 1))), { once: true });
+    return h("label", { className: "look", title: look.sentence }, radio(look), picture, h("span", null, look.title));
+  };
+  const pill = (look) => h("label", { className: "pill", title: look.sentence }, radio(look), h("span", null, look.title));
 
   function choose(look) {
     draft.look = look.name;
@@ -49,19 +58,30 @@ export function looksPicker(all, onChange) {
   function update() {
     for (const [name, input] of inputs) input.checked = name === draft.look;
     const look = all.find((one) => one.name === draft.look);
-    const from = look?.source ? [" ", h("span", { className: "source" }, look.source)] : [];
-    fill(note, look ? [...sentence(look.sentence ?? ""), ...from] : "Your own settings. Choosing a look replaces them.");
+    if (!look) return fill(note, "Your own settings. Choosing a look replaces them.");
+    const model = models.find((one) => one.name === look.params.model);
+    const source = look.source && [" ", h("a", { href: look.source, target: "_blank", rel: "noreferrer" }, "Where it comes from")];
+    const fetched = model?.ready === false && ` Needs ${model.title}, which is fetched first.`;
+    return fill(note, sentence(look.sentence ?? ""), fetched, source);
   }
 
-  const ours = all.filter((look) => look.kind !== "classic");
-  const classics = all.filter((look) => look.kind === "classic");
+  const seen = all.filter((look) => look.thumbnail);
+  const others = all.filter((look) => !look.thumbnail);
+  const section = (title, some) => some.length > 0 && [h("h3", { className: "looks-sub" }, title), h("div", { className: "pills" }, some.map(pill))];
+  const more = others.length > 0 && h(
+    "details",
+    { className: "more-looks", open: others.some((look) => look.name === draft.look) },
+    h("summary", null, `${others.length} more, and the classic recipes`),
+    section("With other networks", others.filter((look) => look.kind !== "classic")),
+    section("Classic recipes", others.filter((look) => look.kind === "classic")),
+  );
   const node = h(
     "fieldset",
     { className: "looks-field", "data-path": "preset", "aria-describedby": note.id },
     h("legend", null, h("h2", null, "Pick a look")),
-    h("div", { className: "looks" }, ours.map(card)),
-    classics.length > 0 && [h("h3", { className: "looks-sub" }, "Classic recipes"), h("div", { className: "looks" }, classics.map(card))],
+    h("div", { className: "looks" }, seen.map(card)),
     note,
+    more,
   );
   update();
   return { node, update, choose };

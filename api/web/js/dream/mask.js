@@ -15,8 +15,8 @@ const KEY_STEP = 0.02; // of the picture's longer side
  */
 export function maskPainter(photo, frame, onChange) {
   const factor = Math.min(1, LONGEST_PX / Math.max(photo.width, photo.height));
-  const width = Math.max(1, Math.round(photo.width * factor));
-  const height = Math.max(1, Math.round(photo.height * factor));
+  const width = photo.mask?.width ?? Math.max(1, Math.round(photo.width * factor));
+  const height = photo.mask?.height ?? Math.max(1, Math.round(photo.height * factor));
   const state = { active: false, erase: false, size: 0.16, past: [], at: [width / 2, height / 2], down: false };
   let canvas = null;
   if (photo.mask) show();
@@ -213,6 +213,24 @@ function isBlank(canvas) {
   const { data } = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
   for (let i = 3; i < data.length; i += 4) if (data[i]) return false;
   return true;
+}
+
+/**
+ * A grey picture as a mask to paint on.
+ * @param {Blob} blob
+ */
+export async function canvasFromMask(blob) {
+  const picture = await createImageBitmap(blob, { resizeQuality: "high" });
+  const canvas = h("canvas", { width: picture.width, height: picture.height });
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(picture, 0, 0);
+  const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < pixels.data.length; i += 4) pixels.data[i + 3] = pixels.data[i];
+  pen.putImageData(pixels, 0, 0);
+  pen.globalCompositeOperation = "source-in";
+  pen.fillStyle = TINT;
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  return canvas;
 }
 
 /**

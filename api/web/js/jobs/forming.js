@@ -2,7 +2,7 @@
 
 import { fill, h, prefersStill } from "../core/dom.js";
 
-const EVERY_MS = 900; // previews are stored about once a second at most
+const EVERY_MS = 2000; // workers store previews about this often
 
 /**
  * @param {{id: string, before: string | null, signal: AbortSignal}} options

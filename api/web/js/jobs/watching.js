@@ -6,6 +6,8 @@ import { about, ordinal, speed } from "../core/format.js";
 import { formingPicture } from "./forming.js";
 import { octaveLadder, whereabouts } from "./octaves.js";
 
+const FIRST_PREVIEW_MS = 2500; // workers store the first one after about two seconds
+
 export function watchPanel({ job, before, stage, signal, actions }) {
   const picture = formingPicture({ id: job.id, before, signal });
   fill(stage, picture.node);
@@ -18,7 +20,6 @@ export function watchPanel({ job, before, stage, signal, actions }) {
   const cancel = button("Cancel", { icon: "close", className: "cancel", onclick: () => actions.cancel(cancel) });
   const node = h("section", { className: "watching", "aria-label": "Progress" }, outage, number, meter, where, ladder.node, h("div", { className: "actions" }, cancel, button("Dream again with changes", { icon: "sliders", className: "quiet", onclick: (event) => actions.again(event.currentTarget) })));
   let spoken = "";
-  let looked = false;
 
   function update(current) {
     const { progress, state } = current;
@@ -34,8 +35,7 @@ export function watchPanel({ job, before, stage, signal, actions }) {
     fill(number, headline(current));
     where.textContent = line(current);
     picture.say(state === "queued" ? "Your photograph, waiting" : state === "canceling" ? "Stopping" : progress.fraction > 0 ? "Forming" : "About to begin");
-    if (!looked && progress.fraction > 0.05 && current.links.preview) preview(); // opened midway
-    looked = true;
+    if (current.links.preview && Date.now() - new Date(current.started_at) > FIRST_PREVIEW_MS) picture.refresh();
     announce(current, percent);
   }
 
@@ -48,14 +48,10 @@ export function watchPanel({ job, before, stage, signal, actions }) {
     speak(current.state === "queued" ? `${place(current)} in the queue` : current.state === "running" && octaves ? `Dreaming, octave ${octave + 1} of ${octaves}, ${percent} percent` : "Starting");
   }
 
-  function preview() {
-    picture.refresh();
-  }
-
   return {
     node,
     update,
-    preview,
+    preview: () => picture.refresh({ now: true }),
     link(up) {
       outage.hidden = up;
     },
@@ -70,7 +66,8 @@ function headline({ state, progress, queue_position: position }) {
   return [percent, h("small", null, left === null || left === undefined ? "measuring the pace" : left < 1 ? "nearly there" : `${about(left)} left`)];
 }
 
-function line({ state, progress, attempt }) {
+function line({ state, progress, attempt, waiting_for: waits }) {
+  if (state === "queued" && waits) return waits;
   if (state === "queued") return attempt ? "It was interrupted and goes on from where it was." : "You can close this page; the dream waits without you.";
   const pace = progress.pixels_per_second ? `, ${speed(progress.pixels_per_second)}` : "";
   return `${whereabouts(progress)}${pace}`;

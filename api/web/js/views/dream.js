@@ -1,6 +1,6 @@
 // Compose a dream: photographs, a look, the parameters, and an honest word on how long it takes.
 
-import { get, submissionFields } from "../core/api.js";
+import { get, once, submissionFields } from "../core/api.js";
 import { speak, toast } from "../core/announce.js";
 import { fill, h, icon } from "../core/dom.js";
 import { count } from "../core/format.js";
@@ -14,7 +14,7 @@ import { photoStage } from "../dream/photos.js";
 import { submit } from "../dream/submit.js";
 
 export async function dreamView({ query, signal }) {
-  const [all, offered] = await Promise.all([looks(), submissionFields()]);
+  const [all, offered, { models }] = await Promise.all([looks(), submissionFields("dream"), once("/v1/models")]);
   if (query.has("layer")) startFromLayer(query);
   else if (!draft.look && !Object.keys(draft.params).length && all[0]) {
     draft.look = all[0].name;
@@ -30,12 +30,12 @@ export async function dreamView({ query, signal }) {
     refresh();
   };
   const form = await paramsForm(changed);
-  const picker = looksPicker(all, () => {
+  const picker = looksPicker(all, models, () => {
     form.write();
     refresh();
   });
-  const stage = photoStage({ signal, masks: "mask" in offered, onChange: refresh });
-  const guide = "guide" in offered ? guideField(refresh) : null;
+  const stage = photoStage({ signal, masks: "mask" in (offered ?? {}), onChange: refresh });
+  const guide = "guide" in (offered ?? {}) ? guideField(refresh) : null;
   const fields = [...form.fields, ...(guide ? [guide] : []), { path: "image", complain: stage.complain, focus: stage.focus }];
 
   function refresh() {

@@ -6,7 +6,7 @@ import { fill, h } from "../core/dom.js";
 import { isTerminal } from "../core/format.js";
 import { go } from "../core/router.js";
 import { forget } from "../core/shelf.js";
-import { adopt, clearPhotos, draft, readPhoto } from "../dream/draft.js";
+import { recompose } from "../dream/recompose.js";
 import { dreamtSize } from "../jobs/estimate.js";
 import { follow } from "../jobs/events.js";
 import { describe } from "../jobs/naming.js";
@@ -61,21 +61,10 @@ export async function jobView({ params, signal }) {
     if (await attempt(() => request(`/v1/jobs/${first.id}/retry`, { method: "POST" }), control)) go(location.pathname, { replace: true });
   }
 
-  /** The same photograph and settings, in the composer. */
   async function again(control) {
     control.disabled = true;
-    adopt(first);
-    try {
-      const image = named.kept?.image ?? (before ? await (await fetch(before)).blob() : null);
-      if (image) {
-        const photo = await readPhoto(new File([image], named.kept?.name ?? `${first.id}.${first.input.format}`, { type: image.type || `image/${first.input.format}` }));
-        clearPhotos();
-        draft.photos.push(photo);
-        draft.active = 0;
-      } else toast("The settings are there; add the photograph again.", "photo");
-    } catch {
-      toast("The settings are there; add the photograph again.", "photo");
-    }
+    const complete = await recompose(first, named.kept, before);
+    if (!complete) toast("The settings are there; add the photograph again.", "photo");
     go("/");
   }
 

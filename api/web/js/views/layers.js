@@ -1,6 +1,6 @@
 // The feature-map explorer: choose a layer, see what it sees, click a channel to dream it.
 
-import { get, once, schema } from "../core/api.js";
+import { get, once, submissionFields } from "../core/api.js";
 import { speak } from "../core/announce.js";
 import { asset, button, fill, h, icon, uid } from "../core/dom.js";
 import { count } from "../core/format.js";
@@ -19,8 +19,8 @@ const GROUPS = [
 
 export async function layersView({ query, signal }) {
   const { models } = await once("/v1/models");
-  const canSee = await offersMaps();
-  const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null };
+  const canSee = Boolean(await submissionFields("feature_maps").catch(() => null));
+  const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null, looked: false };
   const depth = h("fieldset", { className: "depth panel" });
   const side = h("div", { className: "stack" });
   const stage = h("section", { className: "stack", "aria-live": "polite" });
@@ -53,9 +53,11 @@ export async function layersView({ query, signal }) {
     depth.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
     const facts = h("p", { className: "muted" }, `${count(layer.channels, "channel")}; one step of its grid covers ${layer.stride} × ${layer.stride} pixels.`);
     const dream = h("a", { className: "button primary", href: dreamAddress() }, icon("spark"), "Dream the whole layer");
-    const maps = h("div");
+    const maps = h("div", { className: "stack" });
     fill(stage, h("div", { className: "row spread" }, h("div", null, h("h2", null, layer.name), facts), dream), channelForm(layer), maps);
-    if (canSee) fill(maps, seeing(layer, maps));
+    if (!canSee) return;
+    if (state.looked) look(layer, maps);
+    else fill(maps, invitation(layer, maps));
   }
 
   const dreamAddress = (channel) => `/?${new URLSearchParams({ model: state.model, layer: state.layer, ...(channel === undefined ? {} : { channel }) })}`;
@@ -78,32 +80,51 @@ export async function layersView({ query, signal }) {
     return h("form", { className: "field", noValidate: true, onsubmit: start }, h("label", { for: id, className: "label" }, "One channel of it"), h("div", { className: "channel-form" }, input, h("button", { type: "submit" }, "Dream this channel")), slot.node);
   }
 
-  /** Runs the layer over a photograph and lays buttons over the maps. */
-  function seeing(layer, maps) {
-    const problem = mistakeSlot();
-    const run = async (control) => {
-      control.disabled = true;
-      problem.show(null);
-      state.run = new AbortController();
-      signal.addEventListener("abort", () => state.run.abort());
-      try {
-        state.photo ??= await sample();
-        const job = await submit(state.photo, { params: { model: state.model, layer: layer.name }, guide: null, options: { kind: "feature_maps" }, onProgress: () => {}, signal: state.run.signal });
-        fill(maps, waiting());
-        await follow(job.id, { signal: state.run.signal, onJob: (now) => ended(now, maps, layer) });
-      } catch (error) {
-        if (error.name === "AbortError") return;
-        control.disabled = false;
-        problem.show(error.mistakes?.[0] ?? { detail: error.message, suggestion: null });
-      }
-    };
+  function invitation(layer, maps) {
     const name = state.photo?.name ?? "our sample photograph";
-    const look = button("See what it sees", { icon: "eye", onclick: () => run(look) });
-    return h("div", { className: "empty" }, h("p", null, `Every channel answers to something else. Run this layer over ${name} to see where each one lights up.`), look, problem.node);
+    return h(
+      "div",
+      { className: "empty" },
+      h("p", { className: "wrap-anywhere" }, `Every channel answers to something else. Run this layer over ${name} to see where each one lights up.`),
+      button("See what it sees", { icon: "eye", className: "primary", onclick: () => look(layer, maps) }),
+      another(layer, maps),
+    );
   }
 
+  /** A way to another photograph. */
+  function another(layer, maps) {
+    const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", hidden: true, "aria-label": "Another photograph", onchange: async () => {
+      try {
+        state.photo = await readPhoto(input.files[0]);
+        look(layer, maps);
+      } catch (error) {
+        fill(maps, failure(error.message));
+      }
+    } });
+    return [input, button("Use another photograph", { icon: "photo", className: "slim", onclick: () => input.click() })];
+  }
+
+  /** Runs the layer over the photograph; what it shows can be clicked. */
+  async function look(layer, maps) {
+    state.looked = true;
+    state.run = new AbortController();
+    const run = state.run.signal;
+    signal.addEventListener("abort", () => state.run.abort());
+    fill(maps, h("p", { className: "muted" }, "Looking through this layer …"), h("div", { className: "skeleton maps-waiting" }));
+    try {
+      state.photo ??= await sample();
+      const job = await submit(state.photo, { params: { model: state.model, layer: layer.name }, guide: null, options: { kind: "feature_maps" }, onProgress: () => {}, signal: run });
+      await follow(job.id, { signal: run, onJob: (now) => ended(now, maps, layer) });
+    } catch (error) {
+      if (error.name !== "AbortError") fill(maps, failure(error.message), another(layer, maps));
+    }
+  }
+
+  const failure = (text) => h("div", { className: "notice bad", role: "alert" }, icon("alert"), h("p", null, text));
+
   async function ended(job, maps, layer) {
-    if (job.state === "failed") return fill(maps, h("div", { className: "notice bad" }, icon("alert"), h("p", null, job.error?.message ?? "It failed.")));
+    if (job.state === "failed") return fill(maps, failure(job.error?.message ?? "It failed."));
+    if (job.state === "queued" && job.waiting_for) return fill(maps, h("p", { className: "muted" }, job.waiting_for));
     if (job.state !== "succeeded") return null;
     const report = await get(job.links.report);
     const cells = report.cells ?? [];
@@ -118,21 +139,13 @@ export async function layersView({ query, signal }) {
       speak(`${cells.length} channels. Choose one to dream it.`);
     });
     const data = job.links.data && h("a", { href: job.links.data, className: "button slim" }, icon("download"), "Raw numbers");
-    return fill(maps, h("div", { className: "row spread" }, h("p", { className: "muted" }, cells.length ? "Bright is where a channel fires. Click one to dream it." : "Bright is where a channel fires."), h("a", { href: job.links.result, className: "button slim", download: `${layer.name}-maps.png` }, icon("download"), "PNG"), data), board);
+    return fill(maps, h("div", { className: "row spread" }, h("p", { className: "muted" }, cells.length ? "Bright is where a channel fires. Click one to dream it." : "Bright is where a channel fires."), h("div", { className: "row" }, another(layer, maps), h("a", { href: job.links.result, className: "button slim", download: `${layer.name}-maps.png` }, icon("download"), "PNG"), data)), board);
   }
-
-  const waiting = () => h("div", { className: "stack" }, h("p", { className: "muted" }, "Looking through this layer …"), h("div", { className: "skeleton maps-waiting" }));
 
   fill(side, h("div", { className: "field" }, h("label", { for: modelId, className: "label" }, "Network"), picker), depth);
   await show(state.model);
   const head = h("div", { className: "view-head" }, h("div", null, h("h1", null, "Layers"), h("p", null, "A network sees in layers: first edges and textures, then patterns, at last whole creatures. Choose what your photograph should turn into.")));
   return { title: "Layers", node: h("div", null, head, h("div", { className: "explorer" }, side, stage)), shown: () => depth.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" }) };
-}
-
-async function offersMaps() {
-  const form = await schema("JobForm").catch(() => null);
-  const kind = form?.properties?.kind ?? {};
-  return (kind.enum ?? [kind.const]).includes("feature_maps");
 }
 
 async function sample() {

@@ -1,0 +1,36 @@
+"""What people do on the page, by the names that they see."""
+
+from playwright.sync_api import expect
+
+ENDED_MS = 45_000
+
+
+def add(page, *photographs):
+    page.locator("input#file").set_input_files(list(photographs))
+    expect(page.locator(".photo-frame img")).to_be_visible()
+
+
+def set_exactly(page, name, value):
+    page.get_by_label(f"{name}, exact").fill(str(value))
+
+
+def keep_it_short(page):
+    set_exactly(page, "Depth", 2)
+    set_exactly(page, "Octaves", 1)
+
+
+def start(page):
+    page.get_by_role("button", name="Start dreaming").click()
+    page.wait_for_url("**/jobs/*")
+
+
+def await_state(page, state):
+    expect(page.locator(".job-title .badge")).to_have_text(state, timeout=ENDED_MS)
+
+
+def dream(page, photograph):
+    """One short dream, to its end."""
+    add(page, photograph)
+    keep_it_short(page)
+    start(page)
+    await_state(page, "Done")

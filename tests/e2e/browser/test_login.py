@@ -1,0 +1,59 @@
+"""Where keys are on: in with a key, out again, and nobody's dreams without one."""
+
+import secrets
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from deploy import parts
+from deploy.process import Child
+from deploy.services import Kept
+from tests.e2e.browser import steps
+
+ADMIN_KEY = "an-admin-key-for-tests-only-000000"
+
+
+@pytest.fixture(scope="module")
+def private(stack, tmp_path_factory):
+    """A second API on the same Redis and S3, with keys on; its address."""
+    port = Kept().port("api")
+    env = {**parts.environment(stack.settings), "DREAM_KEYS": "on", "DREAM_ADMIN_KEY": ADMIN_KEY}
+    api = Child(parts.api(port, env), tmp_path_factory.mktemp("private") / "api.log")
+    try:
+        api.wait_until_ready()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        api.stop()
+
+
+@pytest.fixture
+def key(private):
+    made = httpx.post(
+        f"{private}/v1/keys",
+        json={"owner": f"ada-{secrets.token_hex(4)}", "name": "a test"},
+        headers={"Authorization": f"Bearer {ADMIN_KEY}"},
+    )
+    return made.raise_for_status().json()["key"]
+
+
+def test_one_logs_in_with_a_key_dreams_and_logs_out(open_page, private, key, photograph):
+    page = open_page("/gallery", at=private)
+    page.wait_for_url("**/login**")
+
+    page.get_by_label("Your key").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("[data-path=key] .mistake")).to_contain_text("not valid")
+    page.get_by_label("Your key").fill(key)
+    page.get_by_role("button", name="Log in").click()
+
+    page.wait_for_url("**/gallery")
+    expect(page.get_by_text("No dreams yet")).to_be_visible()
+    page.get_by_role("link", name="Start the first one").click()
+    steps.dream(page, photograph)
+    expect(page.get_by_alt_text("The dream")).to_be_visible()
+
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+    page.goto("/gallery")
+    page.wait_for_url("**/login**")
