@@ -10,7 +10,21 @@ from flask.json.provider import DefaultJSONProvider
 from api import auth, headers, limits, openapi, problems, telemetry
 from api.context import EXTENSION, Services
 from api.intake import Intake
-from api.routes import docs, events, health, jobs, keys, models, outputs, pages, presets, session, status, uploads
+from api.routes import (
+    docs,
+    events,
+    health,
+    jobs,
+    keys,
+    models,
+    outputs,
+    pages,
+    presets,
+    session,
+    status,
+    uploads,
+    webhooks,
+)
 from api.service import JobService
 from shared import catalog
 from shared.clock import Clock, SystemClock
@@ -57,7 +71,21 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
     problems.install(app)
     openapi.install(app)
     auth.install(app)
-    for resource in (jobs, events, outputs, uploads, models, presets, status, session, keys, health, pages, docs):
+    for resource in (
+        webhooks,
+        jobs,
+        events,
+        outputs,
+        uploads,
+        models,
+        presets,
+        status,
+        session,
+        keys,
+        health,
+        pages,
+        docs,
+    ):
         app.register_blueprint(resource.bp)
     limits.install(app, uri=services.limits_uri, timeout_s=settings.redis_timeout_s)
     return app
@@ -121,6 +149,7 @@ def assemble(
             max_pixels=settings.max_pixels,
             max_bytes=settings.max_upload_bytes,
             max_queued=settings.max_queued,
+            webhook_networks=settings.webhook_networks,
         ),
         feed=feed,
         changes=changes,

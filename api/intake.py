@@ -12,7 +12,7 @@ from ulid import ULID
 
 from api.schemas import JobOptions
 from api.sniff import sniff
-from shared import layout, ledger
+from shared import layout, ledger, outbound
 from shared.catalog import check_size, resolve, resolve_maps
 from shared.clock import Clock
 from shared.errors import (
@@ -28,7 +28,7 @@ from shared.errors import (
     WrongState,
 )
 from shared.follow import Feed
-from shared.jobs import Document, InputImage, Job, Manifest
+from shared.jobs import Document, InputImage, Job, Manifest, Webhook
 from shared.params import DreamParams, Params
 from shared.ports import Blobs, Doorbell, Presigned, Store
 
@@ -115,6 +115,7 @@ class Intake:
     max_pixels: int
     max_bytes: int
     max_queued: int
+    webhook_networks: tuple[str, ...] = ()
 
     def upload(self, owner: str, *, size_bytes: int | None = None) -> tuple[str, Presigned]:
         """The id and the form for one picture that goes straight to S3. Raises ImageTooLarge for an announced size."""
@@ -197,12 +198,19 @@ class Intake:
                 mask=beside["mask"][0] if "mask" in beside else None,
                 created_at=now,
                 deadline_at=None if options.deadline_s is None else now + options.deadline_s,
+                webhook=self._webhook(options),
             )
             files = {f"{layout.job(job_id)}{name}": sent for name, (_, sent) in beside.items() if sent is not None}
             ledger.accept(self.blobs, manifest, file, beside=files)
         job = Job.from_manifest(manifest)
         self._announce(job)
         return job
+
+    def _webhook(self, options: JobOptions) -> Webhook | None:
+        if options.webhook_url is None:
+            return None
+        outbound.check_url(options.webhook_url, self.webhook_networks, path="webhook_url")
+        return Webhook(url=options.webhook_url, events=options.webhook_events)
 
     def _refuse_too_many(self, owner: str) -> None:
         with contextlib.suppress(StoreUnavailable):  # jobs are accepted while Redis is away

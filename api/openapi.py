@@ -144,6 +144,7 @@ def _finish_parameters(parameters: list[dict[str, Any]], headers: Sequence[str])
             parameter["schema"] = parameter["schema"]["anyOf"][0]
         if parameter["schema"].get("type") == "array":
             parameter |= {"style": "form", "explode": False}
+            parameter["schema"].pop("uniqueItems", None)  # naming a state twice does no harm
     parameters += [{"name": header, "in": "header", **ASKED[header]} for header in headers]
 
 
@@ -190,6 +191,8 @@ def _of_its_kind(record: dict[str, Any]) -> dict[str, Any]:
     if maps:
         record["required"] = ["kind", *record["required"]]
         record["properties"]["kind"].pop("default")
+        for without in ("guide", "mask"):
+            record["properties"].pop(without, None)
     record["properties"]["kind"]["enum"] = ["feature_maps" if maps else "dream"]
     return record
 

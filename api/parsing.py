@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from flask import Request
 from pydantic import BaseModel
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.intake import Picture, Sent, Submission, Uploaded
@@ -47,13 +47,29 @@ def body(request: Request, record: type[Record], *, optional: bool = False) -> R
         return record()
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the request as application/json.")
-    return record.model_validate_json(sent, strict=True)
+    return record.model_validate_json(_whole(sent), strict=True)
+
+
+def _whole(text: str | bytes) -> bytes:
+    """The same JSON with 3.0 written as 3, which to JSON is the same number."""
+    try:
+        return to_json(_wholes(from_json(text)), inf_nan_mode="constants")
+    except ValueError:
+        return text if isinstance(text, bytes) else text.encode()  # the one who reads it will complain
+
+
+def _wholes(node: object) -> object:
+    if isinstance(node, dict):
+        return {name: _wholes(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_wholes(value) for value in node]
+    return int(node) if isinstance(node, float) and node.is_integer() and abs(node) < 2**63 else node
 
 
 def _json(text: bytes) -> JobRequest | MapsRequest:
     sketch = JobSketch.model_validate_json(text)
     record: type[JobRequest | MapsRequest] = MapsRequest if sketch.kind == "feature_maps" else JobRequest
-    return record.model_validate_json(text, strict=True)
+    return record.model_validate_json(_whole(text), strict=True)
 
 
 def _form(request: Request) -> Submission:
@@ -84,7 +100,9 @@ def _as_json(fields: dict[str, str | None]) -> str:
             from_json(params)
         except ValueError as exc:
             raise InvalidField(f"params: is not JSON: {exc}", path="params") from exc
-        pieces["params"] = params
+        pieces["params"] = _whole(params).decode()
+    if (events := fields.get("webhook_events")) is not None:
+        pieces["webhook_events"] = json.dumps(events.split(","))
     with contextlib.suppress(ValueError):
         deadline_s = float(fields.get("deadline_s") or "")
         pieces["deadline_s"] = json.dumps(deadline_s) if math.isfinite(deadline_s) else pieces["deadline_s"]

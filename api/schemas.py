@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from shared.catalog import Model
-from shared.jobs import InputImage, Job, JobError, JobState, Kind, Priority, Progress
+from shared.jobs import InputImage, Job, JobError, JobState, Kind, Priority, Progress, WebhookEvent
 from shared.keys import OWNER, ApiKey
 from shared.params import DreamParams, FeatureMapsParams, Frozen
 from shared.presets import Preset
@@ -25,6 +25,14 @@ class JobOptions(Frozen):
         float | None,
         Field(gt=0, le=MAX_DEADLINE_S, description="Seconds from now by which the job must be done, or it fails."),
     ] = None
+    webhook_url: Annotated[
+        str | None,
+        Field(max_length=2000, pattern=r"^https?://", description="Told of the job by signed POSTs; a public address."),
+    ] = None
+    webhook_events: Annotated[
+        tuple[WebhookEvent, ...],
+        Field(min_length=1, max_length=2, description="Of what the webhook is told."),
+    ] = ("completed",)
 
 
 class JobForm(JobOptions):
@@ -347,6 +355,10 @@ class NewKeyView(KeyView):
 
 class KeyList(View):
     keys: tuple[KeyView, ...]
+
+
+class WebhookSecret(View):
+    secret: str
 
 
 class WorkerView(View):

@@ -72,6 +72,17 @@ class InputImage(BaseModel):
     size_bytes: int
 
 
+WebhookEvent = Literal["started", "completed"]
+
+
+class Webhook(BaseModel):
+    """Whom to tell, and of what."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    url: str
+    events: tuple[WebhookEvent, ...] = ("completed",)
+
+
 class Manifest(Document):
     """`jobs/{id}/manifest.json`: the accepted request. Never changes."""
 
@@ -85,6 +96,7 @@ class Manifest(Document):
     mask: InputImage | None = None
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None  # Unix time, seconds
+    webhook: Webhook | None = None
 
 
 class Pending(Document):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
-from shared import layout
+from shared import layout, webhooks
 from shared.jobs import Job, JobState, Manifest, Outcome, Pending
 from shared.ports import Blobs, Store
 
@@ -83,7 +83,8 @@ def settle(blobs: Blobs, store: Store, job_id: str, outcome: Outcome) -> Outcome
 
 
 def close(blobs: Blobs, store: Store, job_id: str, outcome: Outcome) -> None:
-    """Lets Redis and `pending` know of a written outcome."""
+    """Lets Redis, the outbox and `pending` know of a written outcome."""
+    webhooks.owe_completed(blobs, job_id, outcome)
     store.finish(job_id, outcome)
     blobs.delete([layout.pending(job_id, outcome.epoch)])
 

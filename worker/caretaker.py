@@ -17,7 +17,7 @@ from shared.ports import Blobs, Doorbell, Store
 from shared.queue import CeleryDoorbell
 from shared.settings import Settings, load_or_exit
 from shared.store import RedisStore
-from worker import exporter, heartbeat, metrics
+from worker import exporter, heartbeat, metrics, postman
 from worker.fitness import wait_until_fit
 from worker.housekeeping import Housekeeping
 
@@ -37,6 +37,7 @@ class Caretaker:
         self._settings = settings
         self._housekeeping = Housekeeping(store=store, blobs=blobs, clock=clock, settings=settings)
         self._name = secrets.token_hex(4)
+        self.leads = False
         self._epoch: str | None = None  # of the Redis that we have compared with S3
         self._looked_at = clock.now()
         self._reconcile_at = clock.monotonic()
@@ -49,7 +50,8 @@ class Caretaker:
             self._distrust()
         duties = (self._notice_lost_state, self._judge_lapsed, self._end_overdue, self._reconcile_if_due, self._ring)
         try:
-            if not self._store.lead(self._name, ttl_s=self._settings.lease_s):
+            self.leads = self._store.lead(self._name, ttl_s=self._settings.lease_s)
+            if not self.leads:
                 return
             for duty in (*duties, self._keep_house):
                 self._shielded(duty)
@@ -186,6 +188,7 @@ def main() -> None:
         settings=settings,
     )
     exporter.serve(settings, component="caretaker", ready=lambda: not ended.is_set())
+    postman.start(settings, leads=lambda: caretaker.leads, ended=ended)
     log.info("caretaker_started")
     while not ended.wait(settings.caretaker_interval_s):
         caretaker.look_around()

@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 
-from shared import ledger
+from shared import ledger, webhooks
 from shared.clock import Clock
 from shared.errors import ClaimLost, DreamError, OutOfMemory, StoreUnavailable
 from shared.jobs import Job, JobError, JobState, Outcome
@@ -132,6 +132,7 @@ class Runner:
         try:
             if attempt.patiently(lambda: self._ended_before(job)):
                 return None
+            attempt.patiently(lambda: self._tell_of_start(job))
             attempt.run()
             self._confirm(heart)
         except Canceled:
@@ -149,6 +150,9 @@ class Runner:
             message = f"The dream stopped on an unexpected error ({type(exc).__name__}); the worker's log says more."
             return self._as(job, JobState.FAILED, JobError(code=DreamError.code, message=message))
         return self._as(job, JobState.SUCCEEDED)
+
+    def _tell_of_start(self, job: Job) -> None:
+        webhooks.owe_started(self._blobs, job.id, epoch=job.epoch, started_at=job.started_at or self._clock.now())
 
     def _ended_before(self, job: Job) -> bool:
         """What S3 says outweighs what Redis believes: an outcome is adopted, a cancel or a tombstone obeyed."""

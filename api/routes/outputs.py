@@ -82,7 +82,7 @@ def gradients(job_id: str) -> GradientList:
 
 
 @bp.get("/gradients/<octave>")
-@bp.doc(summary="Download an octave's gradient", operation_id="getGradient", responses=PICTURE)
+@bp.doc(summary="Download an octave's gradient", operation_id="getGradient", responses={**PICTURE, 422: "No octave."})
 def gradient(job_id: str, octave: str) -> AnyResponse:
     """The smoothed gradient of the octave's last iteration; grey is nothing."""
     if not (octave.isdecimal() and len(octave) < 3):

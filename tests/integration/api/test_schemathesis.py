@@ -91,7 +91,8 @@ def _new_key(headers):
     suppress_health_check=list(HealthCheck),
 )
 def test_every_call_answers_as_it_is_described(case, guarded, key, upload):
-    case.query = {name: value for name, value in (case.query or {}).items() if name != "cursor"}  # opaque
+    if case.meta.generation.mode.is_positive:
+        case.query = {name: value for name, value in (case.query or {}).items() if name != "cursor"}  # opaque
     case.headers = {**(case.headers or {}), **_new_key(case.headers or {})}
     case.body = _with_pictures(case.body, upload)
     token = ADMIN if case.path.startswith("/v1/keys") else key

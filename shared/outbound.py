@@ -1,0 +1,165 @@
+"""Requests to addresses that strangers name: never into a private network, whatever the name resolves to when."""
+
+import contextlib
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from ssl import SSLContext
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore
+
+from shared.errors import DreamError, InvalidField
+
+TIMEOUT_S = 10.0  # for the whole exchange, so that nobody is held up a byte at a time
+USER_AGENT = "dreamqueue-webhooks/1"
+# Addresses that carry an IPv4 address inside, and so lead wherever that one does.
+TUNNELS = [
+    ipaddress.IPv6Network(net)
+    for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")
+]
+NOT_FOR_US = [ipaddress.ip_network(net) for net in ("192.88.99.0/24", "fec0::/10", "100::/64", "5f00::/16")]
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolver = Callable[[str, int], Sequence[str]]
+
+
+class Undeliverable(DreamError):
+    """The address can't be reached."""
+
+    code = "undeliverable"
+    retryable = True
+
+
+class PrivateAddress(Undeliverable):
+    """The address leads into a private network."""
+
+    code = "private_address"
+
+
+def check_url(url: str, allowed: Iterable[str], *, path: str) -> None:
+    """Raises InvalidField for an address that could never be delivered to. What a name leads to is looked at later."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as exc:
+        raise InvalidField("this is no address", path=path) from exc
+    if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in url):
+        raise InvalidField("must be an http or https address", path=path)
+    if parts.username or parts.password:
+        raise InvalidField("must not hold a password; check the signature instead", path=path)
+    with contextlib.suppress(ValueError):
+        if not Guard(allowed).is_allowed(ipaddress.ip_address(host)):
+            raise InvalidField("must not be an address in a private network", path=path)
+
+
+def is_public(address: Address) -> bool:
+    """Whether a stranger may send us there."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return is_public(address.ipv4_mapped)
+        if address.scope_id or any(address in net for net in TUNNELS):
+            return False
+    if any(address.version == net.version and address in net for net in NOT_FOR_US):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """All addresses of a name. Raises Undeliverable."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        raise Undeliverable(f"{host[:100]} has no address.") from exc
+    return [str(entry[4][0]) for entry in found]
+
+
+class Guard(httpcore.NetworkBackend):
+    """Resolves a name once, checks what it found, and connects to exactly that; TLS still asks for the name."""
+
+    def __init__(self, allowed: Iterable[str] = (), *, resolver: Resolver = resolve) -> None:
+        self._allowed = [ipaddress.ip_network(net) for net in allowed]
+        self._resolve = resolver
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        ends_at = time.monotonic() + TIMEOUT_S
+        addresses = [ipaddress.ip_address(text) for text in self._resolve(host, port)]
+        fit = next((address for address in addresses if self.is_allowed(address)), None)
+        # One bad address spoils them all: a name that leads inside as well as outside is a trick.
+        if fit is None or not all(map(self.is_allowed, addresses)):
+            raise PrivateAddress
+        stream = self._sockets.connect_tcp(str(fit), port, timeout, local_address, socket_options)
+        return _Timed(stream, ends_at)
+
+    def is_allowed(self, address: Address) -> bool:
+        """Public, or in a network that the operator has allowed."""
+        inside = getattr(address, "ipv4_mapped", None) or address
+        return is_public(address) or any(inside.version == net.version and inside in net for net in self._allowed)
+
+
+class _Timed(httpcore.NetworkStream):
+    """A connection whose every step must be done by one deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream, ends_at: float) -> None:
+        self._stream = stream
+        self._ends_at = ends_at
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - ours is shorter
+        return self._stream.read(max_bytes, self._left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - likewise
+        self._stream.write(buffer, self._left())
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - likewise
+    ) -> httpcore.NetworkStream:
+        return _Timed(self._stream.start_tls(ssl_context, server_hostname, self._left()), self._ends_at)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's
+        return self._stream.get_extra_info(info)
+
+    def _left(self) -> float:
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            raise httpcore.ReadTimeout
+        return left_s
+
+
+class Post:
+    """Sends one message. Follows no redirect, reads no more than the answer's head."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        """The receiver's status. Raises Undeliverable."""
+        all_headers = {"content-type": "application/json", "user-agent": USER_AGENT, **headers}
+        limits = {"connect": TIMEOUT_S, "read": TIMEOUT_S, "write": TIMEOUT_S, "pool": TIMEOUT_S}
+        try:
+            with (
+                httpcore.ConnectionPool(network_backend=self._guard, max_connections=1) as pool,
+                pool.stream(
+                    "POST", url, headers=list(all_headers.items()), content=body, extensions={"timeout": limits}
+                ) as answer,
+            ):
+                return answer.status
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as exc:
+            raise Undeliverable(f"The receiver did not take it: {type(exc).__name__}.") from exc
+        except (httpcore.UnsupportedProtocol, ValueError, OSError) as exc:
+            raise Undeliverable("The receiver's address can't be used.") from exc
