@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from api import show
+from api.again import differences, other_pictures, read_recipe
 from api.client import DreamClient, Refused, ServerAway
 from api.schemas import JobView
 from shared import settings
@@ -24,6 +25,7 @@ UNSUCCESSFUL, REFUSED, AWAY = 1, 3, 4
 STACK_FILE = Path(".dream/stack.json")  # the local stack writes its addresses there
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A PNG, JPEG or WebP file.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as submit and list show it.")]
 
 
@@ -60,8 +62,11 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     iterations: Annotated[int | None, typer.Option(help="Steps per octave; more dream deeper.")] = None,
     step_size: Annotated[float | None, typer.Option(help="How far each step goes, in grey levels.")] = None,
     blend: Annotated[float | None, typer.Option(help="How much of the photograph returns at each octave.")] = None,
-    color: Annotated[str | None, typer.Option(help="`keep` or `free`.")] = None,
+    color: Annotated[str | None, typer.Option(help="`keep`, `free` or `original`.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture.")] = None,
+    look: Annotated[str | None, typer.Option(help="Begin with this preset; `dream looks` lists them.")] = None,
+    guide: OtherImage = None,
+    mask: OtherImage = None,
     params: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with any parameters; options win.")
     ] = None,
@@ -73,29 +78,61 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     ] = None,
 ) -> None:
     """Submits a photograph. Prints the job's id."""
-    chosen = _from_file(params) | {
-        name: value
-        for name, value in {
-            "model": model,
-            "layers": [{"layer": name} for name in layer] if layer else None,
-            "octaves": octaves,
-            "octave_scale": octave_scale,
-            "iterations": iterations,
-            "step_size": step_size,
-            "blend": blend,
-            "color": color,
-            "seed": seed,
-        }.items()
-        if value is not None
-    }
+    client = _client(context)
+    chosen = (
+        (_look(client, look) if look else {})
+        | _from_file(params)
+        | {
+            name: value
+            for name, value in {
+                "model": model,
+                "layers": [{"layer": name} for name in layer] if layer else None,
+                "octaves": octaves,
+                "octave_scale": octave_scale,
+                "iterations": iterations,
+                "step_size": step_size,
+                "blend": blend,
+                "color": color,
+                "seed": seed,
+            }.items()
+            if value is not None
+        }
+    )
     options: dict[str, str | float] = {"priority": priority}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
-    client = _client(context)
-    job = client.submit(image, chosen, **options)
+    job = client.submit(image, chosen, guide=guide, mask=mask, **options)
     Console().print(job.id)
     if watch or output:
         _follow(client, job, output)
+
+
+@app.command()
+def again(
+    context: typer.Context,
+    result: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A picture that was dreamt before.")],
+    *,
+    image: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The photograph.")],
+    guide: OtherImage = None,
+    mask: OtherImage = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the dream.")] = Path("again.png"),
+) -> None:
+    """Dreams a picture again, by the recipe that it carries; says what is different this time."""
+    recipe = read_recipe(result)
+    warn = Console(stderr=True, style="yellow", markup=False, soft_wrap=True)
+    for sentence in other_pictures(recipe, {"image": image, "guide": guide, "mask": mask}):
+        warn.print(f"Not the same: {sentence}.")
+    client = _client(context)
+    job = client.submit(image, recipe["params"], guide=guide, mask=mask, kind=recipe.get("kind", "dream"))
+    _follow(client, job, output)
+    for sentence in differences(recipe, client.report(job.id)):
+        warn.print(f"Perhaps not the same: {sentence}.")
+
+
+@app.command()
+def looks(context: typer.Context) -> None:
+    """Lists the looks and the classic recipes."""
+    Console().print(show.presets_table(_client(context).presets()))
 
 
 @app.command()
@@ -192,6 +229,13 @@ def _follow(client: DreamClient, job: JobView, output: Path | None) -> None:
 def _client(context: typer.Context) -> DreamClient:
     target: Target = context.obj
     return context.with_resource(DreamClient(target.url or default_server(), transport=target.transport))
+
+
+def _look(client: DreamClient, name: str) -> dict[str, Any]:
+    presets = {preset.name: preset.params for preset in client.presets().presets}
+    if name not in presets:
+        raise typer.BadParameter(f"there is no look '{name}'; known are {', '.join(presets)}")
+    return presets[name]
 
 
 def _from_file(path: Path | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from api.schemas import JobPage, JobView, LayerList, ModelList, Problem
+from api.schemas import JobPage, JobView, LayerList, ModelList, PresetList, Problem
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError
 
@@ -63,11 +63,24 @@ class DreamClient:
     ) -> None:
         self._http.close()
 
-    def submit(self, image: Path, params: Mapping[str, Any] | None = None, **options: str | float) -> JobView:
-        """Sends the picture in pieces. `params` as in DreamParams; options: kind, priority, deadline_s."""
+    def submit(
+        self,
+        image: Path,
+        params: Mapping[str, Any] | None = None,
+        *,
+        guide: Path | None = None,
+        mask: Path | None = None,
+        **options: str | float,
+    ) -> JobView:
+        """Sends the pictures in pieces. `params` as in DreamParams; options: kind, priority, deadline_s."""
         fields = {"params": json.dumps(dict(params or {})), **{name: str(value) for name, value in options.items()}}
-        with image.open("rb") as file:
-            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files={"image": (image.name, file)})
+        with ExitStack() as opened:
+            files = {
+                name: (path.name, opened.enter_context(path.open("rb")))
+                for name, path in {"image": image, "guide": guide, "mask": mask}.items()
+                if path is not None
+            }
+            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files=files)
 
     def get(self, job_id: str) -> JobView:
         return self._ask(JobView, "GET", f"/v1/jobs/{job_id}")
@@ -95,6 +108,9 @@ class DreamClient:
 
     def layers(self, model: str) -> LayerList:
         return self._ask(LayerList, "GET", f"/v1/models/{model}/layers")
+
+    def presets(self) -> PresetList:
+        return self._ask(PresetList, "GET", "/v1/presets")
 
     def report(self, job_id: str) -> dict[str, Any]:
         """The resolved recipe and how it went."""

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from api.schemas import JobPage, JobView, LayerList, ModelList
+from api.schemas import JobPage, JobView, LayerList, ModelList, PresetList
 from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
@@ -105,9 +105,17 @@ def jobs_table(page: JobPage) -> Table:
 
 
 def models_table(models: ModelList) -> Table:
-    table = Table("model", "licence", "size", "default layer", box=None)
+    table = Table("model", "licence", "size", "default layer", "ready", box=None)
     for model in models.models:
-        table.add_row(model.name, model.licence, f"{model.size_bytes / 1e6:.0f} MB", model.default_layer)
+        ready = "yes" if model.ready else {"download": "needs a download"}.get(model.needs or "", "no worker serves it")
+        table.add_row(model.name, model.licence, f"{model.size_bytes / 1e6:.0f} MB", model.default_layer, ready)
+    return table
+
+
+def presets_table(presets: PresetList) -> Table:
+    table = Table("look", "model", "what it does", box=None)
+    for preset in presets.presets:
+        table.add_row(preset.name, preset.model, preset.sentence)
     return table
 
 
