@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BEATS_PER_LIFE = 3  # a worker counts as gone after missing this many
-PARENT_WATCH_S = 1.0
 DRAIN_LIMIT_S = 12.0  # the whole worker has 15 s to end
 
 drain = threading.Event()
@@ -66,34 +65,18 @@ def runner() -> "Runner":
 
 
 def _beat(store: RedisStore, dreamer: "TensorFlowDreamer", running: "Runner", settings: Settings) -> None:
-    """Says who is alive, what it can dream and what it runs, until this child has to end."""
-    parent = os.getppid()
-    next_beat = time.monotonic()
-    while not drain.wait(PARENT_WATCH_S):
-        if os.getppid() != parent:  # it was killed: nobody would ever give this child another job, or stop it
-            log.warning("orphaned")
-            drain.set()
-        if time.monotonic() >= next_beat:
-            next_beat = time.monotonic() + settings.lease_s / BEATS_PER_LIFE
-            _beat_once(store, dreamer, running, settings)
-    _end_in_time(running, orphaned=os.getppid() != parent)
-
-
-def _beat_once(store: RedisStore, dreamer: "TensorFlowDreamer", running: "Runner", settings: Settings) -> None:
-    info = WorkerInfo(
-        name=settings.worker_name, models=dreamer.models(), device=dreamer.device, job_id=running.job_id, seen_at=0
-    )
-    try:
-        store.beat(info, ttl_s=settings.lease_s)
-    except DreamError as exc:
-        log.warning("beat_skipped", reason=str(exc))
-
-
-def _end_in_time(running: "Runner", *, orphaned: bool) -> None:
-    """A drain that takes too long, on a slow or missing S3 say, is cut short: the last checkpoint serves."""
-    deadline = time.monotonic() + DRAIN_LIMIT_S
-    while running.job_id is not None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if running.job_id is not None or orphaned:
-        log.warning("ended", job_id=running.job_id)
+    """Says who is alive, what it can dream and what it runs, until it is told to end; and sees to it that it does."""
+    while True:
+        info = WorkerInfo(
+            name=settings.worker_name, models=dreamer.models(), device=dreamer.device, job_id=running.job_id, seen_at=0
+        )
+        try:
+            store.beat(info, ttl_s=settings.lease_s)
+        except DreamError as exc:
+            log.warning("beat_skipped", reason=str(exc))
+        if drain.wait(settings.lease_s / BEATS_PER_LIFE):
+            break
+    time.sleep(DRAIN_LIMIT_S)
+    if running.job_id is not None:  # a slow or missing S3, say; the last checkpoint that got there serves
+        log.warning("drain_cut_short", job_id=running.job_id)
         os._exit(0)

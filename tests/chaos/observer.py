@@ -1,0 +1,50 @@
+"""Somebody who keeps looking at Redis, and remembers what was promised never to go back."""
+
+import threading
+from contextlib import suppress
+
+from shared.errors import DreamError
+from shared.jobs import Job
+from shared.store import RedisStore
+
+LOOK_S = 0.1
+
+
+class Observer:
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+        self._seen: dict[str, Job] = {}
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.broken: list[str] = []
+        self.furthest: dict[tuple[str, int], float] = {}  # the largest fraction seen of (job, attempt)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def forgive(self) -> None:
+        """Redis was wiped or lost its last second: what is shown may go back, once. Call it right after the fault."""
+        with self._lock:
+            self._seen.clear()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_S):
+            with self._lock, suppress(DreamError):
+                for job in self._store.list_jobs("local", limit=1000):
+                    self._compare(self._seen.get(job.id), job)
+                    self._seen[job.id] = job
+                    key = (job.id, job.attempt)
+                    self.furthest[key] = max(self.furthest.get(key, 0.0), job.progress.fraction)
+
+    def _compare(self, before: Job | None, now: Job) -> None:
+        if before is None or before.epoch != now.epoch:
+            return
+        if before.state.is_terminal and now.state is not before.state:
+            self.broken.append(f"{now.id} went from {before.state} to {now.state}")
+        if now.progress.fraction < before.progress.fraction:
+            self.broken.append(f"{now.id}: progress went from {before.progress.fraction} to {now.progress.fraction}")

@@ -1,0 +1,176 @@
+"""What must be true once the sky is clear again, and a table of what happened."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from shared import layout, ledger
+from shared.clock import SystemClock
+from shared.jobs import Job, JobState, Manifest
+from shared.settings import Settings
+from tests.chaos.storm import Storm
+from worker.dream.octaves import octave_sizes
+from worker.housekeeping import Housekeeping
+
+HOURS_S = 4 * 3600
+
+
+@dataclass
+class Verdict:
+    jobs: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    resumed: int = 0
+    attempts: int = 0
+    repeated_s: float = 0.0
+    broken: list[str] = field(default_factory=list)
+
+    def table(self, storm: Storm) -> str:
+        rows = [("jobs accepted", self.jobs), *(("  " + state, n) for state, n in sorted(self.states.items()))]
+        rows += [("faults", storm.faults.total()), *(("  " + kind, n) for kind, n in sorted(storm.faults.items()))]
+        rows += [
+            ("kills inside a running dream", storm.inside),
+            ("requests that had to be repeated", storm.crowd.refused),
+        ]
+        rows += [("lost", len(self.lost)), ("doubled", len(self.doubled)), ("other promises broken", len(self.broken))]
+        rows += [("attempts", self.attempts), ("resumed from a checkpoint", self.resumed)]
+        rows += [("seconds of work repeated", round(self.repeated_s, 1))]
+        return "\n".join(f"{name:<36}{value:>8}" for name, value in rows)
+
+    @property
+    def complaints(self) -> list[str]:
+        return [*(f"lost: {x}" for x in self.lost), *(f"doubled: {x}" for x in self.doubled), *self.broken]
+
+
+class Later(SystemClock):
+    """Old enough for what was never accepted."""
+
+    def now(self) -> float:
+        return super().now() + HOURS_S
+
+
+def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
+    """references: the undisturbed picture by seed. Call it while the stack is still up."""
+    verdict = Verdict(broken=[*storm.broken, *storm.observer.broken])
+    blobs, store = storm.blobs, storm.store
+    housekeeping = Housekeeping(store=store, blobs=blobs, clock=Later(), settings=Settings())
+    housekeeping.go_on(for_s=600)
+    accepted = set(storm.crowd.asked) | set(blobs.folders(layout.JOBS))
+    verdict.jobs = len(accepted)
+    for job_id in sorted(accepted):
+        _judge_one(storm, job_id, references, verdict)
+    for key in blobs.keys(layout.DELETED):
+        if store.get(key.removeprefix(layout.DELETED)) or list(
+            blobs.keys(layout.job(key.removeprefix(layout.DELETED)))
+        ):
+            verdict.broken.append(f"{key} came back")
+    _read_logs(storm, verdict)
+    return verdict
+
+
+def _judge_one(storm: Storm, job_id: str, references: dict[int, bytes], verdict: Verdict) -> None:
+    asked = storm.crowd.asked.get(job_id, {})
+    if ledger.is_deleted(storm.blobs, job_id):
+        verdict.states["deleted"] += 1
+        if not asked.get("deleted?"):
+            verdict.broken.append(f"{job_id} was deleted by nobody")
+        return
+    job = ledger.recall(storm.blobs, job_id)
+    if job is None or not job.state.is_terminal:
+        verdict.lost.append(f"{job_id} is {job.state if job else 'gone'}")
+        return
+    verdict.states[job.state] += 1
+    known = storm.store.get(job_id)
+    if known is None or known.state is not job.state:
+        verdict.broken.append(f"{job_id} is {job.state} in S3 and {known and known.state} in Redis")
+    verdict.broken += _unasked(job, asked)
+    if job.state is JobState.SUCCEEDED:
+        picture = storm.blobs.get(layout.output(job_id, job.claim or "", "result.png"))
+        if picture != references[job.params.seed]:
+            verdict.broken.append(f"{job_id}: its picture is not the undisturbed one")
+    if orphans := list(_orphans(list(storm.blobs.keys(layout.job(job_id))), job)):
+        verdict.broken.append(f"{job_id} left {orphans}")
+
+
+def _unasked(job: Job, asked: dict[str, object]) -> Iterator[str]:
+    if asked.get("deleted"):
+        yield f"{job.id} was deleted and is {job.state}"
+    if job.state is JobState.CANCELED and not asked.get("canceled?"):
+        yield f"{job.id} was canceled by nobody"
+    if job.state is JobState.FAILED and not asked.get("damaged"):
+        yield f"{job.id} failed: {job.error}"
+
+
+def _orphans(keys: list[str], job: Job) -> Iterator[str]:
+    winner = layout.output(job.id, job.claim, "") if job.claim else None
+    for key in keys:
+        name = key.removeprefix(layout.job(job.id))
+        if name.startswith("attempts/") and not (winner and key.startswith(winner)):
+            yield key
+        if name.startswith("checkpoints/") and job.state is not JobState.FAILED:
+            yield key
+
+
+def _read_logs(storm: Storm, verdict: Verdict) -> None:
+    """Resumed attempts, work that had to be done twice, and jobs that two attempts believe to have ended."""
+    won: Counter[str] = Counter()
+    spans: dict[str, list[float]] = defaultdict(list)
+    for record in _records(storm.home / "logs"):
+        if record.get("event") == "settled" and record.get("won"):
+            won[f"{record['job_id']} epoch {record.get('epoch', 0)}"] += 1
+        if record.get("event") == "dreaming":
+            verdict.attempts += 1
+            verdict.resumed += record["resumed_from"] is not None
+            spans[record["job_id"]].append(_fraction(storm, record))
+    verdict.doubled = [job for job, times in won.items() if times > 1]
+    for job_id, starts in spans.items():
+        furthest = [f for (seen, _), f in sorted(storm.observer.furthest.items()) if seen == job_id]
+        for again, start in enumerate(starts[1:]):
+            if again < len(furthest):
+                verdict.repeated_s += max(0.0, furthest[again] - start) * storm.undisturbed_s
+
+
+def _fraction(storm: Storm, record: dict) -> float:
+    """How far the checkpoint was from which that attempt went on."""
+    if record["resumed_from"] is None:
+        return 0.0
+    document = storm.blobs.get(layout.manifest(record["job_id"]))
+    if document is None:
+        return 0.0
+    manifest = Manifest.model_validate_json(document)
+    octave, iteration = map(int, record["resumed_from"].split("-"))
+    params = manifest.params
+    sizes = octave_sizes(
+        manifest.input.height, manifest.input.width, octaves=params.octaves, scale=params.octave_scale, minimum_px=64
+    )
+    areas = [height * width for height, width in sizes]
+    done = sum(areas[:octave]) * params.iterations + areas[octave] * iteration
+    return done / (sum(areas) * params.iterations)
+
+
+def _records(folder: Path) -> Iterator[dict]:
+    lines = []
+    for log in sorted(folder.glob("worker-*.log")):
+        for line in log.read_text(errors="replace").splitlines():
+            if line.startswith("{") and line.endswith("}"):
+                record = json.loads(line)
+                lines.append((record.get("timestamp", ""), record))
+    return (record for _, record in sorted(lines, key=lambda line: line[0]))
+
+
+def undisturbed(storm: Storm, seeds: tuple[int, ...]) -> dict[int, bytes]:
+    """Each picture dreamt in good weather; also sets how long one takes."""
+    jobs = {seed: storm.crowd.submit(seed) for seed in seeds}
+    storm.calm_wait(list(jobs.values()))
+    took, pictures = [], {}
+    for seed, job_id in jobs.items():
+        job = storm.store.get(job_id)
+        took.append(job.finished_at - job.started_at)
+        picture = storm.blobs.get(layout.output(job_id, job.claim, "result.png"))
+        pictures[seed] = picture
+    storm.undisturbed_s = median(took)
+    return pictures
