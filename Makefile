@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint unit fmt docs lock check clean
+.PHONY: help install demo up down test lint unit chaos fmt bench-scale docs lock check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -37,9 +37,15 @@ lint: .venv/installed ## formatting, lint, types and import rules
 unit: .venv/installed ## every test, on a real Redis and a real S3 (TESTS="-k tiling" for some)
 	$(VENV)/pytest $(TESTS)
 
+chaos: .venv/installed ## break the real stack again and again, and count what is lost (JOBS=200 SECONDS=600 SEED=7)
+	$(VENV)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
 fmt: .venv/installed ## format the code and mend what can be mended
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
+
+bench-scale: .venv/installed ## what a second worker brings, and what the queue adds to a job (some minutes)
+	$(VENV)/python -m tests.benchmarks.scale
 
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --python-version 3.11
