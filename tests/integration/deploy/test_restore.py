@@ -1,0 +1,131 @@
+"""A restore as docs/UPGRADES.md tells it: Redis is lost, the bucket is a copy elsewhere, nothing accepted is missing."""
+
+import io
+from dataclasses import dataclass
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from deploy.process import Child
+from deploy.services import Kept, embedded_s3
+from shared import layout, ledger
+from shared.blobs import S3Blobs
+from shared.clock import SystemClock
+from shared.jobs import Job, JobState, Manifest, Outcome
+from shared.settings import Settings
+from shared.store import RedisStore
+from tests.conftest import empty_redis
+from tests.twins.blobs import MemoryDoorbell
+from tests.twins.jobs import a_manifest
+from worker.caretaker import Caretaker
+
+
+def s3(settings):
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key.get_secret_value(),
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
+@pytest.fixture
+def elsewhere(tmp_path, settings) -> Settings:
+    """Settings that point at the same Redis, and at another S3 that has never seen a bucket."""
+    part, moved = embedded_s3(tmp_path / "other s3", Kept(), settings)
+    child = Child(part, tmp_path / "s3.log")
+    try:
+        child.wait_until_ready()
+        yield moved
+    finally:
+        child.stop()
+
+
+def copy_bucket(source: Settings, target: Settings) -> None:
+    """What `aws s3 sync` or `rclone sync` do."""
+    S3Blobs.connect(target).check()  # makes the bucket
+    reader, writer = s3(source), s3(target)
+    for page in reader.get_paginator("list_objects_v2").paginate(Bucket=source.s3_bucket):
+        for item in page.get("Contents", ()):
+            body = reader.get_object(Bucket=source.s3_bucket, Key=item["Key"])["Body"].read()
+            writer.put_object(Bucket=target.s3_bucket, Key=item["Key"], Body=body)
+    reader.close()
+    writer.close()
+
+
+@dataclass
+class Service:
+    store: RedisStore
+    blobs: S3Blobs
+
+    @classmethod
+    def on(cls, settings):
+        return cls(RedisStore.connect(settings), S3Blobs.connect(settings))
+
+    def accept(self, **fields) -> Job:
+        manifest: Manifest = a_manifest(**fields)
+        ledger.accept(self.blobs, manifest, io.BytesIO(b"photograph"))
+        job = Job.from_manifest(manifest)
+        self.store.create(job)
+        return job
+
+    def end(self, job, state, claim=None):
+        if claim:
+            self.blobs.put(layout.output(job.id, claim, "result.png"), b"dream")
+        outcome = Outcome(epoch=0, state=state, finished_at=job.created_at + 5, claim=claim, attempt=1)
+        ledger.settle(self.blobs, self.store, job.id, outcome)
+
+
+def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings, elsewhere):
+    # given: one of each kind
+    before = Service.on(settings)
+    waiting, running, done, failed, deleted = (before.accept() for _ in range(5))
+    before.end(done, JobState.SUCCEEDED, claim="c1")
+    before.end(failed, JobState.FAILED)
+    ledger.erase(before.blobs, deleted.id)
+    before.store.forget(deleted.id)
+    before.blobs.put(layout.checkpoint(running.id, 1, 3, "c2"), b"a checkpoint's bytes")
+
+    # when: the bucket is copied, Redis is empty, the service starts on both
+    copy_bucket(settings, elsewhere)
+    empty_redis(settings)
+    after = Service.on(elsewhere)
+    caretaker = Caretaker(
+        store=after.store,
+        blobs=after.blobs,
+        doorbell=MemoryDoorbell(),
+        clock=SystemClock(),
+        settings=elsewhere.model_copy(update={"caretaker_interval_s": 5.0}),
+    )
+    caretaker.look_around()
+
+    # then
+    states = {job.id: job.state for job in after.store.list_jobs("local")}
+    assert states == {
+        waiting.id: JobState.QUEUED,
+        running.id: JobState.QUEUED,
+        done.id: JobState.SUCCEEDED,
+        failed.id: JobState.FAILED,
+    }
+    assert after.blobs.get(layout.output(done.id, "c1", "result.png")) == b"dream"
+    assert after.blobs.get(layout.checkpoint(running.id, 1, 3, "c2")) == b"a checkpoint's bytes"
+    assert after.store.get(deleted.id) is None
+    assert after.store.census().jobs["dream", JobState.QUEUED] == 2
+
+
+def test_documents_of_a_newer_version_are_read_without_what_is_not_known_yet(settings):
+    service = Service.on(settings)
+    job = service.accept()
+    key = layout.manifest(job.id)
+    document = service.blobs.get(key)
+    service.blobs.put(key, document[:-1] + b',"invented_tomorrow":{"a":1}}')
+    empty_redis(settings)
+
+    restored = ledger.restore(service.blobs, service.store, job.id, now=0)
+
+    assert restored is not None
+    assert restored.state is JobState.QUEUED
+    assert restored.params == job.params
