@@ -1,6 +1,7 @@
 """What every Store promises: held against the in-memory twin and against a real Redis."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -402,3 +403,45 @@ def test_an_unreachable_redis_is_a_clear_retryable_error():
 
 def test_a_fit_redis_passes_the_check(store):
     store.check()
+
+
+def test_an_outcome_tells_who_ended_the_job_also_after_redis_forgot_its_attempts(store):
+    job = a_job()
+    store.create(job)
+    ended = Outcome(
+        state=JobState.SUCCEEDED, finished_at=1_800_000_100.5, claim="c", attempt=3, started_at=1_800_000_050.5
+    )
+    known = store.finish(job.id, ended)
+    assert (known.state, known.attempt, known.started_at) == (JobState.SUCCEEDED, 3, 1_800_000_050.5)
+
+
+def test_an_attempt_of_the_epoch_before_does_not_take_a_retry(store, backend):
+    # given an attempt that still runs when its job was failed, retried and, Redis being wiped, rebuilt
+    stale = claimed(store)
+    backend.wipe()
+    store.create(replace(a_job(id=stale.id), epoch=1))
+    with pytest.raises(ClaimLost):
+        store.renew(stale, lease_s=10)
+    assert store.get(stale.id).state is JobState.QUEUED
+
+
+def test_a_claim_whose_answer_was_lost_is_not_made_twice(settings, monkeypatch):
+    store = RedisStore.connect(settings)
+    for _ in range(2):
+        store.create(a_job())
+    monkeypatch.setattr("secrets.token_hex", lambda _: "theclaim")  # redis-py sends the very same command again
+    first, again = (store.claim("w1", LITE0, lease_s=10) for _ in range(2))
+    assert (first.id, first.attempt) == (again.id, again.attempt)
+    assert dict(store.waiting()) == {LITE0[0]: 1}
+
+
+def test_a_restart_shows_in_the_epoch(backend):
+    assert isinstance(backend, Memory | Real)
+    store = backend.store
+    store.begin_epoch()
+    before = store.epoch()
+    if isinstance(backend, Memory):
+        store.restarts += 1
+        assert store.epoch() != before
+    else:
+        assert before.endswith(store.redis.info("server")["run_id"])

@@ -1,0 +1,70 @@
+"""Workers and caretakers start on what is fit, wait for what is away, and refuse what would lose jobs."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import redis
+
+from deploy.parts import environment
+from deploy.process import ROOT
+from shared.settings import EX_CONFIG
+
+CARETAKER = [sys.executable, "-m", "worker.caretaker"]
+WORKER = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool=prefork", "--concurrency=1"]
+
+
+@pytest.fixture
+def start(settings):
+    started = []
+
+    def run(command, **changes):
+        env = {**os.environ, **environment(settings), **changes}
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def evicting(settings):
+    with redis.Redis.from_url(settings.redis_url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        yield
+        client.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.parametrize("command", [CARETAKER, WORKER], ids=["caretaker", "worker"])
+def test_a_redis_that_evicts_is_refused_with_a_sentence(start, evicting, command):
+    process = start(command)
+    assert process.wait(60) == EX_CONFIG
+    assert "set it to noeviction" in process.stdout.read()
+
+
+@pytest.mark.parametrize("command", [CARETAKER, WORKER], ids=["caretaker", "worker"])
+def test_a_redis_that_is_away_is_waited_for(start, command):
+    process = start(command, DREAM_REDIS_URL="redis://127.0.0.1:1/0")
+    for line in process.stdout:
+        if "waiting" in line:
+            break
+    assert process.poll() is None
+
+
+def test_a_caretaker_ends_at_once_when_asked(start):
+    process = start(CARETAKER)
+    for line in process.stdout:
+        if "caretaker_started" in line:
+            break
+    process.terminate()
+    began = time.monotonic()
+    assert process.wait(20) == 0
+    assert time.monotonic() - began < 5
