@@ -1,4 +1,4 @@
-"""A restore as docs/UPGRADES.md tells it: Redis is lost, the bucket is a copy elsewhere, nothing accepted is missing."""
+"""A restore as docs/UPGRADES.md tells it: Redis lost, the bucket a copy elsewhere, and nothing accepted is missing."""
 
 import io
 from dataclasses import dataclass
