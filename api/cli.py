@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 the job did not succeed, 2 wrong usage, 3 the server refus
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,45 +12,43 @@ import httpx
 import typer
 from rich.console import Console
 
-from api import show
+from api import cli_keys, show, target
 from api.again import differences, other_pictures, read_recipe
 from api.client import DreamClient, Refused, ServerAway
 from api.schemas import JobView
-from shared import settings
+from api.target import Target
 from shared.errors import DreamError
 from shared.jobs import JobState
 
 UNSUCCESSFUL, REFUSED, AWAY = 1, 3, 4
-STACK_FILE = Path(".dream/stack.json")  # the local stack writes its addresses there
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(cli_keys.app, name="keys")
 OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A PNG, JPEG or WebP file.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as submit and list show it.")]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Which server is meant; looked for only once it is needed, so that `--help` works without one."""
-
-    url: str | None
-    transport: httpx.BaseTransport | None
 
 
 @app.callback()
 def _options(
     context: typer.Context,
+    *,
     server: Annotated[
         str | None, typer.Option(help="The api's address; else DREAM_URL, else the local stack of this folder.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer with one line of JSON per record.")] = False,
 ) -> None:
-    """Turns photographs into DeepDreams on a Dreamqueue server."""
-    context.obj = Target(url=server, transport=context.obj)
+    """Turns photographs into DeepDreams on a Dreamqueue server.
+
+    Exit codes: 0 done, 1 a job did not succeed, 2 wrong usage, 3 the server refused, 4 the server is away, 130 Ctrl-C.
+    DREAM_KEY holds the API key, where one is needed.
+    """
+    context.obj = Target(url=server, transport=context.obj, json=as_json)
 
 
 @app.command()
 def submit(  # noqa: PLR0913 - typer reads the options from here
     context: typer.Context,
-    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A PNG, JPEG or WebP file.")],
+    image: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or WebP files.")],
     *,
     model: Annotated[str | None, typer.Option(help="The network; `dream models` lists them.")] = None,
     layer: Annotated[
@@ -74,11 +71,11 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     deadline_s: Annotated[float | None, typer.Option(help="Fail the job if it is not done in so many seconds.")] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay and show the progress.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Save the dream here; stays until it is there.")
+        Path | None, typer.Option("--output", "-o", help="Save the dream here, a folder for several; stays until then.")
     ] = None,
 ) -> None:
-    """Submits a photograph. Prints the job's id."""
-    client = _client(context)
+    """Submits photographs, all with the same parameters. Prints each job's id."""
+    client = target.client(context)
     chosen = (
         (_look(client, look) if look else {})
         | _from_file(params)
@@ -101,10 +98,15 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     options: dict[str, str | float] = {"priority": priority}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
-    job = client.submit(image, chosen, guide=guide, mask=mask, **options)
-    Console().print(job.id)
-    if watch or output:
-        _follow(client, job, output)
+    jobs = []
+    for photograph in image:
+        job = client.submit(photograph, chosen, guide=guide, mask=mask, **options)
+        target.answer(context, job, lambda: job.id)  # noqa: B023 - called at once
+        jobs.append(job)
+    if len(jobs) == 1 and (watch or output):
+        _follow(client, jobs[0], output)
+    elif watch or output:
+        _follow_all(client, jobs, output)
 
 
 @app.command()
@@ -122,7 +124,7 @@ def again(
     warn = Console(stderr=True, style="yellow", markup=False, soft_wrap=True)
     for sentence in other_pictures(recipe, {"image": image, "guide": guide, "mask": mask}):
         warn.print(f"Not the same: {sentence}.")
-    client = _client(context)
+    client = target.client(context)
     job = client.submit(image, recipe["params"], guide=guide, mask=mask, kind=recipe.get("kind", "dream"))
     _follow(client, job, output)
     for sentence in differences(recipe, client.report(job.id)):
@@ -132,13 +134,52 @@ def again(
 @app.command()
 def looks(context: typer.Context) -> None:
     """Lists the looks and the classic recipes."""
-    Console().print(show.presets_table(_client(context).presets()))
+    Console().print(show.presets_table(target.client(context).presets()))
 
 
 @app.command()
 def status(context: typer.Context, job: JobId) -> None:
     """Shows how a job is doing."""
-    Console().print(show.job_table(_client(context).get(job)))
+    found = target.client(context).get(job)
+    target.answer(context, found, lambda: show.job_table(found))
+
+
+@app.command()
+def watch(context: typer.Context, job: Annotated[list[str], typer.Argument(metavar="JOB...")]) -> None:
+    """Follows several jobs in one view until all have ended."""
+    client = target.client(context)
+    _follow_all(client, [client.get(job_id) for job_id in job], None)
+
+
+@app.command()
+def events(context: typer.Context, job: JobId) -> None:
+    """Prints what happens to a job as it happens, one line of JSON each."""
+    for event in target.client(context).events(job):
+        sys.stdout.write(json.dumps({"event": event.name, "id": event.id, "data": event.data}) + "\n")
+        sys.stdout.flush()
+
+
+@app.command()
+def download(
+    context: typer.Context, job: JobId, output: Annotated[Path, typer.Option("--output", "-o")] = Path("dream.png")
+) -> None:
+    """Saves a finished dream; a download that broke off goes on where it was."""
+    target.client(context).download(job, output)
+    Console().print(f"saved {output}", markup=False)
+
+
+@app.command()
+def retry(context: typer.Context, job: JobId) -> None:
+    """Tries a failed job again, from its last checkpoint."""
+    again = target.client(context).retry(job)
+    target.answer(context, again, lambda: f"{job} is {again.state}")
+
+
+@app.command()
+def delete(context: typer.Context, job: JobId) -> None:
+    """Removes a job and all its pictures, for good."""
+    target.client(context).delete(job)
+    Console().print(f"{job} is deleted", markup=False)
 
 
 @app.command("list")
@@ -148,14 +189,15 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
 ) -> None:
     """Lists your jobs, newest first."""
-    page = _client(context).list_jobs(states=tuple(state or ()), limit=limit)
-    Console().print(show.jobs_table(page) if page.jobs else "No jobs.")
+    page = target.client(context).list_jobs(states=tuple(state or ()), limit=limit)
+    target.answer(context, page, lambda: show.jobs_table(page) if page.jobs else "No jobs.")
 
 
 @app.command()
 def cancel(context: typer.Context, job: JobId) -> None:
     """Ends a job: a waiting one at once, a running one in a moment."""
-    Console().print(f"{job} is {_client(context).cancel(job).state}")
+    ended = target.client(context).cancel(job)
+    target.answer(context, ended, lambda: f"{job} is {ended.state}")
 
 
 @app.command()
@@ -164,23 +206,13 @@ def models(
     model: Annotated[str | None, typer.Argument(help="List this network's layers.")] = None,
 ) -> None:
     """Lists the networks, or one network's layers."""
-    client = _client(context)
-    Console().print(show.layers_table(client.layers(model)) if model else show.models_table(client.models()))
-
-
-def default_server() -> str:
-    """From DREAM_URL, else from the stack that runs in this folder. Raises ServerAway."""
-    configured = settings.load().url
-    if configured:
-        return configured
-    try:
-        return str(json.loads(STACK_FILE.read_text())["api_url"])
-    except FileNotFoundError as exc:
-        raise ServerAway(
-            "No server is known: start one here with `make up`, or name one with --server or DREAM_URL."
-        ) from exc
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ServerAway(f"{STACK_FILE} does not say where the server is; is `make up` still starting?") from exc
+    client = target.client(context)
+    if model:
+        layers = client.layers(model)
+        target.answer(context, layers, lambda: show.layers_table(layers))
+        return
+    networks = client.models()
+    target.answer(context, networks, lambda: show.models_table(networks))
 
 
 def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | None = None) -> int:
@@ -226,9 +258,17 @@ def _follow(client: DreamClient, job: JobView, output: Path | None) -> None:
         console.print(f"saved {output}")
 
 
-def _client(context: typer.Context) -> DreamClient:
-    target: Target = context.obj
-    return context.with_resource(DreamClient(target.url or default_server(), transport=target.transport))
+def _follow_all(client: DreamClient, jobs: list[JobView], output: Path | None) -> None:
+    """All in one view; then saves what succeeded into the folder."""
+    ended = show.watch_all(Console(), client, [job.id for job in jobs])
+    dreamt = [job for job in ended if job.state is JobState.SUCCEEDED]
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        for job in dreamt:
+            client.download(job.id, output / f"{job.id}.png")
+        Console().print(f"saved {len(dreamt)} in {output}", markup=False)
+    if len(dreamt) < len(ended):
+        raise typer.Exit(UNSUCCESSFUL)
 
 
 def _look(client: DreamClient, name: str) -> dict[str, Any]:

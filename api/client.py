@@ -6,17 +6,32 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from api.schemas import JobPage, JobView, LayerList, ModelList, PresetList, Problem
+from api.event_stream import Event, read_events
+from api.schemas import (
+    JobPage,
+    JobView,
+    KeyList,
+    KeyView,
+    LayerList,
+    ModelList,
+    NewKeyView,
+    PresetList,
+    Problem,
+)
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError
 
 POLL_S = 0.5
 PATIENCE_S = 60.0  # how long a wait outlasts a server that is away
-PIECE_BYTES = 1 << 20
+PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # before a refused request is sent again, unless the server says how long
+TRIES = 5
+
+AGAIN = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}  # what passes by itself
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -45,6 +60,7 @@ class DreamClient:
         self,
         url: str,
         *,
+        key: str | None = None,
         timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
         clock: Clock | None = None,
@@ -52,7 +68,11 @@ class DreamClient:
         self.url = url
         self._clock = clock or SystemClock()
         self._http = httpx.Client(
-            base_url=url, timeout=httpx.Timeout(timeout_s, connect=5.0), transport=transport, follow_redirects=True
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},  # httpx keeps it to itself when redirected
+            timeout=httpx.Timeout(timeout_s, connect=5.0),
+            transport=transport,
+            follow_redirects=True,
         )
 
     def __enter__(self) -> "DreamClient":
@@ -72,7 +92,11 @@ class DreamClient:
         mask: Path | None = None,
         **options: str | float,
     ) -> JobView:
-        """Sends the pictures in pieces. `params` as in DreamParams; options: kind, priority, deadline_s."""
+        """Sends the pictures in pieces, again if need be: it becomes one job. `params` as in DreamParams.
+
+        options: kind, priority, deadline_s, webhook_url, webhook_events (separated by commas).
+        """
+        once = {"Idempotency-Key": uuid4().hex}
         fields = {"params": json.dumps(dict(params or {})), **{name: str(value) for name, value in options.items()}}
         with ExitStack() as opened:
             files = {
@@ -80,7 +104,7 @@ class DreamClient:
                 for name, path in {"image": image, "guide": guide, "mask": mask}.items()
                 if path is not None
             }
-            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files=files)
+            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files=files, headers=once)
 
     def get(self, job_id: str) -> JobView:
         return self._ask(JobView, "GET", f"/v1/jobs/{job_id}")
@@ -142,30 +166,94 @@ class DreamClient:
                     return job
             self._clock.sleep(POLL_S)
 
+    def events(self, job_id: str) -> Iterator[Event]:
+        """What happens to the job until it ends, as it happens. Reconnects by itself and misses nothing.
+
+        Raises ServerAway once the server has been away for a minute.
+        """
+        seen, away_since = "", None
+        while True:
+            try:
+                for event in self._stream(job_id, seen):
+                    away_since = None
+                    seen = event.id or seen
+                    yield event
+                    if event.is_last:
+                        return
+                if not seen:
+                    return
+            except ServerAway:
+                away_since = away_since or self._clock.monotonic()
+                if self._clock.monotonic() - away_since > PATIENCE_S:
+                    raise
+            self._clock.sleep(POLL_S)
+
+    def pause(self) -> None:
+        """Between two looks at jobs."""
+        self._clock.sleep(POLL_S)
+
     def download(self, job_id: str, to: Path) -> None:
-        """Saves the dream; the file appears whole or not at all."""
-        part = to.with_name(f"{to.name}.part")
-        try:
-            with _translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result") as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise _refusal(answer)
-                with part.open("wb") as file:
-                    for piece in answer.iter_bytes(PIECE_BYTES):
-                        file.write(piece)
-            part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
+        """Saves the dream; the file appears whole or not at all. What broke off goes on where it was, also later."""
+        part = to.with_name(f"{to.name}.{job_id}.part")
+        for attempt in range(TRIES):
+            try:
+                self._download_rest(job_id, part)
+                part.replace(to)
+            except ServerAway:
+                if attempt == TRIES - 1:
+                    raise
+                self._clock.sleep(PAUSE_S * 2**attempt)
+            else:
+                return
+
+    def make_key(self, owner: str, name: str = "") -> NewKeyView:
+        """A new API key; asks for the admin key."""
+        return self._ask(NewKeyView, "POST", "/v1/keys", json={"owner": owner, "name": name})
+
+    def keys(self) -> KeyList:
+        return self._ask(KeyList, "GET", "/v1/keys")
+
+    def revoke_key(self, key_id: str) -> KeyView:
+        return self._ask(KeyView, "DELETE", f"/v1/keys/{key_id}")
+
+    def _download_rest(self, job_id: str, part: Path) -> None:
+        have = part.stat().st_size if part.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with _translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result", headers=headers) as answer:
+            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # all of it is there
+            if answer.is_error:
+                answer.read()
+                raise _refusal(answer)
+            resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
+            with part.open("ab" if resumed else "wb") as file:
+                for piece in answer.iter_bytes():  # as it comes: what is held back is lost when it breaks off
+                    file.write(piece)
+
+    def _stream(self, job_id: str, seen: str) -> Iterator[Event]:
+        headers = {"Last-Event-ID": seen} if seen else {}
+        with _translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _refusal(answer)
+            yield from read_events(answer.iter_lines())
 
     def _ask(self, kind: type[Answer], method: str, path: str, **request: Any) -> Answer:  # noqa: ANN401 - httpx's own
         return _read(kind, self._send(method, path, **request))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-        with _translated(self.url):
-            answer = self._http.request(method, path, **request)
-        if answer.is_error:
-            raise _refusal(answer)
-        return answer
+        attempt = 0
+        while True:
+            with _translated(self.url):
+                answer = self._http.request(method, path, **request)
+            if not answer.is_error:
+                return answer
+            attempt += 1
+            if answer.status_code not in AGAIN or attempt == TRIES:
+                raise _refusal(answer)
+            self._clock.sleep(_pause_s(answer, attempt))
+            for _, file in (request.get("files") or {}).values():
+                file.seek(0)
 
 
 @contextmanager
@@ -180,9 +268,15 @@ def _translated(url: str) -> Iterator[None]:
         raise ServerAway(f"There is no server at {url}: {exc}.") from exc
 
 
+def _pause_s(answer: httpx.Response, attempt: int) -> float:
+    told = answer.headers.get("Retry-After", "")
+    wait_s = float(told) if told.isdigit() else PAUSE_S * 2**attempt
+    return min(wait_s, LONGEST_PAUSE_S)
+
+
 def _read(kind: type[Answer], answer: httpx.Response) -> Answer:
     try:
-        return kind.model_validate_json(answer.content)
+        return kind.model_validate_json(answer.content, extra="ignore")  # a newer server's records may have more fields
     except ValidationError as exc:
         raise ServerAway(f"What answers at {answer.url} is no Dreamqueue that this client understands.") from exc
 

@@ -139,6 +139,8 @@ def _finish_parameters(parameters: list[dict[str, Any]], headers: Sequence[str])
     for parameter in parameters:
         if parameter["name"] == "job_id":
             parameter["schema"] |= {"pattern": JOB_ID}
+        if parameter["name"] == "octave":
+            parameter["schema"] = {"type": "integer", "minimum": 0, "maximum": 99}
         if "anyOf" in parameter["schema"]:  # an address has no null: what is not asked for is left out
             parameter["description"] = parameter["schema"]["description"]
             parameter["schema"] = parameter["schema"]["anyOf"][0]

@@ -104,9 +104,9 @@ class ListQuery(Frozen):
     ] = None
     kind: Annotated[Kind | None, Field(description="Only this kind.")] = None
     limit: Annotated[int, Field(ge=1, le=200, description="At most so many.")] = 50
-    cursor: Annotated[
-        str | None, Field(max_length=100, description="`next_cursor` of the page before; opaque, don't build one.")
-    ] = None
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before; opaque, don't build one.")] = (
+        None
+    )
 
     @field_validator("state", mode="before")
     @classmethod

@@ -3,10 +3,12 @@
 from types import TracebackType
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from api.schemas import JobPage, JobView, LayerList, ModelList, PresetList
+from api.client import DreamClient
+from api.schemas import JobPage, JobView, KeyList, LayerList, ModelList, PresetList
 from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
@@ -53,6 +55,25 @@ class Watch:
             return str(job.state)
         eta = job.progress.eta_seconds
         return f"{job.progress.fraction:.0%}" + (f", {duration(eta)} left" if eta is not None else "")
+
+
+def watch_all(console: Console, client: DreamClient, job_ids: list[str]) -> list[JobView]:
+    """One line per job, moving until all have ended; the ended jobs."""
+    jobs = {job_id: client.get(job_id) for job_id in job_ids}
+    with Live(jobs_table(JobPage(jobs=tuple(jobs.values()), next_cursor=None)), console=console) as view:
+        while open_jobs := [job.id for job in jobs.values() if not job.state.is_terminal]:
+            client.pause()
+            jobs |= {job_id: client.get(job_id) for job_id in open_jobs}
+            view.update(jobs_table(JobPage(jobs=tuple(jobs.values()), next_cursor=None)))
+    return list(jobs.values())
+
+
+def keys_table(keys: KeyList) -> Table:
+    table = Table("id", "owner", "name", "made (UTC)", "revoked (UTC)", box=None)
+    for key in keys.keys:
+        ended = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
+        table.add_row(key.id, key.owner, key.name, f"{key.created_at:%Y-%m-%d %H:%M}", ended)
+    return table
 
 
 def duration(seconds: float) -> str:

@@ -67,6 +67,10 @@ def _with_pictures(body, upload):
             body[name] = a_picture()
         elif isinstance(body.get(name), dict) and isinstance(body[name].get("upload"), str):
             body[name]["upload"] = upload
+    if isinstance(body.get("webhook_url"), str) and body["webhook_url"].startswith("http"):
+        body["webhook_url"] = "https://receiver.example/hook"
+    if isinstance(body.get("size_bytes"), int | float) and body["size_bytes"] > 1_000_000:
+        body["size_bytes"] = 1_000_000
     params = body.get("params")
     if isinstance(params, dict):
         for name, known in (("model", "efficientnet-lite0"), ("layer", "stem"), ("preset", "ears")):
@@ -84,15 +88,14 @@ def _new_key(headers):
 @schema.parametrize()
 @seed(20150617)
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 def test_every_call_answers_as_it_is_described(case, guarded, key, upload):
-    if case.meta.generation.mode.is_positive:
-        case.query = {name: value for name, value in (case.query or {}).items() if name != "cursor"}  # opaque
+    case.query = {name: value for name, value in (case.query or {}).items() if name != "cursor"}  # opaque
     case.headers = {**(case.headers or {}), **_new_key(case.headers or {})}
     case.body = _with_pictures(case.body, upload)
     token = ADMIN if case.path.startswith("/v1/keys") else key

@@ -7,6 +7,7 @@ from api import cli
 from api.cli import AWAY, REFUSED, UNSUCCESSFUL
 from shared import settings
 from shared.jobs import JobState
+from shared.settings import Settings
 from tests.unit.api.pictures import a_picture
 
 USAGE = 2
@@ -171,3 +172,85 @@ def test_wrong_usage_is_exit_code_2_and_asks_no_server(dream, arguments):
 def test_help_needs_no_server(dream):
     assert dream("--help", url=None)[0] == 0
     assert dream("submit", "--help", url=None)[0] == 0
+
+
+def test_several_photographs_become_several_jobs_and_a_folder_of_dreams(dream, tmp_path, world):
+    # given
+    (tmp_path / "second.jpg").write_bytes(a_picture())
+
+    # when
+    code, out, _ = dream("submit", "photo.jpg", "second.jpg", "--octaves", "2", "-o", "dreams")
+
+    # then
+    assert code == 0
+    assert len(world.store.jobs) == 2
+    assert all(job_id in out for job_id in world.store.jobs)
+    assert len(list((tmp_path / "dreams").iterdir())) == 2
+
+
+def test_several_jobs_are_watched_in_one_view(dream, server):
+    server.ends_as = None
+    jobs = [dream("submit", "photo.jpg")[1].strip() for _ in range(2)]
+    server.ends_as = JobState.SUCCEEDED
+
+    code, out, _ = dream("watch", *jobs)
+
+    assert code == 0
+    assert all(job in out for job in jobs)
+
+
+def test_answers_can_be_had_as_json(dream, server):
+    server.ends_as = None
+    job = json.loads(dream("--json", "submit", "photo.jpg")[1])
+
+    assert json.loads(dream("--json", "status", job["id"])[1])["state"] == "queued"
+    assert json.loads(dream("--json", "list")[1])["jobs"][0]["id"] == job["id"]
+    assert json.loads(dream("--json", "models")[1])["models"]
+    assert json.loads(dream("--json", "cancel", job["id"])[1])["state"] == "canceled"
+
+
+def test_events_are_printed_as_they_come(dream, server, world):
+    server.ends_as = None
+    job = dream("submit", "photo.jpg")[1].strip()
+    dream("cancel", job)
+
+    lines = [json.loads(line) for line in dream("events", job)[1].splitlines()]
+
+    assert [line["data"]["state"] for line in lines] == ["canceled"]
+
+
+def test_a_dream_is_downloaded_retried_and_deleted(dream, server, tmp_path):
+    job = dream("submit", "photo.jpg", "--watch")[1].split()[0]
+
+    assert dream("download", job, "-o", "out.png")[0] == 0
+    assert (tmp_path / "out.png").read_bytes() == b"png"
+    assert dream("retry", job)[0] == REFUSED
+    assert dream("delete", job)[0] == 0
+    assert dream("status", job)[0] == REFUSED
+
+
+class TestKeys:
+    @pytest.fixture
+    def settings(self):
+        return Settings(keys="on", admin_key="an-admin-key-of-some-length")
+
+    def test_keys_are_made_listed_and_revoked(self, dream, monkeypatch):
+        # given
+        monkeypatch.setenv("DREAM_KEY", "an-admin-key-of-some-length")
+
+        # when
+        key = dream("keys", "create", "ann", "--name", "laptop")[1].strip()
+        key_id = key.split("_")[1]
+
+        # then
+        assert "laptop" in dream("keys", "list")[1]
+        settings.load.cache_clear()
+        monkeypatch.setenv("DREAM_KEY", key)
+        assert dream("list")[0] == 0
+        assert dream("keys", "list")[0] == REFUSED
+        settings.load.cache_clear()
+        monkeypatch.setenv("DREAM_KEY", "an-admin-key-of-some-length")
+        assert "revoked" in dream("keys", "revoke", key_id)[1]
+        settings.load.cache_clear()
+        monkeypatch.setenv("DREAM_KEY", key)
+        assert dream("list")[0] == REFUSED

@@ -193,3 +193,132 @@ def test_some_other_server_is_said_in_a_sentence(answer):
         pytest.raises(ServerAway, match="http://other"),
     ):
         client.models()
+
+
+class Flaky(httpx.BaseTransport):
+    """Refuses the first requests as it is told, then lets them through."""
+
+    def __init__(self, through, *refusals) -> None:
+        self.through = through
+        self.refusals = list(refusals)
+        self.keys = []
+
+    def handle_request(self, request):
+        request.read()
+        self.keys.append(request.headers.get("Idempotency-Key"))
+        if self.refusals:
+            status, headers = self.refusals.pop(0)
+            problem = {"type": "x", "title": "x", "status": status, "detail": "wait", "code": "x"}
+            return httpx.Response(status, headers=headers, json=problem, request=request)
+        return self.through.handle_request(request)
+
+
+def test_what_passes_by_itself_is_sent_again_when_the_server_says_and_makes_one_job(transport, photo, world):
+    # given
+    clock = FakeClock()
+    flaky = Flaky(transport, (429, {"Retry-After": "7"}), (503, {}))
+    began = clock.now()
+
+    # when
+    with DreamClient("http://localhost", transport=flaky, clock=clock) as client:
+        client.submit(photo)
+
+    # then
+    assert 7 < clock.now() - began < 10
+    assert len(set(flaky.keys)) == 1
+    assert len(world.store.jobs) == 1
+
+
+def test_a_server_that_goes_on_refusing_is_said_so(transport, photo):
+    flaky = Flaky(transport, *[(429, {"Retry-After": "1"})] * 10)
+
+    with DreamClient("http://localhost", transport=flaky, clock=FakeClock()) as client, pytest.raises(Refused):
+        client.submit(photo)
+    assert len(flaky.keys) == 5
+
+
+def test_the_key_is_sent_to_the_server_and_not_to_the_storage(app, world, photo, tmp_path):
+    # given
+    seen = {}
+
+    class Spy(Storage):
+        def handle_request(self, request):
+            seen[request.url.scheme] = request.headers.get("Authorization")
+            return super().handle_request(request)
+
+    with DreamClient("http://localhost", key="dream_x_y", transport=Spy(app, world)) as client:
+        job = client.submit(photo)
+        world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
+
+        # when
+        client.download(job.id, tmp_path / "out.png")
+
+    # then
+    assert seen == {"http": "Bearer dream_x_y", "memory": None}
+
+
+def test_a_download_that_broke_off_goes_on_where_it_was(app, world, photo, tmp_path):
+    # given storage whose first answer breaks off
+    content = bytes(range(256)) * 40
+    ranges = []
+
+    class Breaking(Storage):
+        def handle_request(self, request):
+            if request.url.scheme != "memory":
+                return self.api.handle_request(request)
+            ranges.append(request.headers.get("Range"))
+            if len(ranges) == 1:
+
+                def half():
+                    yield content[:5000]
+                    raise httpx.ReadError("broken")
+
+                return httpx.Response(200, content=half(), request=request)
+            start = int(ranges[-1].removeprefix("bytes=").rstrip("-"))
+            return httpx.Response(206, content=content[start:], request=request)
+
+    with DreamClient("http://localhost", transport=Breaking(app, world), clock=FakeClock()) as client:
+        job = client.submit(photo)
+        world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
+
+        # when
+        client.download(job.id, tmp_path / "out.png")
+
+    # then
+    assert (tmp_path / "out.png").read_bytes() == content
+    assert ranges == [None, "bytes=5000-"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.jpg"]
+
+
+def test_events_are_read_until_the_end_over_a_server_that_is_away_for_a_moment(transport, world, photo):
+    # given
+    clock = Worker(lambda: setattr(transport, "away", False))
+    with DreamClient("http://localhost", transport=transport, clock=clock) as client:
+        job = client.submit(photo)
+        world.changes.steps = [world.claim, lambda: world.end(world.store.jobs[job.id], JobState.FAILED)]
+        transport.away = True
+
+        # when
+        states = [event.job.state for event in client.events(job.id)]
+
+    # then
+    assert states == ["queued", "running", "failed"]
+
+
+def test_a_newer_servers_parameters_and_fields_are_let_pass(photo):
+    # given
+    newer = {
+        "id": "x", "kind": "dream", "state": "queued", "priority": "normal", "params": {"octaves": 3, "sparkle": 0.5},
+        "input": {"format": "png", "width": 1, "height": 1, "size_bytes": 1},
+        "progress": {"fraction": 0, "mood": "good"},
+        "queue_position": 0, "attempt": 0, "created_at": "2026-01-01T00:00:00Z", "started_at": None,
+        "finished_at": None, "deadline_at": None, "error": None, "links": {"self": "/x"}, "weather": "fine",
+    }  # fmt: skip
+    server = httpx.MockTransport(lambda request: httpx.Response(200, json=newer))
+
+    # when
+    with DreamClient("http://localhost", transport=server) as client:
+        job = client.get("x")
+
+    # then
+    assert job.params.octaves == 3

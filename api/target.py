@@ -1,0 +1,60 @@
+"""Which server the `dream` command means, and how it answers: in words, or as JSON for scripts."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import typer
+from pydantic import BaseModel
+from rich.console import Console, RenderableType
+
+from api.client import DreamClient, ServerAway
+from shared import settings
+
+STACK_FILE = Path(".dream/stack.json")  # the local stack writes its addresses there
+
+
+@dataclass(frozen=True)
+class Target:
+    """Looked for only once it is needed, so that `--help` works without one."""
+
+    url: str | None
+    transport: httpx.BaseTransport | None
+    json: bool = False
+
+
+def client(context: typer.Context) -> DreamClient:
+    target: Target = context.obj
+    key = settings.load().key
+    return context.with_resource(
+        DreamClient(
+            target.url or default_server(), key=key.get_secret_value() if key else None, transport=target.transport
+        )
+    )
+
+
+def answer(context: typer.Context, record: BaseModel, render: Callable[[], RenderableType]) -> None:
+    """Prints the record as one line of JSON if that was asked for, else for people."""
+    target: Target = context.obj
+    if target.json:
+        sys.stdout.write(record.model_dump_json() + "\n")
+    else:
+        Console().print(render())
+
+
+def default_server() -> str:
+    """From DREAM_URL, else from the stack that runs in this folder. Raises ServerAway."""
+    configured = settings.load().url
+    if configured:
+        return configured
+    try:
+        return str(json.loads(STACK_FILE.read_text())["api_url"])
+    except FileNotFoundError as exc:
+        raise ServerAway(
+            "No server is known: start one here with `make up`, or name one with --server or DREAM_URL."
+        ) from exc
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ServerAway(f"{STACK_FILE} does not say where the server is; is `make up` still starting?") from exc
