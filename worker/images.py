@@ -135,6 +135,8 @@ def _translated_errors() -> Iterator[None]:
         raise UnsupportedImage from exc
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as exc:
         raise ImageTooLarge from exc
+    except Warning as exc:
+        raise ImageUnreadable(f"The image is damaged ({str(exc).strip(' .')}).") from exc
     except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as exc:  # what Pillow's decoders raise
         raise ImageUnreadable(f"The image can't be read: {exc}.") from exc
 
@@ -145,8 +147,7 @@ def _bombs_refused(max_pixels: int) -> Iterator[None]:
     before, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, max_pixels
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a damaged EXIF block is no reason to refuse a photograph
-            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+            warnings.simplefilter("error")  # as the api does, which reads the same header
             yield
     finally:
         Pillow.MAX_IMAGE_PIXELS = before
