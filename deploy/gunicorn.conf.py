@@ -20,7 +20,10 @@ load_or_exit()  # a wrong variable ends it here, with a sentence
 
 # In memory: on a disk that stalls, healthy processes would look dead, and every request would wait for its metrics.
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else tempfile.gettempdir()  # noqa: S108 - gunicorn and we make private files there
-METRICS = Path(tempfile.mkdtemp(prefix="dreamqueue-metrics-", dir=FAST))
+METRICS = Path(tempfile.mkdtemp(prefix=f"dreamqueue-metrics-{os.getpid()}-", dir=FAST))
+for left in Path(FAST).glob("dreamqueue-metrics-*-*"):  # by one that was killed
+    if Path("/proc/self").exists() and not Path("/proc", left.name.split("-")[2]).exists():
+        shutil.rmtree(left, ignore_errors=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS)  # where the processes' numbers meet; read at the first import
 
 

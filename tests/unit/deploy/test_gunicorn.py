@@ -1,0 +1,69 @@
+"""The api under gunicorn: numbers of all its processes at /metrics, and nothing left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.parts import GUNICORN
+from deploy.process import ROOT
+from deploy.services import Kept
+
+
+@pytest.fixture
+def api(settings):
+    port = Kept().port("api")
+    url = f"http://127.0.0.1:{port}"
+    env = {
+        **os.environ,
+        "DREAM_REDIS_URL": settings.redis_url,
+        "DREAM_S3_URL": settings.s3_url,
+        "DREAM_S3_ACCESS_KEY": settings.s3_access_key.get_secret_value(),
+        "DREAM_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
+    }
+    argv = [sys.executable, "-m", "gunicorn", "-c", str(GUNICORN), "-b", f"127.0.0.1:{port}", "api.app:create_app()"]
+    process = subprocess.Popen(argv, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(url)
+        yield url, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(url):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            return httpx.get(f"{url}/healthz")
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the api did not start")
+
+
+def places(pid):
+    return [place for folder in ("/dev/shm", "/tmp") for place in Path(folder).glob(f"dreamqueue-metrics-{pid}-*")]
+
+
+def test_what_any_process_answered_is_counted_by_all_and_the_place_for_it_goes_with_them(api):
+    url, process = api
+    for _ in range(30):
+        httpx.get(f"{url}/v1/models")
+
+    counts = set()
+    for _ in range(10):
+        text = httpx.get(f"{url}/metrics").text
+        (count,) = re.findall(r'dream_http_requests_total\{.*route="/v1/models",status="200"\} (\S+)', text)
+        counts.add(float(count))
+    assert counts == {30.0}
+    assert len(places(process.pid)) == 1
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert places(process.pid) == []
