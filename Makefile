@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint unit chaos fmt bench-scale docs lock check clean
+.PHONY: help install demo up down test lint unit chaos fmt bench-api bench-scale docs lock check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ fmt: .venv/installed ## format the code and mend what can be mended
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
 
+bench-api: .venv/installed ## what the api bears on one core: polls, lists, submissions, streams (needs wrk, a minute)
+	$(VENV)/python -m tests.benchmarks.api.load
+
 bench-scale: .venv/installed ## what a second worker brings, and what the queue adds to a job (some minutes)
 	$(VENV)/python -m tests.benchmarks.scale
 
@@ -59,6 +62,7 @@ lock: .venv/installed ## write the lock files from pyproject.toml: ours and, in 
 
 docs: .venv/installed ## write what is generated from the code: docs/CONFIGURATION.md, the README's parameters
 	@$(VENV)/python -m deploy.configuration
+	@$(VENV)/python -m api.openapi
 	@$(VENV)/python -m deploy.monitoring.dashboard
 	@$(VENV)/python -m deploy.readme
 
