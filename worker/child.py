@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BEATS_PER_LIFE = 3  # a worker counts as gone after missing this many
-DRAIN_LIMIT_S = 12.0  # the whole worker has 15 s to end
+DRAIN_LIMIT_S, HAND_BACK_LIMIT_S = 10.0, 2.0  # the whole worker has 15 s to end
 
 drain = threading.Event()
 _runner: "Runner | None" = None
@@ -79,4 +79,7 @@ def _beat(store: RedisStore, dreamer: "TensorFlowDreamer", running: "Runner", se
     time.sleep(DRAIN_LIMIT_S)
     if running.job_id is not None:  # a slow or missing S3, say; the last checkpoint that got there serves
         log.warning("drain_cut_short", job_id=running.job_id)
+        handing_back = threading.Thread(target=running.give_up, daemon=True)
+        handing_back.start()
+        handing_back.join(HAND_BACK_LIMIT_S)
         os._exit(0)

@@ -45,8 +45,18 @@ class Runner:
         self._settings = settings
         self._drain = drain
         self._die = die
-        self.job_id: str | None = None  # what runs now, for the worker's own sign of life
+        self._running: Job | None = None
         self.heart: Heart | None = None
+
+    @property
+    def job_id(self) -> str | None:
+        """What runs now."""
+        return self._running and self._running.id
+
+    def give_up(self) -> None:
+        """Hands back what runs, from another thread, because this process ends now whatever it is doing."""
+        if self._running is not None:
+            self._hand_back(self._running)
 
     def run_next(self) -> bool:
         """Runs the next waiting job to an end of this attempt. False when nothing waits."""
@@ -58,14 +68,14 @@ class Runner:
             job = self._claim()
         if job is None:
             return False
-        self.job_id = job.id
+        self._running = job
         with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt, owner=job.owner):
             log.info("claimed", waited_s=round((job.started_at or 0) - job.created_at, 3))
             metrics.claimed(job)
             try:
                 self._attempt(job)
             finally:
-                self.job_id = None
+                self._running = None
         return True
 
     def _claim(self) -> Job | None:

@@ -210,6 +210,22 @@ def test_a_drain_hands_the_job_back_at_its_last_iteration_and_the_next_worker_go
     assert world.pixels(done)[0, 0].tolist() == [102, 112, 122]
 
 
+def test_a_drain_that_takes_too_long_hands_the_job_back_from_its_last_checkpoint(world):
+    job = world.submit()
+    runner = world.runner()
+
+    def hang(iteration):
+        if iteration == 1:
+            runner.give_up()
+            raise SystemExit  # as far as this job is concerned, the process has ended
+
+    world.dreamer.during = hang
+    with pytest.raises(SystemExit):
+        runner.run_next()
+    waiting = world.job(job.id)
+    assert (waiting.state, waiting.deaths, world.doorbell.rings) == (JobState.QUEUED, 0, 1)
+
+
 def test_a_corrupt_checkpoint_falls_back_to_the_one_before(world):
     job = world.submit()
 
