@@ -60,6 +60,9 @@ class Store(Protocol):
         Raises ClaimLost, or JobNotFound when Redis does not know the job: it was wiped, or the job deleted.
         """
 
+    def previewed(self, job: Job) -> None:
+        """Tells who watches that the attempt has stored a new preview. Nothing happens when the claim is lost."""
+
     def checkpointed(self, job: Job) -> None:
         """The attempt got further: deaths start from 0 again. Raises ClaimLost."""
 

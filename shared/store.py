@@ -22,7 +22,7 @@ from shared.settings import Settings
 
 SCRIPTS = (
     *("create", "claim", "renew", "checkpointed", "release", "reap", "finish", "cancel", "retry", "forget"),
-    *("fix_tile_size", "expire", "beat", "lead"),
+    *("fix_tile_size", "expire", "beat", "lead", "previewed"),
 )
 MINIMUM_VERSION = (6, 2)
 PARAMS: TypeAdapter[Params] = TypeAdapter(Params)
@@ -134,6 +134,10 @@ class RedisStore:
         if answer == "lost":
             raise ClaimLost
         return JobState(answer)
+
+    @_translated()
+    def previewed(self, job: Job) -> None:
+        self._run("previewed", job.id, job.claim or "")
 
     @_translated()
     def checkpointed(self, job: Job) -> None:

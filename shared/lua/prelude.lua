@@ -77,12 +77,12 @@ local function enter(job)
 end
 
 -- Tells who watches. The version starts at the clock, so that it also grows over a wiped Redis.
-local function announce(job)
+local function announce(job, ...)
   local events = 'dream:events:' .. job.id
   job.version = whole(math.max(now_ms(), tonumber(job.version or 0) + 1))
   redis.call('HSET', 'dream:job:' .. job.id, 'version', job.version)
   redis.call('XADD', events, 'MAXLEN', '~', EVENTS_KEPT, job.version .. '-0',
-    'state', job.state, 'progress', job.progress or '{}')
+    'state', job.state, 'progress', job.progress or '{}', ...)
   if TERMINAL[job.state] then redis.call('EXPIRE', events, EVENTS_TTL_S) else redis.call('PERSIST', events) end
   redis.call('PUBLISH', 'dream:changes', job.id)
 end

@@ -114,6 +114,12 @@ class MemoryStore:
             self._change(known, progress=progress)
         return known.state
 
+    def previewed(self, job: Job) -> None:
+        self._reach()
+        known = self.jobs.get(job.id)
+        if known is not None and known.state.is_claimed and known.claim == job.claim:
+            self._change(known)
+
     def checkpointed(self, job: Job) -> None:
         self._change(self._mine(job), deaths=0)
 

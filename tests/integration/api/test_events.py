@@ -149,3 +149,13 @@ def test_open_streams_do_not_delay_a_stop(services, settings, tmp_path):
             assert time.monotonic() - began < 8  # gunicorn's patience is 10 s
     finally:
         api.stop()
+
+
+def test_a_new_preview_is_told(live, store, job_id):
+    job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
+    with Stream(live, f"/v1/jobs/{job_id}/events") as stream:
+        stream.next()
+
+        store.previewed(job)
+
+        assert [stream.next()[0] for _ in range(2)] == ["job", "preview"]
