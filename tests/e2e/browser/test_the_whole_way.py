@@ -1,6 +1,7 @@
 """From a photograph to a picture on one's own disk, and what can be done on the way."""
 
 import base64
+import os
 import re
 
 import pytest
@@ -139,3 +140,17 @@ def test_the_gallery_has_filters_and_pages(page, client, photograph):
 @pytest.mark.parametrize("path", ["/web/x/../app.py", "/web/x/routes/pages.py", "/web/x/nothing.js", "/jobs"])
 def test_nothing_but_the_page_is_served(page, path):
     assert page.request.get(path).status == 404
+
+
+def test_a_large_photograph_goes_straight_to_the_object_storage(page, stack, tmp_path):
+    noise = tmp_path / "large.png"
+    Image.frombytes("RGB", (1800, 1600), os.urandom(1800 * 1600 * 3)).save(noise)  # nothing compresses this
+    sent = []
+    page.on("request", lambda request: sent.append((request.method, request.url)))
+    steps.add(page, noise)
+    steps.keep_it_short(page)
+
+    steps.start(page)
+
+    assert any(method == "POST" and url.startswith(stack.settings.s3_url) for method, url in sent)
+    page.get_by_role("button", name="Cancel").or_(page.get_by_text("Download PNG")).first.wait_for()

@@ -1,4 +1,4 @@
-// The HTTP interface: requests, problems, and what this server offers.
+// The HTTP interface: requests, and problems.
 
 /** A refusal as RFC 9457 describes it. */
 export class Problem extends Error {
@@ -67,39 +67,6 @@ export function problemFrom(status, text, retryAfterS = null) {
   }
 }
 
-let described;
-/** The OpenAPI document, fetched once. */
-export function openapi() {
-  described ??= get("/openapi.json").catch((error) => {
-    described = undefined;
-    throw error;
-  });
-  return described;
-}
-
-/** A schema with its references resolved. */
-export async function schema(name) {
-  const document = await openapi();
-  return document.components?.schemas?.[name] ?? null;
-}
-
-/** Whether the document lists that path, as `/v1/jobs/{job_id}/events`. */
-export async function offers(path) {
-  const plain = (p) => p.replace(/\{[^}]*\}/g, "{}");
-  return Object.keys((await openapi()).paths ?? {}).some((known) => plain(known) === plain(path));
-}
-
-/**
- * The fields that a submission of that kind takes beside `params`, e.g. `mask`; null where the kind is not offered.
- * @param {"dream" | "feature_maps"} kind
- */
-export async function submissionFields(kind) {
-  const document = await openapi();
-  const form = document.paths?.["/v1/jobs"]?.post?.requestBody?.content?.["multipart/form-data"]?.schema ?? {};
-  const serves = ({ properties: { kind: known = {} } = {} }) => (known.enum ?? [known.const ?? known.default]).includes(kind);
-  return (form.oneOf ?? form.anyOf ?? [form]).find(serves)?.properties ?? null;
-}
-
 const cache = new Map();
 /** Like get, but asked once per page load; failures are not kept. */
 export function once(path) {
@@ -113,4 +80,9 @@ export function once(path) {
     );
   }
   return cache.get(path);
+}
+
+/** One of the records in the OpenAPI document. */
+export async function schema(name) {
+  return (await once("/openapi.json")).components.schemas[name];
 }

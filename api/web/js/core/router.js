@@ -86,7 +86,7 @@ async function nowhere() {
 }
 
 /** What is shown when a view could not be made. */
-export function broken(error) {
+function broken(error) {
   const missing = error.status === 404;
   const node = h(
     "div",

@@ -1,20 +1,8 @@
-// Looks: what the server offers as presets, or our own few where it offers none.
+// Looks: the presets, as thumbnails to choose from.
 
-import { offers, once } from "../core/api.js";
+import { once } from "../core/api.js";
 import { asset, fill, h, sentence, uid } from "../core/dom.js";
 import { draft } from "./draft.js";
-
-const lite0 = (layer, more = {}) => ({ model: "efficientnet-lite0", layers: [{ layer }], ...more });
-const OWN = [
-  { name: "animals", title: "Animals", sentence: "Dogs, birds and their faces grow out of whatever resembles them.", params: lite0("block10_expand", { iterations: 12 }) },
-  { name: "creatures", title: "Creatures", sentence: "The classic: whole beings, half dog and half bird.", params: lite0("block11_expand") },
-  { name: "cities", title: "Cities and eyes", sentence: "Arches, windows and eyes, packed like an old town.", params: lite0("block8_expand", { step_size: 2.5 }) },
-  { name: "machines", title: "Machines", sentence: "Buildings, cars and apparatus, large and strange.", params: lite0("block13_expand", { iterations: 12 }) },
-  { name: "brushwork", title: "Brushwork", sentence: "Strokes that follow the forms, as if painted in a hurry.", params: lite0("block6_expand", { step_size: 2.5 }) },
-  { name: "woven", title: "Woven", sentence: "Tiles, textiles and basketwork over every surface.", params: lite0("block4_expand", { step_size: 2.5 }) },
-  { name: "folds", title: "Folds", sentence: "Fine ridges and folds, like etched glass.", params: lite0("block2_expand", { step_size: 2.5 }) },
-  { name: "pastel", title: "Pastel", sentence: "Colours let go of the photograph and turn psychedelic.", params: lite0("block11_expand", { color: "free" }) },
-];
 
 /**
  * @typedef {{name: string, title: string, sentence: string, params: any, model?: string, kind?: string,
@@ -23,7 +11,6 @@ const OWN = [
 
 /** @returns {Promise<Look[]>} */
 export async function looks() {
-  if (!(await offers("/v1/presets"))) return OWN.map((look) => ({ ...look, thumbnail: `looks/${look.name}.webp` }));
   return (await once("/v1/presets")).presets;
 }
 

@@ -2,9 +2,9 @@
 
 import { speak } from "../core/announce.js";
 import { button, h, uid } from "../core/dom.js";
+import { TINT } from "./mask-file.js";
 
 const LONGEST_PX = 1024; // a soft mask needs no more
-const TINT = "#4fd6cc"; // how the mask is shown; only its opacity counts
 const UNDO_STEPS = 20;
 const KEY_STEP = 0.02; // of the picture's longer side
 
@@ -213,40 +213,4 @@ function isBlank(canvas) {
   const { data } = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
   for (let i = 3; i < data.length; i += 4) if (data[i]) return false;
   return true;
-}
-
-/**
- * A grey picture as a mask to paint on.
- * @param {Blob} blob
- */
-export async function canvasFromMask(blob) {
-  const picture = await createImageBitmap(blob, { resizeQuality: "high" });
-  const canvas = h("canvas", { width: picture.width, height: picture.height });
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  pen.drawImage(picture, 0, 0);
-  const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
-  for (let i = 0; i < pixels.data.length; i += 4) pixels.data[i + 3] = pixels.data[i];
-  pen.putImageData(pixels, 0, 0);
-  pen.globalCompositeOperation = "source-in";
-  pen.fillStyle = TINT;
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  return canvas;
-}
-
-/**
- * The mask as a grey PNG: white dreams, black stays.
- * @param {HTMLCanvasElement} canvas
- * @returns {Promise<Blob>}
- */
-export function maskFile(canvas) {
-  const flat = h("canvas", { width: canvas.width, height: canvas.height });
-  const pen = flat.getContext("2d");
-  pen.drawImage(canvas, 0, 0);
-  pen.globalCompositeOperation = "source-in";
-  pen.fillStyle = "#fff";
-  pen.fillRect(0, 0, flat.width, flat.height);
-  pen.globalCompositeOperation = "destination-over";
-  pen.fillStyle = "#000";
-  pen.fillRect(0, 0, flat.width, flat.height);
-  return new Promise((done) => flat.toBlob(done, "image/png"));
 }

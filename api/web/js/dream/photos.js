@@ -16,9 +16,9 @@ const SAMPLES = [
 const TUNNEL = ["samples/tunnel-0.webp", "samples/tunnel-1.webp", "samples/tunnel-2.webp", "samples/tunnel-3.webp", "samples/tunnel-4.webp"];
 
 /**
- * @param {{signal: AbortSignal, masks: boolean, onChange: () => void}} options
+ * @param {{signal: AbortSignal, onChange: () => void}} options
  */
-export function photoStage({ signal, masks, onChange }) {
+export function photoStage({ signal, onChange }) {
   const slot = mistakeSlot();
   slot.node.classList.add("stage-mistake");
   const input = h("input", { type: "file", multiple: true, accept: "image/png,image/jpeg,image/webp", hidden: true, id: "file", onchange: () => {
@@ -98,14 +98,14 @@ export function photoStage({ signal, masks, onChange }) {
       h("span", { className: "muted num" }, `${photo.width} × ${photo.height}, ${bytes(photo.file.size)}`),
     );
     const tools = h("div", { className: "photo-tools" });
-    painter = masks ? maskPainter(photo, frame, () => drawTools()) : null;
+    painter = maskPainter(photo, frame, () => drawTools());
 
     function drawTools() {
       fill(
         tools,
-        painter && painter.tools(),
-        !painter?.active && [
-          button(draft.photos.length ? "Add more" : "Choose", { icon: "plus", className: "slim", onclick: choose }),
+        painter.tools(),
+        !painter.active && [
+          button("Add more", { icon: "plus", className: "slim", onclick: choose }),
           button("Remove this photograph", { icon: "close", className: "slim icon-only", onclick: () => remove(photo) }, false),
         ],
       );

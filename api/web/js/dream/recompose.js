@@ -1,7 +1,7 @@
 // "Dream again": a job's photograph, mask, guide and settings, back in the composer.
 
 import { adopt, clearPhotos, draft, readPhoto } from "./draft.js";
-import { canvasFromMask } from "./mask.js";
+import { canvasFromMask } from "./mask-file.js";
 
 /**
  * Whether all that the job was made of could be had; the settings are taken over in any case.

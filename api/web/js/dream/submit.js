@@ -1,8 +1,8 @@
 // From the draft to jobs: large files straight to the object storage, small ones along with the form.
 
-import { hooks, offers, problemFrom, request } from "../core/api.js";
+import { hooks, problemFrom, request } from "../core/api.js";
 import { keep } from "../core/shelf.js";
-import { maskFile } from "./mask.js";
+import { maskFile } from "./mask-file.js";
 
 const STRAIGHT_TO_STORAGE_BYTES = 8e6;
 
@@ -15,7 +15,7 @@ const STRAIGHT_TO_STORAGE_BYTES = 8e6;
  */
 export async function submit(photo, { params, guide, options, look = null, onProgress, signal }) {
   const mask = photo.mask ? await maskFile(photo.mask) : null;
-  const straight = photo.file.size > STRAIGHT_TO_STORAGE_BYTES && (await offers("/v1/uploads"));
+  const straight = photo.file.size > STRAIGHT_TO_STORAGE_BYTES;
   const job = straight
     ? await byUpload({ image: photo.file, guide, mask }, params, options, onProgress, signal)
     : await byForm({ image: photo.file, guide, mask }, params, options, onProgress, signal);

@@ -2,28 +2,18 @@
 
 import { once } from "../core/api.js";
 import { button, fill, h, uid } from "../core/dom.js";
+import { bytes } from "../core/format.js";
 import { draft } from "./draft.js";
 import { mistakeSlot } from "./fields.js";
-import { bytes } from "../core/format.js";
-
-const GROUPS = [
-  [4, "Fine texture"],
-  [8, "Pattern"],
-  [16, "Parts and creatures"],
-  [Infinity, "Whole things"],
-];
+import { layerGroups } from "./layer-groups.js";
 
 /** The layers of a network as options, from texture to things. */
-export function layerOptions(layers) {
-  return GROUPS.map(([limit, title], index) => {
-    const from = index ? GROUPS[index - 1][0] : 0;
-    const inside = layers.filter((layer) => layer.stride > from && layer.stride <= limit);
-    return inside.length > 0 && h("optgroup", { label: title }, inside.map((layer) => h("option", { value: layer.name }, `${layer.name} · ${layer.channels} channels`)));
-  });
+function layerOptions(layers) {
+  return layerGroups(layers).map((group) => h("optgroup", { label: group.title }, group.layers.map((layer) => h("option", { value: layer.name }, `${layer.name} · ${layer.channels} channels`))));
 }
 
 /** "12, 40-43" -> [12, 40, 41, 42, 43]; null for nothing; raises Error with a sentence. */
-export function parseChannels(text) {
+function parseChannels(text) {
   const trimmed = text.trim();
   if (!trimmed) return null;
   const found = new Set();

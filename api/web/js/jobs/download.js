@@ -1,30 +1,19 @@
 // A dream to take home, in the format that is wanted.
 
-import { openapi } from "../core/api.js";
 import { toast } from "../core/announce.js";
 import { fill, h, icon } from "../core/dom.js";
 
 const NAMES = { png16: "PNG, 16-bit" };
 const FORMATS = { png: "image/png", jpeg: "image/jpeg", webp: "image/webp" };
 
-/** The formats that the server itself makes; none when it only has the one. */
-async function madeByServer() {
-  const document = await openapi();
-  const parameters = document.paths?.["/v1/jobs/{job_id}/result"]?.get?.parameters ?? [];
-  const format = parameters.find((one) => one.name === "format")?.schema;
-  return (format?.anyOf?.find((one) => one.enum) ?? format)?.enum ?? [];
-}
-
 /** @param {any} job */
-export async function downloadButtons(job, name) {
-  const server = await madeByServer().catch(() => []);
+export function downloadButtons(job, name) {
   const own = job.params.format ?? "png";
-  const others = [...new Set([...Object.keys(FORMATS), ...server])].filter((format) => format !== own);
+  const others = Object.keys(FORMATS).filter((format) => format !== own.replace("16", ""));
   const stem = name.replace(/\.[^.]*$/, "").slice(0, 80);
   const other = (format) => {
     const label = format.toUpperCase();
     const props = { className: "button format", "aria-label": `Download as ${label}` };
-    if (server.includes(format)) return h("a", { ...props, href: `${job.links.result}?format=${format}`, download: `${stem}-dream.${format}` }, label);
     const control = h("button", { ...props, type: "button", onclick: () => convert(control, job.links.result, format, stem) }, label);
     return control;
   };
@@ -36,7 +25,7 @@ export async function downloadButtons(job, name) {
   );
 }
 
-/** In the browser, where the server has one format only. */
+/** In the browser: a job makes one format, the one in its recipe. */
 async function convert(control, address, format, stem) {
   const label = control.textContent;
   control.disabled = true;

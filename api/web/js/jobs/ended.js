@@ -35,10 +35,20 @@ export async function endedPanel({ job, name, actions }) {
   const report = job.links.report ? await get(job.links.report).catch(() => null) : null;
   const share = button("Copy the link", { icon: "link", className: "half", onclick: () => copy(location.href, "Link copied. Whoever has access here can open it.") });
   return [
-    h("div", { className: "actions" }, await downloadButtons(job, name), again, share, remove),
+    h("div", { className: "actions" }, downloadButtons(job, name), again, share, remove),
     h("section", { className: "stack", "aria-label": "Facts" }, h("h2", null, "How it was made"), await facts(job, report)),
+    await gradients(job),
     recipePanel(recipeOf(job, report)),
-  ];
+  ].filter(Boolean);
+}
+
+/** What pulled at each octave, where the job was asked to keep it. */
+async function gradients(job) {
+  if (!job.links.gradients) return null;
+  const { gradients: kept } = await get(job.links.gradients).catch(() => ({ gradients: [] }));
+  if (!kept.length) return null;
+  const one = ({ octave, url }) => h("li", null, h("a", { href: url, target: "_blank" }, h("img", { src: url, alt: `Gradient of octave ${octave + 1}`, loading: "lazy" })));
+  return h("section", { className: "stack", "aria-label": "Gradients" }, h("h2", null, "Gradients"), h("p", { className: "hint" }, "What pulled at the picture, octave by octave."), h("ul", { className: "gradients" }, kept.map(one)));
 }
 
 function reason(job) {

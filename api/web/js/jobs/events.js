@@ -1,11 +1,11 @@
 // Following a job: Server-Sent Events, reconnecting by themselves, and polling wherever they don't come through.
 
-import { Away, offers, problemFrom } from "../core/api.js";
+import { Away, problemFrom } from "../core/api.js";
 import { isTerminal } from "../core/format.js";
 
-const JOB_EVENTS = ["job", "state", "progress", "message", "end"];
-const SILENCE_MS = 45_000; // a stream that says nothing for so long is taken for dead; heartbeats come more often
-const LONGEST_WAIT_MS = 8_000;
+const SILENCE_MS = 45_000; // a stream that tells nothing for so long may be dead: a fresh one costs little
+const LONGEST_LOOK_MS = 2_000;
+const LONGEST_WAIT_MS = 8_000; // while the server is away
 
 /**
  * Reports a job until it has ended or the signal ends.
@@ -25,21 +25,18 @@ export async function follow(id, { signal, onJob, onPreview = () => {}, onLink =
     state.ended = isTerminal(job.state);
     onJob(job);
   };
-  const streams = await offers("/v1/jobs/{job_id}/events").catch(() => false);
   let waitMs = 500;
   while (!state.ended && !signal.aborted) {
-    if (streams) {
-      const lived = await stream(id, signal, { hear, link, onPreview, onGone }, state);
-      if (state.ended || signal.aborted) return;
-      if (lived) waitMs = 500;
-    }
-    // Between two streams, and where there are none: a look at the job itself.
+    const lived = await stream(id, signal, { hear, link, onPreview, onGone }, state);
+    if (state.ended || signal.aborted) return;
+    if (lived) waitMs = 500;
+    // Between two streams, and where none comes through: a look at the job itself.
     try {
       const answer = await look(id, state, signal);
       if (answer) hear(answer);
       if (answer?.progress.fraction > 0) onPreview();
       link(true);
-      waitMs = streams ? Math.min(waitMs * 2, LONGEST_WAIT_MS) : 900;
+      waitMs = Math.min(waitMs * 1.4, LONGEST_LOOK_MS);
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.status === 404) return onGone(problem);
@@ -83,15 +80,12 @@ function stream(id, signal, { hear, link, onPreview, onGone }, state) {
       alive();
       onPreview();
     });
-    for (const name of [...JOB_EVENTS, "heartbeat"]) {
-      source.addEventListener(name, (event) => {
-        lived = true;
-        alive();
-        const job = parsed(event.data);
-        if (job?.state && job.id) hear(job);
-        if (state.ended) close();
-      });
-    }
+    source.addEventListener("job", (event) => {
+      lived = true;
+      alive();
+      hear(JSON.parse(event.data));
+      if (state.ended) close();
+    });
   });
 }
 
@@ -108,14 +102,6 @@ async function look(id, state, signal) {
   if (!response.ok) throw problemFrom(response.status, await response.text());
   state.etag = response.headers.get("ETag") ?? "";
   return response.json();
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null; // a heartbeat, or an event of a newer server
-  }
 }
 
 function pause(ms, signal) {

@@ -1,6 +1,6 @@
 // Compose a dream: photographs, a look, the parameters, and an honest word on how long it takes.
 
-import { get, once, submissionFields } from "../core/api.js";
+import { get, once } from "../core/api.js";
 import { speak, toast } from "../core/announce.js";
 import { fill, h, icon } from "../core/dom.js";
 import { count } from "../core/format.js";
@@ -14,7 +14,7 @@ import { photoStage } from "../dream/photos.js";
 import { submit } from "../dream/submit.js";
 
 export async function dreamView({ query, signal }) {
-  const [all, offered, { models }] = await Promise.all([looks(), submissionFields("dream"), once("/v1/models")]);
+  const [all, { models }] = await Promise.all([looks(), once("/v1/models")]);
   if (query.has("layer")) startFromLayer(query);
   else if (!draft.look && !Object.keys(draft.params).length && all[0]) {
     draft.look = all[0].name;
@@ -34,9 +34,9 @@ export async function dreamView({ query, signal }) {
     form.write();
     refresh();
   });
-  const stage = photoStage({ signal, masks: "mask" in (offered ?? {}), onChange: refresh });
-  const guide = "guide" in (offered ?? {}) ? guideField(refresh) : null;
-  const fields = [...form.fields, ...(guide ? [guide] : []), { path: "image", complain: stage.complain, focus: stage.focus }];
+  const stage = photoStage({ signal, onChange: refresh });
+  const guide = guideField(refresh);
+  const fields = [...form.fields, guide, { path: "image", complain: stage.complain, focus: stage.focus }];
 
   function refresh() {
     const photos = draft.photos.length;
@@ -130,8 +130,8 @@ export async function dreamView({ query, signal }) {
       h(
         "div",
         null,
-        fold("What it dreams of", "network, layers, channels", form.network),
-        guide && fold("Guide", "borrow from another picture", guide.node),
+        fold("What it dreams of", "network, layers, channels", form.network, draft.look === null && Boolean(draft.params.layers)),
+        fold("Guide", "borrow from another picture", guide.node),
         fold("More settings", "seed, scale, tiles", form.rest),
       ),
       h("div", { className: "launch" }, general, estimate.node, meter, send),
@@ -142,8 +142,8 @@ export async function dreamView({ query, signal }) {
   return { title: activePhoto() ? "Compose" : "", node };
 }
 
-function fold(title, about, inside) {
-  return h("details", { className: "fold" }, h("summary", null, title, h("span", { className: "muted ellipsis" }, about)), inside);
+function fold(title, about, inside, open = false) {
+  return h("details", { className: "fold", open }, h("summary", null, title, h("span", { className: "muted ellipsis" }, about)), inside);
 }
 
 /** From the layer explorer: `?model=…&layer=…&channel=…`. */

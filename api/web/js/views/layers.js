@@ -1,25 +1,18 @@
 // The feature-map explorer: choose a layer, see what it sees, click a channel to dream it.
 
-import { get, once, submissionFields } from "../core/api.js";
+import { get, once } from "../core/api.js";
 import { speak } from "../core/announce.js";
 import { asset, button, fill, h, icon, uid } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { go } from "../core/router.js";
-import { activePhoto, readPhoto } from "../dream/draft.js";
+import { activePhoto, draft, readPhoto } from "../dream/draft.js";
 import { mistakeSlot } from "../dream/fields.js";
+import { layerGroups } from "../dream/layer-groups.js";
 import { follow } from "../jobs/events.js";
 import { submit } from "../dream/submit.js";
 
-const GROUPS = [
-  [4, "Fine texture"],
-  [8, "Pattern"],
-  [16, "Parts and creatures"],
-  [Infinity, "Whole things"],
-];
-
 export async function layersView({ query, signal }) {
   const { models } = await once("/v1/models");
-  const canSee = Boolean(await submissionFields("feature_maps").catch(() => null));
   const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null, looked: false };
   const depth = h("fieldset", { className: "depth panel" });
   const side = h("div", { className: "stack" });
@@ -33,11 +26,7 @@ export async function layersView({ query, signal }) {
     const one = models.find((m) => m.name === model) ?? models[0];
     const { layers } = await once(one.layers_url);
     if (!layers.some((layer) => layer.name === state.layer)) state.layer = one.default_layer;
-    fill(depth, h("legend", { className: "hidden" }, "Layer"), GROUPS.map(([limit, title], index) => {
-      const from = index ? GROUPS[index - 1][0] : 0;
-      const inside = layers.filter((layer) => layer.stride > from && layer.stride <= limit);
-      return inside.length > 0 && [h("h3", null, title), inside.map((layer) => row(layer))];
-    }));
+    fill(depth, h("legend", { className: "hidden" }, "Layer"), layerGroups(layers).map((group) => [h("h3", null, group.title), group.layers.map(row)]));
     choose(layers.find((layer) => layer.name === state.layer));
   }
 
@@ -55,7 +44,6 @@ export async function layersView({ query, signal }) {
     const dream = h("a", { className: "button primary", href: dreamAddress() }, icon("spark"), "Dream the whole layer");
     const maps = h("div", { className: "stack" });
     fill(stage, h("div", { className: "row spread" }, h("div", null, h("h2", null, layer.name), facts), dream), channelForm(layer), maps);
-    if (!canSee) return;
     if (state.looked) look(layer, maps);
     else fill(maps, invitation(layer, maps));
   }
@@ -95,13 +83,20 @@ export async function layersView({ query, signal }) {
   function another(layer, maps) {
     const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", hidden: true, "aria-label": "Another photograph", onchange: async () => {
       try {
-        state.photo = await readPhoto(input.files[0]);
+        compose(await readPhoto(input.files[0]));
         look(layer, maps);
       } catch (error) {
         fill(maps, failure(error.message));
       }
     } });
     return [input, button("Use another photograph", { icon: "photo", className: "slim", onclick: () => input.click() })];
+  }
+
+  /** The photograph that is looked at is also the one to dream on. */
+  function compose(photo) {
+    state.photo = photo;
+    draft.photos.push(photo);
+    draft.active = draft.photos.length - 1;
   }
 
   /** Runs the layer over the photograph; what it shows can be clicked. */
@@ -112,7 +107,7 @@ export async function layersView({ query, signal }) {
     signal.addEventListener("abort", () => state.run.abort());
     fill(maps, h("p", { className: "muted" }, "Looking through this layer …"), h("div", { className: "skeleton maps-waiting" }));
     try {
-      state.photo ??= await sample();
+      if (!state.photo) compose(await sample());
       const job = await submit(state.photo, { params: { model: state.model, layer: layer.name }, guide: null, options: { kind: "feature_maps" }, onProgress: () => {}, signal: run });
       await follow(job.id, { signal: run, onJob: (now) => ended(now, maps, layer) });
     } catch (error) {

@@ -1,8 +1,8 @@
 // How the service is doing: workers, queue, running jobs, throughput.
 
-import { get, offers } from "../core/api.js";
+import { get } from "../core/api.js";
 import { fill, h, icon } from "../core/dom.js";
-import { about, count, ordinal, speed } from "../core/format.js";
+import { about, ordinal, speed } from "../core/format.js";
 import { describe } from "../jobs/naming.js";
 import { pixelSteps } from "../jobs/estimate.js";
 
@@ -13,38 +13,34 @@ export async function statusView({ signal }) {
   const health = h("div", { className: "health" });
   const workers = h("section", { className: "section", "aria-labelledby": "workers-title" });
   const jobs = h("section", { className: "section", "aria-labelledby": "jobs-title" });
-  const detailed = await offers("/v1/status").catch(() => false);
 
   async function look() {
     const [ready, status, active, done] = await Promise.all([
       get("/readyz", { signal }).catch((problem) => readinessOf(problem)),
-      detailed ? get("/v1/status", { signal }) : null,
+      get("/v1/status", { signal }),
       get("/v1/jobs?state=queued,running,canceling&limit=200", { signal }),
       get("/v1/jobs?state=succeeded&limit=100", { signal }),
     ]);
-    const own = fallback(ready, active.jobs, done.jobs);
-    const facts = status ? { ...status, throughput: merged(status.throughput, own.throughput) } : own;
-    drawNumbers(facts);
-    fill(health, light("Redis", ready.redis), light("Storage", ready.storage), light("Workers", facts.workers.length || ready.workers ? "ok" : "none is alive"));
-    drawWorkers(facts, ready);
+    drawNumbers(status, lastHour(done.jobs));
+    fill(health, light("Redis", ready.redis), light("Storage", ready.storage), light("Workers", status.workers.length ? "ok" : "none is alive"));
+    drawWorkers(status.workers);
     await drawJobs(active.jobs);
   }
 
-  function drawNumbers({ queued, running, throughput, workers: alive, worker_count: total }) {
-    const lastHour = throughput?.jobs_last_hour ?? 0;
+  function drawNumbers({ queued, running, throughput, workers: alive }, own) {
     const pair = (term, value, unit = "") => h("div", null, h("dt", null, term), h("dd", null, value, unit && h("small", null, ` ${unit}`)));
-    const [rate, unit] = throughput?.pixels_per_second ? speed(throughput.pixels_per_second).split(" ") : ["–", ""];
-    fill(numbers, pair("Workers alive", String(total ?? alive.length)), pair("Waiting", String(queued)), pair("Dreaming now", String(running)), pair("Done in the last hour", String(lastHour)), pair("Throughput", rate, unit));
+    const pace = throughput.pixels_per_second || own.rate; // right now, or else lately
+    const [rate, unit] = pace ? speed(pace).split(" ") : ["–", ""];
+    fill(numbers, pair("Workers alive", String(alive.length)), pair("Waiting", String(queued)), pair("Dreaming now", String(running)), pair("Yours, done in the last hour", String(own.jobs)), pair("Throughput", rate, unit));
   }
 
-  function drawWorkers({ workers: alive, worker_count: total }) {
+  function drawWorkers(alive) {
     const title = h("h2", { id: "workers-title" }, "Workers");
     if (alive.length) {
       return fill(workers, title, h("ul", { className: "rows" }, alive.map((one) =>
         h("li", null, h("strong", { className: "wrap-anywhere" }, one.name), h("span", { className: "muted wrap-anywhere" }, [one.device, (one.models ?? []).join(", ")].filter(Boolean).join(", ")), one.job_id ? h("a", { href: `/jobs/${one.job_id}` }, "Dreaming") : h("span", { className: "badge", dataset: { state: one.busy ? "running" : "succeeded" } }, one.busy ? "Dreaming" : "Ready")))));
     }
-    const text = total ? `${count(total, "worker")} alive and listening.` : "No worker is alive. Dreams wait until one is started.";
-    return fill(workers, title, h("p", { className: "muted" }, text));
+    return fill(workers, title, h("p", { className: "muted" }, "No worker is alive. Dreams wait until one is started."));
   }
 
   async function drawJobs(list) {
@@ -84,22 +80,10 @@ function readinessOf(problem) {
   return { redis: problem.status ? "ok" : "unknown", storage: problem.status ? "ok" : "unknown", workers: 0 };
 }
 
-/** The server's numbers; one's own where it has none. */
-function merged(theirs, own) {
-  return Object.fromEntries(Object.entries(own).map(([name, value]) => [name, theirs?.[name] ?? value]));
-}
-
-/** Where there is no status document: from readiness and one's own jobs. */
-function fallback(ready, active, done) {
+/** What one's own dreams of the last hour say. */
+function lastHour(done) {
   const hourAgo = Date.now() - 3600e3;
   const recent = done.filter((job) => new Date(job.finished_at) > hourAgo && job.kind === "dream");
-  const rates = recent.map((job) => job.progress.pixels_per_second || pixelSteps(job.input.width, job.input.height, job.params) / Math.max(0.2, (new Date(job.finished_at) - new Date(job.started_at)) / 1000));
-  const mean = rates.length ? rates.reduce((a, b) => a + b, 0) / rates.length : null;
-  return {
-    workers: [],
-    worker_count: ready.workers,
-    queued: active.filter((job) => job.state === "queued").length,
-    running: active.filter((job) => job.state !== "queued").length,
-    throughput: { pixels_per_second: mean, jobs_last_hour: recent.length },
-  };
+  const rates = recent.map((job) => pixelSteps(job.input.width, job.input.height, job.params) / Math.max(0.2, (new Date(job.finished_at) - new Date(job.started_at)) / 1000));
+  return { jobs: recent.length, rate: rates.length ? rates.reduce((a, b) => a + b, 0) / rates.length : null };
 }
