@@ -17,6 +17,7 @@ from shared.settings import Settings
 from worker import images, metrics
 from worker.beside import Beside, Moving
 from worker.checkpoints import Checkpoints
+from worker.dream.guide import shrunk
 from worker.dream.inputs import Inputs
 from worker.dream.maps import MapsReport
 from worker.dream.report import Report
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 PREVIEW_INTERVAL_S = 2.0
+PLACES = {"image": layout.image, "guide": layout.guide, "mask": layout.mask}
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 
 # The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
@@ -80,13 +82,13 @@ class Attempt:
         params = self._fix_tile_size(resume)
         log.info("dreaming", resumed_from=resume and f"{resume.octave}-{resume.iteration}", tile_size=params.tile_size)
         inputs = Inputs(
-            guide=self._fetch(layout.guide(self._job.id)) if self._job.guide else None,
-            mask=images.mask_of(self._fetch(layout.mask(self._job.id))) if self._job.mask else None,
+            guide=shrunk(self._fetch("guide")) if self._job.guide else None,
+            mask=images.mask_of(self._fetch("mask")) if self._job.mask else None,
         )
         keep_gradient = self._keep_gradient if params.keep_gradients else None
         # The engine consumes the photograph: no name here may keep it alive.
         result, report = self._dreamer.dream(
-            self._fetch(layout.image(self._job.id)),
+            self._fetch("image"),
             params,
             inputs=inputs,
             keep_gradient=keep_gradient,
@@ -172,7 +174,9 @@ class Attempt:
     def _params(self) -> DreamParams:
         return cast(DreamParams, self._job.params)  # the runner gives feature maps to another attempt
 
-    def _fetch(self, key: str) -> Image:
+    def _fetch(self, part: str) -> Image:
+        """The image, the guide or the mask."""
+        key = PLACES[part](self._job.id)
         self._heart.enter("fetch", stall_s=STALL_FETCH_S)
         with tempfile.TemporaryFile() as file:
 
@@ -182,8 +186,8 @@ class Attempt:
                 return self._blobs.download(key, self._watched(file))
 
             if not self.patiently(download):
-                raise ImageUnreadable(f"The picture {key} is no longer in the object storage.")
-            self._sha256[key.rsplit("/", 1)[-1]] = sha256_of(file)
+                raise ImageUnreadable(f"The {part} is no longer in the object storage.")
+            self._sha256[part] = sha256_of(file)
             self._heart.enter("decode", stall_s=STALL_DECODE_S)
             file.seek(0)
             image = images.decode(file, max_pixels=self._settings.max_pixels)
@@ -209,6 +213,7 @@ class Attempt:
     def _show(self, preview: bytes) -> None:
         try:
             self._put("preview.jpg", preview, "image/jpeg")
+            self._store.previewed(self._job)
         except DreamError as exc:
             log.warning("preview_skipped", reason=str(exc))
 

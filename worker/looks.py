@@ -24,7 +24,7 @@ from worker.dream.network import Network
 from worker.dream.watch import Image
 from worker.models import registry
 
-SIZE_PX, THUMBNAIL_PX = (720, 540), (480, 360)  # (width, height)
+SIZE_PX = (480, 360)  # (width, height); dreamt that small, so that what is dreamt is large enough to be recognised
 SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
 EYES = {"layers": [{"layer": "block9"}], "iterations": 14, "step_size": 2.2}
 LONG = {"layers": [{"layer": "block11_expand"}], "iterations": 30}
@@ -34,13 +34,11 @@ def main(folder: Annotated[Path, typer.Argument(help="Where the pictures go.")])
     """Makes all of them."""
     device.prepare()
     folder.mkdir(parents=True, exist_ok=True)
-    rocket = photograph("rocket")
-    cells = []
+    rocket, cells = photograph("rocket"), []
     for preset in LOOKS:
         if preset.seen:
             picture = dreamt(preset.params, rocket)
-            small = picture.resize(THUMBNAIL_PX, Pillow.Resampling.LANCZOS)
-            small.save(folder / f"{preset.name}.webp", quality=76, method=6)
+            picture.save(folder / f"{preset.name}.webp", quality=76, method=6)
             cells.append((preset.title, picture))
     sheet(cells).save(folder / "sheet.webp", quality=76, method=6)
     sheet(controls()).save(folder / "controls.webp", quality=76, method=6)
@@ -50,7 +48,7 @@ def controls() -> list[tuple[str, Pillow.Image]]:
     """What a dream can be told beside its look, one picture each."""
     rocket, astronaut, coffee = (photograph(name) for name in ("rocket", "astronaut", "coffee"))
     y, x = np.mgrid[0 : SIZE_PX[1], 0 : SIZE_PX[0]].astype(np.float32)
-    face = np.clip(1.7 - np.hypot((x - 318) / 150, (y - 130) / 150), 0, 1)  # soft, and around the astronaut's
+    face = np.clip(1.7 - np.hypot((x - 212) / 100, (y - 87) / 100), 0, 1)  # soft, and around the astronaut's
     negative = [{"layer": "block4_expand"}, {"layer": "block11_expand", "weight": -0.6}]
     plain = {"layers": [{"layer": "block11_expand"}], "iterations": 14}
     return [

@@ -2,7 +2,6 @@
 
 from typing import cast
 
-from shared import layout
 from shared.params import FeatureMapsParams
 from worker.attempt import STALL_DREAM_S, STALL_LOAD_S, STALL_STORE_S, Attempt
 
@@ -14,7 +13,7 @@ class MapsAttempt(Attempt):
         params = cast(FeatureMapsParams, self._job.params)
         self._heart.enter("load", stall_s=STALL_LOAD_S)
         self._dreamer.load(params.model)
-        image = self._fetch(layout.image(self._job.id))
+        image = self._fetch("image")
         self._heart.enter("maps", stall_s=STALL_DREAM_S)
         made = self._dreamer.feature_maps(image, params)
         self._heart.enter("store", stall_s=STALL_STORE_S)

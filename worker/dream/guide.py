@@ -16,6 +16,7 @@ from worker.dream.network import Network
 from worker.dream.watch import Image
 
 GUIDE_PX = 512  # the guide's longer side: 768 vectors at stride 16, more than the notebook's 196
+SHORTEST_PX = 128  # and at least so much of its shorter side
 MOST_VECTORS = 1024  # of a finer layer an even choice: each place is compared with every one
 
 
@@ -26,9 +27,14 @@ def guided_gradient_of(network: Network, targets: tuple[Target, ...], guide: Ima
     return lambda windows: gradient(windows, *features)
 
 
+def shrunk(guide: Image) -> Image:
+    """As much of a guide as a dream needs: to be held for hours it should be small."""
+    return sized(guide, longest_px=GUIDE_PX, minimum_px=SHORTEST_PX)
+
+
 def guide_features(network: Network, targets: Sequence[Target], guide: Image) -> list[tf.Tensor]:
     """What each target's layer sees in the guide: (vectors, channels) for each."""
-    small = sized(guide, longest_px=GUIDE_PX, minimum_px=network.minimum_px)
+    small = sized(shrunk(guide), longest_px=GUIDE_PX, minimum_px=max(network.minimum_px, SHORTEST_PX))
     seen = look(network, small, [target.layer for target in targets])
     features = []
     for activation, target in zip(seen, targets, strict=True):

@@ -4,7 +4,7 @@ import tensorflow as tf
 from shared.params import DreamParams, Target
 from tests.unit.worker.toys import photograph, toy_network
 from worker.dream.engine import dream
-from worker.dream.guide import best_matches, guide_features, guided_gradient_of, guided_objective
+from worker.dream.guide import best_matches, guide_features, guided_gradient_of, guided_objective, shrunk
 from worker.dream.inputs import Inputs
 from worker.dream.look import look
 
@@ -44,7 +44,15 @@ def test_a_large_guide_has_a_bounded_number_of_vectors_of_chosen_channels():
 
 def test_a_small_guide_is_enlarged_to_what_the_network_accepts():
     (vectors,) = guide_features(toy_network(), TARGETS, photograph(10, 20))
-    assert len(vectors) == 8 * 16
+    assert len(vectors) == 16 * 32
+
+
+def test_a_guide_that_was_shrunk_to_be_held_is_the_same_guide():
+    guide = photograph(900, 1200)
+    small = shrunk(guide)
+    assert small.shape == (384, 512, 3)
+    whole, held = (guide_features(toy_network(), TARGETS, one)[0] for one in (guide, small))
+    np.testing.assert_array_equal(whole, held)
 
 
 def test_three_steps_bring_the_picture_nearer_to_the_guide():
