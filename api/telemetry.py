@@ -82,7 +82,10 @@ def install(app: APIFlask, store: Store, version: str) -> None:
 
 
 @bp.get("/metrics")
-@bp.doc(summary="Numbers for Prometheus", responses={200: {"description": "Prometheus' text format.", "content": TEXT}})
+@bp.doc(
+    summary="Numbers for Prometheus",
+    responses={200: {"description": "Prometheus' text format.", "content": TEXT}},  # type: ignore[arg-type] # APIFlask takes more than it says
+)
 def metrics() -> Response:
     """For Prometheus, which asks each process' host itself; behind a reverse proxy there is nothing to see."""
     if "X-Forwarded-For" in request.headers:  # came through the public door

@@ -76,6 +76,10 @@ def _with_pictures(body, upload):
         for name, known in (("model", "efficientnet-lite0"), ("layer", "stem"), ("preset", "ears")):
             if isinstance(params.get(name), str):
                 params[name] = known
+        if isinstance(params.get("long_side"), int | float) and params["long_side"] > 1000:
+            params["long_side"] = 1000  # larger ones are refused by what they make of the photograph
+        if isinstance(params.get("long_side"), int | float) and isinstance(params.get("scale"), int | float):
+            del params["scale"]
     return body
 
 
