@@ -3,7 +3,6 @@
 import ctypes
 import os
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import metadata
@@ -11,8 +10,6 @@ from importlib import metadata
 import cv2
 import numpy as np
 import tensorflow as tf
-
-_M_MMAP_THRESHOLD = -3  # <malloc.h>
 
 
 def cores() -> int:
@@ -27,7 +24,6 @@ def prepare() -> None:
     gets all cores, through its operators' own threads. OpenCV's threads would only get in the way of ours.
     """
     cv2.setNumThreads(1)
-    _return_large_blocks()
     try:
         tf.config.threading.set_inter_op_parallelism_threads(cores())
         tf.config.threading.set_intra_op_parallelism_threads(cores())
@@ -40,22 +36,10 @@ def prepare() -> None:
 
 def release_freed_memory() -> None:
     """Gives back what the C library keeps of freed memory: tracing a network leaves 40 MB of it behind."""
-    if trim := _glibc("malloc_trim"):
-        trim(0)
-
-
-def _return_large_blocks() -> None:
-    """Arrays of a megabyte and more go back to the system as soon as they are freed.
-
-    glibc would learn from the first ones to keep such sizes, in every thread's own arena, and never give them back.
-    """
-    if mallopt := _glibc("mallopt"):
-        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
-
-
-def _glibc(name: str) -> Callable[..., int] | None:
-    """A function of the C library, where that is glibc: musl and others have neither these functions nor the need."""
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl does not
+        if trim is not None:
+            trim(0)
 
 
 @lru_cache(maxsize=1)

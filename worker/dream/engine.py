@@ -67,7 +67,7 @@ def dream(
         gradient=_gradient(network, targets, inputs.guide),
         stride=stride,
         halo=halo_for(stride),
-        plan=TilePlan(tile_size, memory.batch_for(network, tile_size) if device.gpu() else threads),
+        plan=TilePlan(tile_size, memory.batch_for(network, tile_size, height, width, threads)),
         progress=progress,
         mask=inputs.mask,
         keep_gradient=keep_gradient,

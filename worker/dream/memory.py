@@ -13,33 +13,44 @@ OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 SMALLEST_TILE = 128  # as shared.params has it
 LARGEST_ON_CPU, LARGEST_ON_GPU = 1024, 2048  # beyond them the halos' share hardly falls any more
+COMFORTABLE = 512  # below it halos and seams cost more than tiles side by side gain
 LARGEST_BATCH = 16
 GPU_SHARE = 0.6  # of its free memory, for tiles; the rest is for the picture, the blur and cuDNN's work space
 
-# On a host a picture and its gradient take 24 bytes a pixel (float32, three colours), and resizing a little more.
+# On a host a dream may take 48 bytes for each of its pixels, or so much for each core if the picture is small.
+LIMIT_BYTES_PER_PX = 48
+LIMIT_BYTES_PER_CORE = 272 * 2**20
+# Of that, the picture and its gradient take 24 (float32, three colours), and traces, blur and buffers so much:
 IMAGE_BYTES_PER_PX = 24
-LIMIT_BYTES_PER_PX = 48  # for everything, from some 12 megapixels on ...
-SMALL_DREAM_BYTES = 640 * 2**20  # ... and for everything in smaller dreams
+FIXED_BYTES = 90 * 2**20
 
 
 def tile_size_for(network: Network, height: int, width: int) -> int:
-    """The largest tile edge in pixels, a multiple of 32, that memory has room for."""
+    """The largest tile edge in pixels, a multiple of 16, that memory has room for."""
+    px = tile_bytes(height, width) / network.gradient_bytes_per_px
     if device.gpu() is not None:
-        tile_bytes, at_once, largest = device.free_gpu_bytes() * GPU_SHARE, 1, LARGEST_ON_GPU
+        largest = LARGEST_ON_GPU
     else:
-        tile_bytes, at_once, largest = _host_bytes(height * width), device.cores(), LARGEST_ON_CPU
-    edge = math.sqrt(max(tile_bytes, 0) / at_once / network.gradient_bytes_per_px)
-    return min(max(int(edge) // 32 * 32, 2 * SMALLEST_TILE), largest)
+        largest, at_once = LARGEST_ON_CPU, device.cores()
+        while at_once > 1 and px / at_once < COMFORTABLE**2:
+            at_once //= 2  # rather fewer tiles at once than tiny ones: a lone tile still uses all cores
+        px /= at_once
+    return min(max(int(math.sqrt(px)) // 16 * 16, 2 * SMALLEST_TILE), largest)
 
 
-def batch_for(network: Network, tile_size: int) -> int:
-    """Windows that a GPU takes at once."""
-    fitting = device.free_gpu_bytes() * GPU_SHARE / (tile_size**2 * network.gradient_bytes_per_px)
-    return min(max(int(fitting), 1), LARGEST_BATCH)
+def batch_for(network: Network, tile_size: int, height: int, width: int, threads: int) -> int:
+    """How many tiles of that size run at once."""
+    fitting = int(tile_bytes(height, width) / (tile_size**2 * network.gradient_bytes_per_px))
+    return min(max(fitting, 1), threads if device.gpu() is None else LARGEST_BATCH)
 
 
-def _host_bytes(px: int) -> float:
-    return max(SMALL_DREAM_BYTES, LIMIT_BYTES_PER_PX * px) - IMAGE_BYTES_PER_PX * px
+def tile_bytes(height: int, width: int) -> float:
+    """Memory for the tiles of such a picture."""
+    if device.gpu() is not None:
+        return device.free_gpu_bytes() * GPU_SHARE
+    px = height * width
+    limit = max(LIMIT_BYTES_PER_PX * px, LIMIT_BYTES_PER_CORE * device.cores())
+    return max(0, limit - IMAGE_BYTES_PER_PX * px - FIXED_BYTES)
 
 
 class TilePlan:

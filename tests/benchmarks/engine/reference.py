@@ -37,9 +37,9 @@ def dream(image, params, minimum_px, ascend):
     return result
 
 
-def step(image, iteration, params, gradient, tiles, shift):
-    """One iteration: the image after it, not clipped."""
-    g = tiled_gradient(image, gradient, tiles, shift)
+def step(image, iteration, params, gradient, choices):
+    """One iteration: the image after it, not clipped. choices: its tiles and its shift."""
+    g = tiled_gradient(image, gradient, *choices)
     s = smooth(g, iteration, params.iterations, params.color)
     return image + s * params.step_size / (np.std(s) + 1e-8)
 
