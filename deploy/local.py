@@ -83,7 +83,7 @@ def uninterruptible() -> None:
 
 def _greet(stack: Stack) -> None:
     console.print(f"\nDreamqueue is up: {stack.api_url}", style="bold green")
-    console.print(f"  API description   {stack.api_url}/docs")
+    console.print("  open it in a browser, or see what programs can ask for at /docs")
     console.print(f"  Redis             {stack.settings.redis_url.rsplit('@', 1)[-1]}")
     console.print(f"  S3                {stack.settings.s3_url or 'AWS'}, bucket {stack.settings.s3_bucket}")
     console.print(f"  logs              {stack.home / 'logs'}")
