@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from api.intake import is_ulid
@@ -25,6 +25,7 @@ from shared.ports import Blobs, Doorbell, Store
 
 logger = logging.getLogger(__name__)
 
+FLEET_FRESH_S = 2.0
 RESULT_URL_S = 300  # long enough to begin a download, short enough to be worthless in a log file
 
 
@@ -37,6 +38,7 @@ class JobService:
     doorbell: Doorbell
     feed: Feed
     clock: Clock
+    fleet: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict, repr=False)
 
     def get(self, owner: str, job_id: str) -> Job:
         """The job, from Redis, or rebuilt from S3 where Redis does not know it. Raises JobNotFound."""
@@ -114,11 +116,17 @@ class JobService:
         self.store.forget(job_id)
 
     def served(self) -> frozenset[str] | None:
-        """The networks that a live worker serves right now; None while Redis is away."""
+        """The networks that live workers serve, as of two seconds ago at most; None while Redis is away."""
+        now = self.clock.monotonic()
+        known = self.fleet.get("served")  # one poll in thousands asks: workers come and go in minutes
+        if known and now - known[0] < FLEET_FRESH_S:
+            return known[1]
         try:
-            return frozenset(name for worker in self.store.workers() for name in worker.models)
+            served = frozenset(name for worker in self.store.workers() for name in worker.models)
         except StoreUnavailable:
             return None
+        self.fleet["served"] = (now, served)
+        return served
 
     def result_url(self, owner: str, job_id: str) -> str:
         """A short-lived address of the picture. Raises NotReady, WrongState or ResultExpired."""

@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import resources
 from typing import Any, cast
 
@@ -325,10 +326,20 @@ def _from_flat(answer: list[str] | None) -> Job | None:
     return None if answer is None else _from_hash(dict(zip(answer[::2], answer[1::2], strict=True)))
 
 
+@lru_cache(maxsize=4096)  # the same text at every poll, and the records are frozen
+def _params(text: str) -> Params:
+    return PARAMS.validate_json(text)
+
+
+@lru_cache(maxsize=4096)
+def _input(text: str) -> InputImage:
+    return InputImage.model_validate_json(text)
+
+
 def _from_hash(fields: dict[str, str]) -> Job | None:
     if not fields:
         return None
-    params: Params = PARAMS.validate_json(fields["params"])
+    params = _params(fields["params"])
     tile_size = fields.get("tile_size")
     return Job(
         id=fields["id"],
@@ -337,7 +348,7 @@ def _from_hash(fields: dict[str, str]) -> Job | None:
         priority=cast(Any, fields["priority"]),
         state=JobState(fields["state"]),
         params=params.model_copy(update={"tile_size": int(tile_size)}) if tile_size else params,
-        input=InputImage.model_validate_json(fields["input"]),
+        input=_input(fields["input"]),
         guide=InputImage.model_validate_json(fields["guide"]) if "guide" in fields else None,
         mask=InputImage.model_validate_json(fields["mask"]) if "mask" in fields else None,
         created_at=float(fields["created_at"]),

@@ -136,6 +136,7 @@ def test_a_job_that_no_worker_serves_says_so_while_it_waits(submit, http, world)
 
     assert "No worker is alive" in submit().json["waiting_for"]
     alive("efficientnet-lite0")
+    world.clock.sleep(2)  # for so long the answer of before may serve
     assert submit().json["waiting_for"] is None
     job = submit(params={"model": "vgg16"}).json
     assert "'vgg16'" in job["waiting_for"]
