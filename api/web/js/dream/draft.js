@@ -9,6 +9,7 @@ export const draft = {
   /** @type {Photo[]} */ photos: [],
   active: 0,
   /** @type {string | null} the look's name; null once its settings were changed by hand */ look: null,
+  /** @type {string | null} the look that the settings began with */ base: null,
   /** @type {Record<string, any>} what differs from the defaults */ params: {},
   /** @type {File | null} */ guide: null,
   /** @type {Record<string, any>} kind, priority … */ options: {},
@@ -36,6 +37,7 @@ export function adopt(job) {
   const { tile_size: _, ...params } = job.params; // chosen for the device of then
   draft.params = params;
   draft.look = null;
+  draft.base = null;
   draft.options = {};
 }
 

@@ -37,6 +37,7 @@ export function looksPicker(all, models, onChange) {
 
   function choose(look) {
     draft.look = look.name;
+    draft.base = look.name;
     draft.params = structuredClone(look.params);
     update();
     onChange();
@@ -45,7 +46,10 @@ export function looksPicker(all, models, onChange) {
   function update() {
     for (const [name, input] of inputs) input.checked = name === draft.look;
     const look = all.find((one) => one.name === draft.look);
-    if (!look) return fill(note, "Your own settings. Choosing a look replaces them.");
+    if (!look) {
+      const base = all.find((one) => one.name === draft.base);
+      return fill(note, base ? `${base.title}, with your changes.` : "Your own settings. Choosing a look replaces them.");
+    }
     const model = models.find((one) => one.name === look.params.model);
     const source = look.source && [" ", h("a", { href: look.source, target: "_blank", rel: "noreferrer" }, "Where it comes from")];
     const fetched = model?.ready === false && ` Needs ${model.title}, which is fetched first.`;

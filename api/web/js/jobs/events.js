@@ -4,6 +4,7 @@ import { Away, problemFrom } from "../core/api.js";
 import { isTerminal } from "../core/format.js";
 
 const SILENCE_MS = 45_000; // a stream that tells nothing for so long may be dead: a fresh one costs little
+const HIDDEN_MS = 5_000;
 const LONGEST_LOOK_MS = 2_000;
 const LONGEST_WAIT_MS = 8_000; // while the server is away
 
@@ -27,10 +28,10 @@ export async function follow(id, { signal, onJob, onPreview = () => {}, onLink =
   };
   let waitMs = 500;
   while (!state.ended && !signal.aborted) {
-    const lived = await stream(id, signal, { hear, link, onPreview, onGone }, state);
+    const lived = !document.hidden && (await stream(id, signal, { hear, link, onPreview, onGone }, state));
     if (state.ended || signal.aborted) return;
     if (lived) waitMs = 500;
-    // Between two streams, and where none comes through: a look at the job itself.
+    // Between two streams, where none comes through, and out of sight: a look at the job itself.
     try {
       const answer = await look(id, state, signal);
       if (answer) hear(answer);
@@ -44,7 +45,7 @@ export async function follow(id, { signal, onJob, onPreview = () => {}, onLink =
       link(false);
       waitMs = Math.min(waitMs * 1.7, LONGEST_WAIT_MS);
     }
-    if (!state.ended) await pause(waitMs, signal);
+    if (!state.ended) await pause(document.hidden ? HIDDEN_MS : waitMs, signal);
   }
 }
 
@@ -58,6 +59,7 @@ function stream(id, signal, { hear, link, onPreview, onGone }, state) {
       clearTimeout(silence);
       source.close();
       signal.removeEventListener("abort", close);
+      document.removeEventListener("visibilitychange", close);
       done(lived);
     };
     const alive = () => {
@@ -66,6 +68,7 @@ function stream(id, signal, { hear, link, onPreview, onGone }, state) {
     };
     alive();
     signal.addEventListener("abort", close);
+    document.addEventListener("visibilitychange", close); // browsers allow six connections per server, over all tabs
     source.onopen = () => {
       link(true);
       alive();
@@ -106,10 +109,14 @@ async function look(id, state, signal) {
 
 function pause(ms, signal) {
   return new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", () => {
+    const end = () => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      document.removeEventListener("visibilitychange", end);
       done();
-    }, { once: true });
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+    document.addEventListener("visibilitychange", end);
   });
 }

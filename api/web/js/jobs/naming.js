@@ -22,7 +22,8 @@ async function lookOf(job) {
       return plain(job.params.layers) === plain(value);
     });
   const all = await looks().catch(() => []);
-  return all.find(same)?.title ?? null;
+  const sized = (look) => Object.keys(look.params).length;
+  return all.filter(same).sort((a, b) => sized(b) - sized(a))[0]?.title ?? null; // the one that says most
 }
 
 /** Its name, e.g. "beach.jpg", and a line about it, e.g. "Animals, 5 minutes ago". */

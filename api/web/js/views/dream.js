@@ -18,6 +18,7 @@ export async function dreamView({ query, signal }) {
   if (query.has("layer")) startFromLayer(query);
   else if (!draft.look && !Object.keys(draft.params).length && all[0]) {
     draft.look = all[0].name;
+    draft.base = draft.look;
     draft.params = structuredClone(all[0].params);
   }
 
@@ -150,6 +151,7 @@ function fold(title, about, inside, open = false) {
 function startFromLayer(query) {
   const channel = query.get("channel");
   draft.look = null;
+  draft.base = null;
   draft.params = { model: query.get("model"), layers: [{ layer: query.get("layer"), channels: channel === null ? null : [Number(channel)], weight: 1 }] };
   history.replaceState(null, "", "/");
 }

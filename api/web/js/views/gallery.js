@@ -6,11 +6,10 @@ import { button, fill, h, icon } from "../core/dom.js";
 import { isTerminal, ordinal, STATES } from "../core/format.js";
 import { refresh } from "../core/router.js";
 import { forget } from "../core/shelf.js";
-import { follow } from "../jobs/events.js";
 import { describe } from "../jobs/naming.js";
 
 const PAGE = 24;
-const FOLLOWED = 6; // open streams at once; browsers allow few per server
+const EVERY_MS = 1500;
 const FILTERS = [
   ["All", ""],
   ["Under way", "queued,running,canceling"],
@@ -27,7 +26,7 @@ export async function galleryView({ query, signal }) {
   if (trail.length) ask.set("cursor", trail.at(-1));
   const page = await get(`/v1/jobs?${ask}`, { signal });
   const cards = await Promise.all(page.jobs.map((job) => card(job, signal)));
-  followSome(cards, signal);
+  keepFresh(cards, ask, signal);
 
   const head = h("div", { className: "view-head" }, h("h1", null, "Gallery"), filters(state));
   const body = cards.length ? h("ul", { className: "wall" }, cards.map((one) => one.node)) : empty(state, trail.length > 0);
@@ -85,7 +84,7 @@ async function card(first, signal) {
     const { state, progress } = job;
     badge.hidden = state === "succeeded";
     badge.dataset.state = state;
-    badge.textContent = state === "running" ? `${Math.floor(progress.fraction * 100)} %` : state === "queued" && job.queue_position ? `${ordinal(job.queue_position)} in the queue` : STATES[state];
+    badge.textContent = state === "running" ? `${Math.floor(progress.fraction * 100)} %` : state === "queued" ? (job.queue_position ? `${ordinal(job.queue_position)} in the queue` : "Next") : STATES[state];
     about.textContent = `${named.about}, ${named.when}`;
     const source = pictureOf(job, kept);
     if (source !== drawn) {
@@ -109,16 +108,22 @@ function pictureOf(job, kept) {
   return job.links.input ?? kept;
 }
 
-function followSome(cards, signal) {
-  for (const one of cards.filter(({ job }) => !isTerminal(job.state)).slice(0, FOLLOWED)) {
-    follow(one.job.id, {
-      signal,
-      onJob: (job) => {
-        one.update(job);
-        if (job.state === "succeeded") speak("A dream is done.");
-      },
-      onGone: () => one.node.remove(),
-    });
+/** Looks at the same page again while something on it is under way. Event streams would use up the browser's connections. */
+async function keepFresh(cards, ask, signal) {
+  const live = new Map(cards.filter(({ job }) => !isTerminal(job.state)).map((one) => [one.job.id, one]));
+  while (live.size && !signal.aborted) {
+    await new Promise((done) => setTimeout(done, EVERY_MS));
+    if (signal.aborted || document.hidden) continue;
+    const seen = await get(`/v1/jobs?${ask}`, { signal }).catch(() => null); // the next look may find the server again
+    if (!seen) continue;
+    const listed = new Map(seen.jobs.map((job) => [job.id, job]));
+    for (const [id, one] of live) {
+      const job = listed.get(id) ?? (await get(`/v1/jobs/${id}`, { signal }).catch((problem) => problem));
+      if (job.status === 404) one.node.remove();
+      if (job.state) one.update(job);
+      if (job.state === "succeeded") speak("A dream is done.");
+      if (job.status === 404 || isTerminal(job.state)) live.delete(id);
+    }
   }
 }
 
