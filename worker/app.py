@@ -2,6 +2,9 @@
 
 import os
 import signal
+import threading
+import time
+from contextlib import suppress
 
 import billiard
 from celery import signals
@@ -13,6 +16,7 @@ from worker import heartbeat
 from worker.fitness import wait_until_fit
 
 DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialised
+TELL_EVERY_S = 0.1
 
 settings = load_or_exit()
 app = make_app(settings)
@@ -38,13 +42,24 @@ def _start_child(**_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     from worker import child  # noqa: PLC0415 - the parent never imports TensorFlow
 
-    signal.signal(DRAIN_SIGNAL, lambda *_: child.drain.set())
+    signal.signal(DRAIN_SIGNAL, lambda *_: os._exit(0))  # while it loads there is nothing to hand back
     child.start(settings)
+    signal.signal(DRAIN_SIGNAL, lambda *_: child.drain.set())
 
 
 @signals.worker_shutting_down.connect
 def _drain_child(**_: object) -> None:
     """In the parent, on the first SIGTERM: it waits for the task, so the child has to hear that it should stop."""
-    for process in billiard.active_children():
-        if process.pid is not None:
-            os.kill(process.pid, DRAIN_SIGNAL)
+    threading.Thread(target=_tell_children, name="drain", daemon=True).start()
+
+
+def _tell_children() -> None:
+    """Once each, until the parent has ended: for a moment it still replaces a child that goes."""
+    told: set[int] = set()
+    while True:
+        for process in billiard.active_children():
+            if process.pid is not None and process.pid not in told:
+                told.add(process.pid)
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, DRAIN_SIGNAL)
+        time.sleep(TELL_EVERY_S)
