@@ -140,8 +140,11 @@ class Attempt:
         if ledger.is_deleted(self._blobs, self._job.id):
             ledger.erase(self._blobs, self._job.id)
             return
-        self._blobs.delete(self._blobs.keys(layout.output(self._job.id, self._job.claim or "", "")))
         outcome = ledger.read_outcome(self._blobs, self._job.id, self._job.epoch)
+        if outcome is None and self._heart.is_committing:
+            return  # ours may have been sent and still arrive; the caretaker sweeps if it does not
+        if outcome is None or outcome.claim != self._job.claim:
+            self._blobs.delete(self._blobs.keys(layout.output(self._job.id, self._job.claim or "", "")))
         if outcome is not None:
             ledger.sweep(self._blobs, self._job.id, outcome)
 

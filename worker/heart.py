@@ -44,7 +44,7 @@ class Heart:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         self._stop: Exception | None = None
-        self._committing = False
+        self.is_committing = False
         self._moves = 0
         self._phase, self._stall_s = "claim", 60.0
         self._mark: Mark | None = None
@@ -62,7 +62,7 @@ class Heart:
     def move(self) -> None:
         """Something moved. Raises what the attempt has to stop for."""
         self.touch()
-        if isinstance(self._stop, ClaimLost | Deleted) or (self._stop is not None and not self._committing):
+        if isinstance(self._stop, ClaimLost | Deleted) or (self._stop is not None and not self.is_committing):
             raise self._stop
         if self._drain.is_set():
             raise Drained
@@ -73,7 +73,7 @@ class Heart:
 
     def commit(self, *, stall_s: float) -> None:
         """How the job ends is decided: from here on neither a cancel nor the deadline changes it."""
-        self._committing = True
+        self.is_committing = True
         self._phase, self._stall_s = "commit", stall_s
         self.touch()
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image as Pillow
 
 from shared import layout, ledger
-from shared.errors import ModelUnavailable, NonFiniteGradient
+from shared.errors import ModelUnavailable, NonFiniteGradient, StoreUnavailable
 from shared.jobs import Job, JobState
 from shared.settings import Settings
 from tests.twins.blobs import MemoryBlobs, MemoryDoorbell
@@ -262,6 +262,30 @@ def test_a_worker_that_lost_its_claim_stores_nothing(world):
     assert world.job(job.id).state is JobState.QUEUED
     assert world.outcome(job.id) is None
     assert list(world.blobs.keys(layout.attempts(job.id))) == []
+
+
+def test_a_winner_whom_the_caretaker_told_redis_about_keeps_its_pictures(world):
+    # given a worker that commits while Redis is away, and a caretaker that then closes the job for it
+    job = world.submit()
+    runner = world.runner()
+    finish, sleep = world.store.finish, world.clock.sleep
+
+    def away(*_):
+        raise StoreUnavailable
+
+    def somebody_else_closes(seconds):
+        sleep(seconds)
+        world.store.finish = finish
+        ledger.close(world.blobs, world.store, job.id, world.outcome(job.id))
+        runner.heart.tick()
+
+    world.store.finish, world.clock.sleep = away, somebody_else_closes
+
+    runner.run_next()
+
+    done = world.job(job.id)
+    assert done.state is JobState.SUCCEEDED
+    assert world.pixels(done)[0, 0].tolist() == [102, 112, 122]
 
 
 def test_a_successor_adopts_an_outcome_instead_of_dreaming_again(world):
