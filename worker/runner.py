@@ -51,7 +51,7 @@ class Runner:
     @property
     def job_id(self) -> str | None:
         """What runs now."""
-        return self._running and self._running.id
+        return self._running.id if self._running else None
 
     def give_up(self) -> None:
         """Hands back what runs, from another thread, because this process ends now whatever it is doing."""
