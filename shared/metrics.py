@@ -7,7 +7,7 @@ from importlib import metadata
 
 from prometheus_client import Counter, Info, disable_created_metrics
 
-disable_created_metrics()  # a second series beside every counter, which nothing of ours asks for
+disable_created_metrics()  # type: ignore[no-untyped-call] # a second series beside every counter, which nothing of ours asks for
 
 REDIS_ERRORS = Counter("dream_redis_errors", "Calls to Redis that failed, by the client's error.", ["error"])
 S3_ERRORS = Counter("dream_s3_errors", "Calls to S3 that failed, by S3's code or the client's error.", ["error"])

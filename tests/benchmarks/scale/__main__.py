@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import psutil
 import redis
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
@@ -86,6 +87,17 @@ class Fleet:
             stats = client.info("commandstats")
             return {name.removeprefix("cmdstat_"): about["calls"] for name, about in stats.items()}
 
+    def processor_s(self) -> dict[str, float]:
+        """Processor time that each part has used so far: it says the same on a busy machine."""
+        used: dict[str, float] = {}
+        parts_running = {**self.stack.children, **{worker.part.name: worker for worker in self._workers}}
+        for name, child in parts_running.items():
+            leader = psutil.Process(child.pid)
+            times = [process.cpu_times() for process in (leader, *leader.children(recursive=True))]
+            kind = name.split("-")[0]
+            used[kind] = used.get(kind, 0) + sum(time.user + time.system for time in times)
+        return used
+
     def stop(self) -> None:
         self.client.__exit__(None, None, None)
         for worker in self._workers:
@@ -145,7 +157,7 @@ def idle(fleet: Fleet, seconds: float) -> dict:
 
 def batch(fleet: Fleet, photo: Path, jobs: int) -> dict:
     """All submitted at once: jobs per hour, and what one costs Redis and S3 while it runs."""
-    redis_before, s3_before = fleet.redis_calls(), fleet.s3_calls()
+    redis_before, s3_before, used_before = fleet.redis_calls(), fleet.s3_calls(), fleet.processor_s()
     ids = [fleet.client.submit(photo, USUAL).id for _ in range(jobs)]
     begun = time.monotonic()
     left, looks = set(ids), 0
@@ -155,6 +167,7 @@ def batch(fleet: Fleet, photo: Path, jobs: int) -> dict:
         with redis.Redis.from_url(fleet.stack.settings.redis_url, decode_responses=True) as client:
             left -= {i for i in left if JobState(client.hget(f"dream:job:{i}", "state")).is_terminal}
     seconds = time.monotonic() - begun
+    used = grown(used_before, fleet.processor_s())
     redis_calls, s3_calls = grown(redis_before, fleet.redis_calls()), grown(s3_before, fleet.s3_calls())
     redis_calls["hget"] = redis_calls.get("hget", 0) - looks  # this program's own
     return {
@@ -162,6 +175,7 @@ def batch(fleet: Fleet, photo: Path, jobs: int) -> dict:
         "seconds": round(seconds, 1),
         "jobs_per_hour": round(jobs / seconds * 3600),
         "seconds_per_job_and_worker": round(seconds / jobs, 2),
+        "processor_s_per_job": {name: round(used_s / jobs, 3) for name, used_s in sorted(used.items())},
         "s3_per_job": {name: round(count / jobs, 1) for name, count in sorted(s3_calls.items())},
         "redis_scripts_per_job": round(redis_calls.get("evalsha", 0) / jobs, 1),
         "redis_commands_per_job": round(sum(redis_calls.values()) / jobs, 1),
@@ -174,7 +188,8 @@ def measure(workers: int, args) -> dict:
         fleet = Fleet(Path(folder) / "home", workers)
         try:
             submit_and_wait(fleet.client, usual, USUAL)  # compiles what it compiles once
-            found = {"workers": workers, "idle": idle(fleet, args.idle)}
+            # Above the number of cores, others were at work as well, and the times below are theirs too.
+            found = {"workers": workers, "load_before": round(os.getloadavg()[0], 1), "idle": idle(fleet, args.idle)}
             if workers == 1:
                 found["overhead"] = overhead(fleet, tiny, args.overhead)
             else:
