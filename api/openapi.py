@@ -162,8 +162,7 @@ def _finish_response(response: dict[str, Any], status: str, key: tuple[str, str]
 def _submission() -> dict[str, Any]:
     forms = [_form(form) for form in (schemas.JobForm, schemas.MapsForm)]
     records = [{"$ref": f"{SCHEMAS}{record.__name__}"} for record in (schemas.JobRequest, schemas.MapsRequest)]
-    images = ", ".join(f"image/{kind}" for kind in ("png", "jpeg", "webp"))
-    encoding = {"params": {"contentType": JSON}, **{name: {"contentType": images} for name in FILES}}
+    encoding = {"params": {"contentType": JSON}}
     named = {name: {"value": value} for name, value in examples.SUBMISSION.items()}
     return {
         "required": True,
@@ -182,6 +181,10 @@ def _form(record: type[BaseModel]) -> dict[str, Any]:
     files = {
         name: {"type": "string", "format": "binary", "description": "A PNG, JPEG or WebP file."} for name in allowed
     }
+    for field in form["properties"].values():
+        if "anyOf" in field:  # a form has no null: what is not wanted is left out
+            field.update(field.pop("anyOf")[0])
+            field.pop("default", None)
     form["properties"] = {**files, **form["properties"]}
     form["required"] = ["image", *form.get("required", [])]
     return _of_its_kind(form)
