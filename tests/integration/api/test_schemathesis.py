@@ -67,9 +67,9 @@ def _with_pictures(case, upload):
     for name in {"image", "guide", "mask"} & set(body):
         if case.media_type == "multipart/form-data" and isinstance(body[name], bytes | str):
             body[name] = a_picture()
-        elif isinstance(body[name], dict) and isinstance(body[name].get("upload"), str):
+        elif isinstance(body[name], dict) and _is_short(body[name].get("upload"), 100):
             body[name]["upload"] = upload
-    if isinstance(body.get("webhook_url"), str) and body["webhook_url"].startswith("http"):
+    if _is_short(body.get("webhook_url"), 2000) and body["webhook_url"].startswith(("http://", "https://")):
         body["webhook_url"] = "https://receiver.example/hook"
     if isinstance(body.get("size_bytes"), int | float):
         body["size_bytes"] = min(body["size_bytes"], 1_000_000)
@@ -77,14 +77,19 @@ def _with_pictures(case, upload):
         _with_names(body["params"])
 
 
+def _is_short(text, longest):
+    """What is too long on purpose stays so."""
+    return isinstance(text, str) and len(text) <= longest
+
+
 def _with_names(params):
     for name, known in (("model", "efficientnet-lite0"), ("preset", "ears")):
-        if isinstance(params.get(name), str) and len(params[name]) <= 100:
+        if _is_short(params.get(name), 100):
             params[name] = known
     for target in [params, *(params.get("layers") if isinstance(params.get("layers"), list) else [])]:
         if isinstance(target, dict):
             _known_layer(target)
-    if isinstance(params.get("long_side"), int | float):
+    if isinstance(params.get("long_side"), int | float) and params["long_side"] <= 100_000:
         params["long_side"] = min(params["long_side"], 1000)  # larger ones are refused by what they make of the picture
         if isinstance(params.get("scale"), int | float):
             del params["scale"]
@@ -106,7 +111,7 @@ def _as_text(value):
 
 
 def _known_layer(target):
-    if isinstance(target.get("layer"), str) and len(target["layer"]) <= 100:
+    if _is_short(target.get("layer"), 100):
         target["layer"] = "stem"  # of 32 channels
     if isinstance(target.get("channels"), list):
         target["channels"] = [c % 32 if type(c) in {int, float} and c >= 0 else c for c in target["channels"]]
