@@ -12,6 +12,7 @@ import httpx
 SEEDS = (1, 2, 3)  # as many different pictures
 PARAMS = {"octaves": 2, "iterations": 60}
 GAP_S = 0.5
+AWAY = {429, 503}
 
 
 class Crowd:
@@ -24,6 +25,7 @@ class Crowd:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self.asked: dict[str, dict[str, object]] = {}
+        self.broken: list[str] = []
         self.refused = 0  # answers other than the hoped-for one; each was tried again
 
     def begin(self, jobs: int, seconds: float) -> None:
@@ -105,7 +107,7 @@ class Crowd:
             if answer is not None and (answer.status_code in (good, 200) or answer.status_code in (404, 409)):
                 return answer
             self.refused += 1
-            if answer is not None and answer.status_code < 500:
-                raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+            if answer is not None and answer.status_code not in AWAY:
+                self.broken.append(f"{method} {path} was answered {answer.status_code} {answer.text[:300]}")
             self._stopped.wait(GAP_S)
         return None

@@ -55,7 +55,7 @@ class Later(SystemClock):
 
 def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
     """references: the undisturbed picture by seed. Call it while the stack is still up."""
-    verdict = Verdict(broken=[*storm.broken, *storm.observer.broken])
+    verdict = Verdict(broken=[*storm.broken, *storm.observer.broken, *storm.crowd.broken])
     blobs, store = storm.blobs, storm.store
     housekeeping = Housekeeping(store=store, blobs=blobs, clock=Later(), settings=Settings())
     housekeeping.go_on(for_s=600)

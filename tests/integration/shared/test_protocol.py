@@ -373,7 +373,7 @@ def test_every_accepted_job_ends_once_in_any_order_of_events(services):
     run_state_machine_as_test(
         Connected,
         settings=settings(
-            max_examples=20,
+            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
