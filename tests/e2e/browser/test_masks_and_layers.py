@@ -1,0 +1,95 @@
+"""Where it dreams, and of what: the painted mask, the guide, and the explorer of layers."""
+
+import io
+
+import httpx
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.e2e.browser import steps
+
+
+def pixels(content):
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB"), np.int16)
+
+
+def test_the_dream_stays_where_the_mask_was_painted(page, stack, client, photograph):
+    # given a mask over the left part, painted by hand
+    steps.add(page, photograph)
+    page.get_by_role("button", name="Paint a mask").click()
+    box = page.locator("canvas.mask").bounding_box()
+    x, top = box["x"] + box["width"] * 0.15, box["y"]
+    page.mouse.move(x, top + box["height"] * 0.2)
+    page.mouse.down()
+    page.mouse.move(x, top + box["height"] * 0.8, steps=6)
+    page.mouse.up()
+    page.get_by_role("button", name="Done").click()
+    steps.keep_it_short(page)
+
+    # when
+    steps.start(page)
+    steps.await_state(page, "Done")
+
+    # then
+    job_id = page.url.rsplit("/", 1)[-1]
+    dream = httpx.get(f"{stack.api_url}/v1/jobs/{job_id}/result", follow_redirects=True).content
+    change = np.abs(pixels(dream) - pixels(photograph.read_bytes()))
+    assert change[60:90, 10:40].mean() > 0.5
+    assert change[:, 120:].max() == 0
+    # and dreaming it again brings the mask back
+    page.get_by_role("button", name="Dream again").click()
+    expect(page.get_by_role("button", name="Edit the mask")).to_be_visible()
+
+
+def test_a_mask_can_be_painted_with_the_keyboard(page, photograph):
+    steps.add(page, photograph)
+    page.get_by_role("button", name="Paint a mask").press("Enter")
+
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Done").press("Enter")
+
+    expect(page.get_by_role("button", name="Edit the mask")).to_be_visible()
+
+
+def test_a_guide_goes_with_the_photograph(page, stack, photograph):
+    steps.add(page, photograph)
+    page.locator("summary", has_text="Guide").click()
+    page.get_by_label("Guide picture").set_input_files(photograph)
+    steps.keep_it_short(page)
+
+    steps.start(page)
+    steps.await_state(page, "Done")
+
+    job = httpx.get(f"{stack.api_url}/v1/jobs/{page.url.rsplit('/', 1)[-1]}").json()
+    assert job["links"]["guide"]
+
+
+def test_a_layer_shows_what_it_sees_and_a_channel_is_dreamt(open_page):
+    page = open_page("/layers")
+    page.get_by_role("radio", name="block5_expand").check(force=True)
+    page.get_by_role("button", name="See what it sees").click()
+
+    cell = page.get_by_role("link", name="Dream channel").first
+    expect(cell).to_be_visible(timeout=steps.ENDED_MS)
+    channel = cell.get_attribute("aria-label").rsplit(" ", 1)[-1]
+    cell.click()
+
+    expect(page.get_by_label("Channels")).to_have_value(channel)
+    expect(page.get_by_label("Layer", exact=True)).to_have_value("block5_expand")
+    expect(page.locator(".photo-frame img")).to_be_visible()
+
+
+def test_a_network_that_nobody_serves_says_so_while_it_waits(page, photograph):
+    steps.add(page, photograph)
+    page.get_by_text("and the classic recipes").click()
+    page.get_by_role("radio", name="Google, 2015").check(force=True)
+    expect(page.get_by_text("which is fetched first")).to_be_visible()
+
+    steps.start(page)
+
+    expect(page.locator(".watching")).to_contain_text("inception5h")
+    page.get_by_role("button", name="Cancel").click()
+    steps.await_state(page, "Canceled")
