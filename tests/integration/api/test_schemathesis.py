@@ -19,7 +19,20 @@ from tests.integration.api.conftest import a_free_port
 from tests.unit.api.pictures import a_picture
 
 ADMIN = "an-admin-key-of-some-length"
-schema = schemathesis.openapi.from_path(COMMITTED)
+
+
+def _document():
+    """With the form of a dream alone: schemathesis can't make up files where a form has two shapes.
+
+    Feature maps are made up as JSON.
+    """
+    document = json.loads(COMMITTED.read_text())
+    form = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    form["schema"] = form["schema"]["oneOf"][0]
+    return document
+
+
+schema = schemathesis.openapi.from_dict(_document())
 
 
 @pytest.fixture(scope="module")
