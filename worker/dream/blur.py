@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from worker.dream.watch import Image
 
+_GREY_SIGMA = 5.8  # from here on the colour matrix is 1/3 to 1e-5, of a gradient that such a blur has made small
 _STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 20 MB
 _STRIP_ROWS = 64  # but the halo should not outweigh it
 
@@ -49,15 +50,17 @@ def colour_matrix(sigma: float) -> npt.NDArray[np.float32]:
     return cv2.GaussianBlur(unit, (1, size), 1.0, sigmaY=sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
 
 
+def _mix(sigma: float) -> npt.NDArray[np.float32]:
+    """What the colours become: three of them, or a single grey where the blur leaves no more of them than that."""
+    return np.full((1, 3), 1 / 3, np.float32) if sigma >= _GREY_SIGMA else colour_matrix(sigma)
+
+
 def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_colours: bool) -> Statistics:
     """gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, in place; over the colours as well if asked.
 
     gradient: float32 (H, W, 3). Returns the result's statistics. Deterministic: strips do not depend on `threads`.
     """
-    blurs = [
-        (s, radius(s), colour_matrix(s) if over_colours else np.eye(3, dtype=np.float32))
-        for s in (sigma, 2 * sigma, sigma / 2)
-    ]
+    blurs = [(s, radius(s), _mix(s) if over_colours else None) for s in (sigma, 2 * sigma, sigma / 2)]
     height = len(gradient)
     reach = max(around for _, around, _ in blurs)
     strip_rows = max(_STRIP_ROWS, _STRIP_PX // gradient.shape[1])
@@ -80,15 +83,19 @@ def _smooth_strip(
     offset: int,
     gradient: Image,
     rows: tuple[int, int],
-    blurs: list[tuple[float, int, npt.NDArray[np.float32]]],
+    blurs: list[tuple[float, int, npt.NDArray[np.float32] | None]],
 ) -> tuple[float, float, float, float]:
     """One strip's blurs, written into `gradient`. `source` holds the original rows from `offset` on."""
     start, stop = rows
     total: Image | None = None
     for sigma, around, colours in blurs:
         low, high = max(start - around - offset, 0), stop + around - offset
-        blurred = gaussian(source[low:high], sigma)[start - offset - low :][: stop - start]  # (rows, W, 3)
-        cv2.transform(blurred, colours, dst=blurred)
+        mixed: Image = source[low:high]
+        if colours is not None:
+            mixed = cv2.transform(mixed, colours)  # type: ignore[assignment]
+        blurred = gaussian(mixed, sigma)[start - offset - low :][: stop - start]  # (rows, W, 3), or (rows, W) if grey
+        if blurred.ndim == 2:
+            blurred = cv2.merge([blurred] * 3)  # type: ignore[assignment]
         total = blurred if total is None else cv2.add(total, blurred, dst=total)  # type: ignore[assignment]
     gradient[start:stop] = total
     return _moments(gradient[start:stop])

@@ -1,14 +1,17 @@
 """The pyramid: octaves of the photograph from small to large, and how one becomes the next one's start."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from worker.dream import device
 from worker.dream.blur import gaussian
 from worker.dream.watch import Image
 
+_SIDE_BY_SIDE_PX = 4_000_000
 _ANTIALIAS = 0.5  # sigma, pixels, before each step down
 
 
@@ -38,21 +41,33 @@ def pyramid(image: Image, sizes: list[tuple[int, int]], step: Callable[[], None]
     octaves = [image]
     for height, width in sizes[-2::-1]:
         below = np.empty((height, width, 3), np.float32)
-        for colour in range(3):  # one at a time: a large photograph is not held twice
-            below[..., colour] = resize(gaussian(octaves[-1][..., colour].copy(), _ANTIALIAS), height, width)
-            step()
+        _each_colour(partial(_shrink, octaves[-1], below), octaves[-1], step)
         octaves.append(below)
     return octaves[::-1]
 
 
 def blend_into(octave: Image, previous: Image, blend: float, step: Callable[[], None]) -> None:
     """octave <- blend * octave + (1 - blend) * resize(previous), in place. Calls `step` as it goes."""
+    _each_colour(partial(_blend, octave, previous, blend), octave, step)
+
+
+def _shrink(image: Image, below: Image, colour: int) -> None:
+    height, width, _ = below.shape
+    below[..., colour] = resize(gaussian(image[..., colour].copy(), _ANTIALIAS), height, width)
+
+
+def _blend(octave: Image, previous: Image, blend: float, colour: int) -> None:
     height, width, _ = octave.shape
-    for colour in range(3):
-        grown = resize(previous[..., colour], height, width)
-        octave[..., colour] *= np.float32(blend)
-        grown *= np.float32(1 - blend)
-        octave[..., colour] += grown
+    grown = resize(previous[..., colour], height, width)
+    grown *= np.float32(1 - blend)
+    octave[..., colour] *= np.float32(blend)
+    octave[..., colour] += grown
+
+
+def _each_colour(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:
+    """Colours side by side, or one at a time where their copies would be a large picture's."""
+    several = larger.size <= _SIDE_BY_SIDE_PX * 3
+    for _ in device.pool(device.cores()).map(work, range(3)) if several else map(work, range(3)):
         step()
 
 

@@ -3,6 +3,7 @@
 The picture is never moved as a whole: windows are read, and cores written, at shifted places.
 """
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,10 +19,15 @@ def read_window(image: Image, window: Box, shift: Shift) -> Image:
     """The window's pixels of the moved picture, (h, w, 3). A view where nothing is reflected."""
     (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(window, shift, strict=True))
     height, width, _ = image.shape
-    if top >= 0 and left >= 0 and bottom <= height and right <= width:
-        return image[top:bottom, left:right]
-    rows, columns = reflected(top, bottom, height), reflected(left, right, width)
-    return image[rows][:, columns]
+    inside = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    above, below, before, behind = max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)
+    if not (above or below or before or behind):
+        return inside
+    if max(above, below) <= len(inside) and max(before, behind) <= inside.shape[1]:
+        return cv2.copyMakeBorder(inside, above, below, before, behind, cv2.BORDER_REFLECT)  # type: ignore[return-value]
+    return image[reflected(top, bottom, height)][
+        :, reflected(left, right, width)
+    ]  # moved further than a window is wide
 
 
 def reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:

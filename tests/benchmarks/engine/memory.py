@@ -1,0 +1,60 @@
+"""Peak memory of one dream above the idle worker, each in a process of its own: run as a module, prints JSON."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from shared import catalog
+from shared.params import DreamParams
+from tests.benchmarks.engine.networks import load
+from worker.dream import device
+from worker.dream.engine import choose_tile_size, dream
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["peak", "fifty"])
+    parser.add_argument("--network", default="efficientnet-lite0")
+    parser.add_argument("--size", type=int, nargs=2, default=(240, 320), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--octaves", type=int, default=5)
+    args = parser.parse_args()
+    device.prepare()
+    device.describe()
+    network = load(args.network)
+    sys.stdout.write(json.dumps(peak(network, args) if args.kind == "peak" else fifty(network)))
+
+
+def peak(network, args):
+    """Bytes per pixel at the peak, above the worker that has loaded the network and dreamt nothing."""
+    height, width = args.size
+    params = catalog.resolve(DreamParams(model=network.name, octaves=args.octaves, iterations=1))
+    params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})
+    idle = resident_bytes("VmRSS")
+    image = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
+    image *= 255
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    dream(network, image, params)
+    above = resident_bytes("VmHWM") - idle
+    return {"bytes_per_px": above / (height * width), "above_idle_mb": above / 2**20, "tile_size": params.tile_size}
+
+
+def fifty(network):
+    """Resident megabytes after the fifth and the fiftieth of fifty small jobs."""
+    random, resident = np.random.default_rng(0), []
+    for job in range(50):
+        params = catalog.resolve(DreamParams(model=network.name, octaves=3, iterations=2, seed=job, tile_size=256))
+        dream(network, random.random((240, 320, 3), dtype=np.float32) * 255, params)
+        resident.append(resident_bytes("VmRSS") / 2**20)
+    return {"after_5_mb": resident[4], "after_50_mb": resident[-1]}
+
+
+def resident_bytes(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) * 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""The two networks that are measured."""
+
+import tempfile
+from pathlib import Path
+
+from shared import catalog
+from tests.benchmarks.engine.stand_in import write_graph
+from worker.models import frozen_graph, registry
+
+TARGETS = {"efficientnet-lite0": "block11_expand", "inception5h": "mixed4a"}
+
+
+def load(name):
+    """Inception5h is the stand-in: the same nodes and shapes, seeded weights."""
+    if name != "inception5h":
+        return registry.load(name, Path())
+    with tempfile.TemporaryDirectory() as folder:
+        return frozen_graph.load(write_graph(Path(folder) / "graph.pb"), catalog.MODELS[name])
