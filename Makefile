@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint unit chaos fmt bench-api bench-scale docs lock check clean
+.PHONY: help install demo up down test lint unit chaos fmt bench bench-api bench-scale docs lock check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ chaos: .venv/installed ## break the real stack again and again, and count what i
 fmt: .venv/installed ## format the code and mend what can be mended
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
+
+bench: .venv/installed ## the engine against the bare gradient and a plain reference (10 minutes; SHORT=1: one)
+	$(VENV)/python -m tests.benchmarks.engine $(if $(SHORT),--short)
 
 bench-api: .venv/installed ## what the api bears on one core: polls, lists, submissions, streams (needs wrk, a minute)
 	$(VENV)/python -m tests.benchmarks.api.load
