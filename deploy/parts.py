@@ -40,6 +40,7 @@ def api(port: int, env: Mapping[str, str]) -> Part:
         argv=[sys.executable, "-m", "gunicorn", "-c", str(GUNICORN), "-b", bind, "api.app:create_app()"],
         env=env,
         ready=lambda _: answers(f"http://{bind}/healthz"),
+        start_limit_s=90.0,  # seconds on a machine that is busy; usually two
         stop_limit_s=15.0,
     )
 

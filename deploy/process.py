@@ -30,7 +30,7 @@ class Part:
     ready: Callable[[float], bool]  # asked with the Unix time at which it was started
     env: Mapping[str, str] = field(default_factory=dict)  # on top of ours
     cwd: Path = ROOT
-    start_limit_s: float = 30.0
+    start_limit_s: float = 60.0
     stop_limit_s: float = 10.0
 
 

