@@ -12,7 +12,7 @@ def weather(home: Path, *, jobs: int, seconds: float, seed: int) -> tuple[str, l
     with a_storm(home, seed=seed) as storm:
         references = undisturbed(storm, SEEDS)
         storm.rage(jobs, seconds)
-        storm.calm(limit_s=max(60.0, 3 * jobs))
+        storm.calm()
         verdict = judge(storm, references)
     verdict.broken += [complaint for complaint in storm.broken if complaint not in verdict.broken]  # of the end
     return verdict.table(storm), verdict.complaints

@@ -1,0 +1,135 @@
+"""What the storm plays on: a real stack with short leases, its processes found, started again and thawed."""
+
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import skimage.data
+from PIL import Image
+
+from deploy import parts
+from deploy.process import Child
+from deploy.stack import Stack
+from shared.blobs import S3Blobs
+from shared.errors import DreamError
+from shared.jobs import Job, JobState
+from shared.store import RedisStore
+from tests.chaos.crowd import Crowd
+from tests.chaos.observer import Observer
+
+LEASE_S = 2.0
+ENV = {
+    "DREAM_LEASE_S": str(LEASE_S),
+    "DREAM_CHECKPOINT_INTERVAL_S": "0.4",
+    "DREAM_RECONCILE_INTERVAL_S": "5",
+    "DREAM_PROGRESS_INTERVAL_S": "0.1",
+    "DREAM_CARETAKER_INTERVAL_S": "0.3",
+    "DREAM_TILE_THREADS": "1",
+}
+WORKERS = ("worker-1", "worker-2")
+WAIT_FOR_A_DREAM_S = 8.0
+
+
+class Stage:
+    """The stack and whatever is done to its processes. From the main thread only: the parts' lives are tied to it."""
+
+    def __init__(self, home: Path, *, seed: int) -> None:
+        self.home = home
+        self.random = random.Random(seed)
+        self.stack = Stack(home, workers=len(WORKERS), env=ENV)
+        self.faults: Counter[str] = Counter()
+        self.inside = 0  # kills that hit a running dream
+        self.broken: list[str] = []  # promises that were seen broken
+        self.undisturbed_s = 0.0  # how long one dream takes
+        self._starts = 0
+        self._frozen: list[tuple[float, psutil.Process]] = []
+        self._away: dict[str, float] = {}  # parts that are down, and until when
+
+    def start(self) -> None:
+        self.photograph = self.home / "photograph.png"
+        self.home.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(skimage.data.chelsea()).crop((100, 50, 260, 170)).save(self.photograph)
+        self.stack.start()
+        settings = self.stack.settings
+        self.store, self.blobs = RedisStore.connect(settings), S3Blobs.connect(settings)
+        second = replace(parts.caretaker({**parts.environment(settings), **ENV}), name="caretaker-2")
+        self._launch("caretaker-2", second)
+        self.crowd = Crowd(self.stack.api_url, self.photograph, random.Random(self.random.random()))
+        self.observer = Observer(self.store)
+
+    def calm_wait(self, job_ids: list[str], limit_s: float = 120.0) -> None:
+        """Until these have ended, in good weather."""
+        deadline = time.monotonic() + limit_s
+        while not all((job := self.store.get(job_id)) and job.state.is_terminal for job_id in job_ids):
+            if time.monotonic() > deadline:
+                raise TimeoutError("they did not end even in good weather")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        family = [p for child in self.stack.children.values() for p in child.footprint.group()]
+        self.stack.stop()
+        _, alive = psutil.wait_procs(family, timeout=10)
+        leaked = [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        self.broken += [f"leaked process {p.pid} {p.cmdline()[-2:]}" for p in leaked]
+
+    def _live_on(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for entry in [entry for entry in self._frozen if entry[0] <= time.monotonic()]:
+                self._frozen.remove(entry)
+                self._thaw(*entry)
+            for name in [name for name, due in self._away.items() if due <= time.monotonic()]:
+                del self._away[name]
+                self.stack.start_part(name)
+            for name in self.stack.dead():
+                if name not in self._away:
+                    self._relaunch(name)
+            time.sleep(0.05)
+
+    def _thaw(self, _: float, process: psutil.Process) -> None:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+    def _dreaming(self) -> tuple[str, psutil.Process]:
+        """A worker in the middle of a dream, if one gets there soon, and its child."""
+        deadline = time.monotonic() + WAIT_FOR_A_DREAM_S
+        while True:
+            names = [name for name in WORKERS if self._child(name)]
+            busy = [name for name in names if self._is_dreaming(name)]
+            if busy or (names and time.monotonic() > deadline):
+                name = self.random.choice(busy or names)
+                if child := self._child(name):
+                    return name, child
+            self._live_on(0.1)
+
+    def _is_dreaming(self, name: str) -> bool:
+        return any(
+            (job.worker or "").startswith(f"{name}@") and 0 < job.progress.fraction < 1 for job in self._running()
+        )
+
+    def _running(self) -> list[Job]:
+        with suppress(DreamError):
+            return list(self.store.list_jobs("local", states=frozenset({JobState.RUNNING})))
+        return []
+
+    def _child(self, name: str) -> psutil.Process | None:
+        frozen = [process for _, process in self._frozen]
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self.stack.children[name].pid).children():
+                if "--billiard-fork" in process.cmdline() and process not in frozen:
+                    return process
+        return None
+
+    def _relaunch(self, name: str) -> None:
+        self.stack.kill_part(name)
+        self._launch(name, self.stack.children[name].part)
+
+    def _launch(self, name: str, part: parts.Part) -> None:
+        """Without waiting for it, and with a log of its own for each start."""
+        self._starts += 1
+        self.stack.children[name] = Child(part, self.home / "logs" / f"{name}-{self._starts:03d}.log")
+        self.stack._record()
