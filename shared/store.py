@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any, cast
 
 import redis
+import structlog
 from pydantic import TypeAdapter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -28,6 +29,8 @@ SCRIPTS = (
 MINIMUM_VERSION = (6, 2)
 PARAMS: TypeAdapter[Params] = TypeAdapter(Params)
 
+log = structlog.get_logger(__name__)
+
 
 @contextmanager
 def _translated() -> Iterator[None]:
@@ -35,6 +38,8 @@ def _translated() -> Iterator[None]:
         yield
     except redis.RedisError as exc:
         metrics.REDIS_ERRORS.labels(type(exc).__name__).inc()
+        if isinstance(exc, redis.ResponseError):  # it answered, and refused: full, read-only, or a fault of ours
+            log.exception("redis_refused")
         raise StoreUnavailable from exc
 
 
