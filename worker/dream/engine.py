@@ -121,6 +121,7 @@ def _climb(
             with progress.timed("resize"):
                 blend_into(here, dreamt, ascent.params.blend, progress.step_done)
         dreamt = None  # the octave below is done with
+        device.release_freed_memory()
         iterations += ascend(ascent, here, octave, first_iteration)
         dreamt = np.clip(here, 0, 255, out=here)
         if light is not None:

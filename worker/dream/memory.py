@@ -17,12 +17,15 @@ COMFORTABLE = 512  # below it halos and seams cost more than tiles side by side 
 LARGEST_BATCH = 16
 GPU_SHARE = 0.6  # of its free memory, for tiles; the rest is for the picture, the blur and cuDNN's work space
 
-# On a host a dream may take 48 bytes for each of its pixels, or so much for each core if the picture is small.
+# On a host a large dream may take 48 bytes for each of its pixels, and so much for each core at least. A small one may
+# take more for each core, since larger tiles spare a tenth of its time.
 LIMIT_BYTES_PER_PX = 48
-LIMIT_BYTES_PER_CORE = 272 * 2**20
-# Of that, the picture and its gradient take 24 (float32, three colours), and traces, blur and buffers so much:
+LARGE_BYTES_PER_CORE = 272 * 2**20
+SMALL_BYTES_PER_CORE, SMALL_PX = 544 * 2**20, 4_000_000
+# Of that, the picture and its gradient take 24 (float32, three colours); and the compiled gradient, oneDNN's primitives
+# for five octaves, the blur's strips and what TensorFlow's allocator leaves between its blocks so much:
 IMAGE_BYTES_PER_PX = 24
-FIXED_BYTES = 90 * 2**20
+FIXED_BYTES = 165 * 2**20
 
 
 def tile_size_for(network: Network, height: int, width: int) -> int:
@@ -49,7 +52,8 @@ def tile_bytes(height: int, width: int) -> float:
     if device.gpu() is not None:
         return device.free_gpu_bytes() * GPU_SHARE
     px = height * width
-    limit = max(LIMIT_BYTES_PER_PX * px, LIMIT_BYTES_PER_CORE * device.cores())
+    per_core = SMALL_BYTES_PER_CORE if px <= SMALL_PX else LARGE_BYTES_PER_CORE
+    limit = max(LIMIT_BYTES_PER_PX * px, per_core * device.cores())
     return max(0, limit - IMAGE_BYTES_PER_PX * px - FIXED_BYTES)
 
 

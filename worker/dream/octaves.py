@@ -1,6 +1,6 @@
 """The pyramid: octaves of the photograph from small to large, and how one becomes the next one's start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ from worker.dream.blur import gaussian
 from worker.dream.watch import Image
 
 _SIDE_BY_SIDE_PX = 4_000_000
+_BAND_ROWS = 512
 _ANTIALIAS = 0.5  # sigma, pixels, before each step down
 
 
@@ -32,7 +33,8 @@ def enlarged(image: Image, height: int, width: int) -> Image:
         return image
     result = np.empty((height, width, 3), np.float32)
     for colour in range(3):
-        result[..., colour] = np.clip(resize(image[..., colour], height, width), 0, 255)  # Lanczos overshoots
+        for rows, resized in resized_bands(image[..., colour], height, width):
+            result[rows, :, colour] = np.clip(resized, 0, 255)  # Lanczos overshoots
     return result
 
 
@@ -52,16 +54,14 @@ def blend_into(octave: Image, previous: Image, blend: float, step: Callable[[], 
 
 
 def _shrink(image: Image, below: Image, colour: int) -> None:
-    height, width, _ = below.shape
-    below[..., colour] = resize(gaussian(image[..., colour].copy(), _ANTIALIAS), height, width)
+    blurred = gaussian(image[..., colour].copy(), _ANTIALIAS)
+    for rows, resized in resized_bands(blurred, *below.shape[:2]):
+        below[rows, :, colour] = resized
 
 
 def _blend(octave: Image, previous: Image, blend: float, colour: int) -> None:
-    height, width, _ = octave.shape
-    grown = resize(previous[..., colour], height, width)
-    grown *= np.float32(1 - blend)
-    octave[..., colour] *= np.float32(blend)
-    octave[..., colour] += grown
+    for rows, grown in resized_bands(previous[..., colour], *octave.shape[:2]):
+        octave[rows, :, colour] = np.float32(blend) * octave[rows, :, colour] + np.float32(1 - blend) * grown
 
 
 def _each_colour(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:
@@ -71,7 +71,13 @@ def _each_colour(work: Callable[[int], None], larger: Image, step: Callable[[], 
         step()
 
 
-def resize(channel: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
-    """Antialiased Lanczos (a = 3) of one channel (h, w), in float."""
-    resized = Pillow.fromarray(np.ascontiguousarray(channel)).resize((width, height), Pillow.Resampling.LANCZOS)
-    return np.array(resized)  # a copy that may be written to
+def resized_bands(
+    channel: npt.NDArray[np.float32], height: int, width: int
+) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    """Antialiased Lanczos (a = 3) of one channel (h, w), in float: some rows at a time, to hold no second picture."""
+    picture = Pillow.fromarray(np.ascontiguousarray(channel))
+    scale = picture.height / height
+    for top in range(0, height, _BAND_ROWS):
+        bottom = min(top + _BAND_ROWS, height)
+        box = (0, top * scale, picture.width, min(bottom * scale, picture.height))
+        yield slice(top, bottom), np.asarray(picture.resize((width, bottom - top), Pillow.Resampling.LANCZOS, box))
