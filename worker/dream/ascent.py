@@ -12,7 +12,7 @@ import tensorflow as tf
 from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
 from worker.dream import chance, device
-from worker.dream.blur import Statistics, sigmas, smooth
+from worker.dream.blur import Statistics, sigmas, smooth, strips_of
 from worker.dream.finish import region
 from worker.dream.gradient import Gradient
 from worker.dream.inputs import Mask
@@ -66,7 +66,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
                 ascent.keep_gradient(octave, gradient)
             if share is not None:
                 gradient *= share
-            cv2.scaleAdd(gradient, statistics.step, image, dst=image)  # image += s * step
+            _step(image, gradient, statistics.step)
         done.append(statistics)
         progress.iteration_done(image, ascent.plan.tile_size)
     return done
@@ -80,7 +80,8 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
     while True:
         random = chance.generator(ascent.params.seed, octave, iteration)
         shift = chance.shift(random, ascent.params.jitter or 0, *image.shape[:2])
-        plan = layout(*image.shape[:2], tile_size=ascent.plan.tile_size, stride=ascent.stride, halo=ascent.halo)
+        tile_size, stride = ascent.plan.tile_size, ascent.stride
+        plan = layout(*image.shape[:2], tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
         try:
             for tile in _side_by_side(ascent, image, gradient, plan.tiles(random), shift):
                 ascent.progress.tile_done(tile.core_px)
@@ -118,9 +119,9 @@ def _finished(running: deque[tuple[Tile, Future[None]]]) -> Tile:
 def _one_tile(compute: Gradient, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
     """One tile's gradient, normalised and written where it belongs."""
     window = read_window(image, tile.window, shift)  # (h, w, 3)
-    whole = compute(tf.convert_to_tensor(window[None])).numpy()[0]  # (h, w, 3)
+    whole = np.asarray(compute(tf.convert_to_tensor(window[None])))[0]  # (h, w, 3), TensorFlow's own memory: not a copy
     core = whole[tile.core_in_window]
-    write_core(gradient, core / np.float32(standard_deviation(core) + EPSILON), tile.core, shift)
+    write_core(gradient, core, tile.core, shift, scale=1 / (standard_deviation(core) + EPSILON))
 
 
 def standard_deviation(core: Image) -> float:
@@ -129,6 +130,17 @@ def standard_deviation(core: Image) -> float:
     if not np.isfinite(deviations).all():
         raise NonFiniteGradient
     return float(np.sqrt(np.mean(deviations**2) + np.var(means)))  # within the colours, and between them
+
+
+def _step(image: Image, smoothed: Image, step: float) -> None:
+    """image += s * step, in place, strip by strip on all cores."""
+
+    def add(rows: tuple[int, int]) -> None:
+        strip = slice(*rows)
+        cv2.scaleAdd(smoothed[strip], step, image[strip], dst=image[strip])
+
+    for _ in device.pool(device.cores()).map(add, strips_of(*image.shape[:2])):
+        pass
 
 
 def _statistics(smoothed: Statistics, octave: int, iteration: int, step_size: float) -> IterationStatistics:

@@ -6,6 +6,7 @@ In place because a gradient of the image's size is what decides how large a pict
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from worker.dream.watch import Image
 
 _GREY_SIGMA = 5.8  # from here on the colour matrix is 1/3 to 1e-5, of a gradient that such a blur has made small
-_STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 20 MB
+_STRIP_PX = 320 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 25 MB
 _STRIP_ROWS = 64  # but the halo should not outweigh it
 
 
@@ -63,12 +64,11 @@ def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_
     blurs = [(s, radius(s), _mix(s) if over_colours else None) for s in (sigma, 2 * sigma, sigma / 2)]
     height = len(gradient)
     reach = max(around for _, around, _ in blurs)
-    strip_rows = max(_STRIP_ROWS, _STRIP_PX // gradient.shape[1])
-    starts = range(0, height, strip_rows)
+    strips = strips_of(height, gradient.shape[1])
     above = gradient[:0].copy()  # the rows above the running strips, from before they were overwritten
     moments = []
-    for first in range(0, len(starts), threads):
-        group = [(start, min(start + strip_rows, height)) for start in starts[first : first + threads]]
+    for first in range(0, len(strips), threads):
+        group = strips[first : first + threads]
         top, bottom = group[0][0], min(group[-1][1] + reach, height)
         source = np.concatenate([above, gradient[top:bottom]])  # (len(above) + rows + below, W, 3)
         offset = top - len(above)
@@ -76,6 +76,13 @@ def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_
         jobs = [pool.submit(_smooth_strip, source, offset, gradient, rows, blurs) for rows in group]
         moments += [job.result() for job in jobs]
     return _statistics(moments, gradient.size)
+
+
+def strips_of(height: int, width: int) -> list[tuple[int, int]]:
+    """(first row, last row + 1) of each strip: of one height and even in number, so that no core waits long."""
+    pairs = max(1, round(height * width / (2 * _STRIP_PX)))
+    count = min(2 * pairs, max(1, height // _STRIP_ROWS))
+    return list(pairwise(height * edge // count for edge in range(count + 1)))
 
 
 def _smooth_strip(

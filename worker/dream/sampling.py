@@ -36,12 +36,13 @@ def reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
     return np.minimum(places, 2 * length - 1 - places)
 
 
-def write_core(gradient: Image, core: Image, box: Box, shift: Shift) -> None:
-    """Writes a core of the moved picture's gradient back to where the picture was; what falls outside is dropped."""
+def write_core(gradient: Image, core: Image, box: Box, shift: Shift, *, scale: float) -> None:
+    """Writes a core of the moved picture's gradient, times `scale`, where the picture was; what falls outside goes."""
     (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(box, shift, strict=True))
     height, width, _ = gradient.shape
     inside = core[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-    gradient[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = inside
+    place = gradient[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    np.multiply(inside, np.float32(scale), out=place)
 
 
 def reflect_uncovered(gradient: Image, shift: Shift) -> None:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+PAIR = 1.2  # an octave is cut in two, for two cores, where the two windows are at most so many times its size
 ROOM = 16  # pixels that a cut may move, at least; the grid's jitter moves it by as much again
 
 Span = tuple[int, int]  # from, to (exclusive), pixels
@@ -84,14 +85,25 @@ def halo_for(stride: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int) -> Layout:
+def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int, side_by_side: bool = False) -> Layout:
     """The cut of a (height, width) octave that computes the fewest pixels, with windows of at most tile_size squared.
 
-    An octave of that many pixels or fewer stays whole. It is the area that memory limits, so long windows are fine,
-    and often better: two halves of a picture share one seam where four quarters share four.
+    It is the area that memory limits, so long windows are fine, and often better: two halves of a picture share one
+    seam where four quarters share four. An octave of that many pixels or fewer stays whole, except `side_by_side`:
+    two windows on two cores beat one whose every operation makes the cores wait for each other, by up to a third on
+    a busy machine. That does not ask how many cores there are: it would change the pixels.
     """
+    pair = int(math.sqrt(PAIR / 2 * height * width))
+    if side_by_side and 6 * halo <= pair < tile_size:
+        halves = _cut(height, width, pair, stride, halo)
+        if _computed_px(halves) <= PAIR * height * width:
+            return halves
     if height * width <= tile_size**2:
         return Layout(Axis(height, height, (0,), ()), Axis(width, width, (0,), ()))
+    return _cut(height, width, tile_size, stride, halo)
+
+
+def _cut(height: int, width: int, tile_size: int, stride: int, halo: int) -> Layout:
     # Halo and room for the cuts shrink with tiles too small for them; what is left of a window is half of it and more.
     halo, room = min(halo, tile_size // 6), min(ROOM, tile_size // 8)
     narrowest = tile_size // 4  # narrower cores give noisy gradients

@@ -1,7 +1,13 @@
-"""Microseconds per pixel and iteration: the bare gradient, the ordinary way, the engine; all in one process."""
+"""Microseconds per pixel and iteration: the bare gradient, the ordinary way, the engine; all in one process.
+
+A shared machine is faster now and slower a minute later. So bare gradient, engine and plain reference take turns, each
+is a mean over some seconds, and a ratio is one of neighbours: its median over the rounds says what holds on any day.
+"""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from statistics import mean, median
 
 import numpy as np
 import tensorflow as tf
@@ -14,73 +20,92 @@ from worker.dream.gradient import gradient_of
 from worker.dream.octaves import octave_sizes
 
 SIDES_PX = (400, 640, 1000)
+BARE_S = 0.7  # for each way to compute the bare gradient, in each round
 
 
-def bare(network, targets, *, rounds):
-    """{"400": …, "400 side by side": …}: the best of `rounds`; side by side is one window on each of two threads."""
-    compute = gradient_of(network, targets)
-    found = {}
-    for side in SIDES_PX:
-        window = tf.constant(np.random.default_rng(0).random((1, side, side, 3), dtype=np.float32) * 255)
+class Bare:
+    """The gradient of one window over and over: alone, or one window on each of two threads."""
 
-        def once(_, window=window):
-            compute(window).numpy()
+    def __init__(self, network, targets):
+        compute, random = gradient_of(network, targets), np.random.default_rng(0)
+        self._ways = {}
+        for side in SIDES_PX:
+            window = tf.constant(random.random((1, side, side, 3), dtype=np.float32) * 255)
+            self._ways[f"{side}"] = (side, 1, lambda _, window=window: compute(window).numpy())
+            self._ways[f"{side} side by side"] = (side, 2, self._ways[f"{side}"][2])
+        self._pool = ThreadPoolExecutor(2)
+        self.round()  # builds the primitives
 
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(once, range(4)))  # builds the primitives
-            found[f"{side}"] = best(lambda once=once: once(0), rounds) / side**2 * 1e6
-            found[f"{side} side by side"] = (
-                best(lambda once=once: list(pool.map(once, range(2))), rounds) / 2 / side**2 * 1e6
-            )
-    return found
+    def round(self):
+        """{way: µs per pixel}, means of `BARE_S` each."""
+        found = {}
+        for way, (side, at_once, once) in self._ways.items():
+            calls, began = 0, time.perf_counter()
+            while time.perf_counter() - began < BARE_S:
+                once(0) if at_once == 1 else list(self._pool.map(once, range(2)))
+                calls += at_once
+            found[way] = (time.perf_counter() - began) / calls / side**2 * 1e6
+        return found
 
 
-def dreams(network, params, photograph, *, rounds):
-    """Whole dreams, engine and plain in turns so that a busy machine is unfair to neither; both have warmed up."""
+def compare(network, params, photograph, *, rounds):
+    """Whole dreams, the engine's and the plain reference's in turns, with the bare gradient before and after each."""
     height, width, _ = photograph.shape
     params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})
     sizes = octave_sizes(
         height, width, octaves=params.octaves, scale=params.octave_scale, minimum_px=network.minimum_px
     )
     steps_px = sum(h * w for h, w in sizes) * params.iterations
-    ordinary = plain.compiled(network, params.layers)
+    ordinary, bare = plain.compiled(network, params.layers), Bare(network, params.layers)
     one_iteration = params.model_copy(update={"iterations": 1})
     plain.dream(photograph.copy(), one_iteration, ordinary, network.minimum_px)
-    began = time.perf_counter()
-    dream(network, photograph.copy(), params)
-    first_s = time.perf_counter() - began
+    first_s = timed(lambda: dream(network, photograph.copy(), params))
     traced = gradients.traces()
-    runs = {"engine": [], "plain": []}
-    reports = []
+    reports, engine_s, plain_s, bares = [], [], [], [bare.round()]
     for _ in range(rounds):
-        runs["engine"].append(timed(lambda: reports.append(dream(network, photograph.copy(), params)[1])))
-        runs["plain"].append(timed(lambda: plain.dream(photograph.copy(), params, ordinary, network.minimum_px)))
-    timings = reports[int(np.argmin(runs["engine"]))].timings
+        engine_s.append(timed(lambda: reports.append(dream(network, photograph.copy(), params)[1])))
+        bares.append(bare.round())
+        plain_s.append(timed(lambda: plain.dream(photograph.copy(), params, ordinary, network.minimum_px)))
+    bare_us = {way: median(round_us[way] for round_us in bares) for way in bares[0]}
+    best = min(bare_us, key=bare_us.get)
+    engine_us = [seconds / steps_px * 1e6 for seconds in engine_s]
+    around_us = [mean((before[best], after[best])) for before, after in pairwise(bares)]
     return {
         "tile_size": params.tile_size,
-        "engine_us": min(runs["engine"]) / steps_px * 1e6,
-        "plain_us": min(runs["plain"]) / steps_px * 1e6,
-        "engine_network_us": timings.network_s / steps_px * 1e6,
-        "engine_blur_us": timings.blur_s / steps_px * 1e6,
-        "engine_resize_us": timings.resize_s / steps_px * 1e6,
+        "bare_us": bare_us,
+        "plain_us": median(plain_s) / steps_px * 1e6,
+        "engine_us": median(engine_us),
+        "engine_phases_us": {phase: phase_us(reports, phase, steps_px) for phase in ("network", "blur", "resize")},
         "engine_first_s": first_s,
-        "engine_s": min(runs["engine"]),
-        "plain_s": min(runs["plain"]),
+        "engine_s": median(engine_s),
+        "plain_s": median(plain_s),
+        "over_bare": median(us / bare for us, bare in zip(engine_us, around_us, strict=True)),
+        "over_plain": median(theirs / ours for theirs, ours in zip(plain_s, engine_s, strict=True)),
         "traces_after_the_first": gradients.traces() - traced,
     }
 
 
+def phase_us(reports, phase, steps_px):
+    return median(getattr(report.timings, f"{phase}_s") for report in reports) / steps_px * 1e6
+
+
 def linear(network, targets, *, sizes, rounds):
-    """µs per pixel of one iteration of one octave, by megapixels."""
-    found = {}
+    """µs per pixel of one iteration of one octave, by megapixels; the sizes take turns."""
+    jobs = {}
     for height, width in sizes:
         params = DreamParams(model=network.name, layers=targets, octaves=1, iterations=1, jitter=16)
         params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})
         image = np.random.default_rng(0).random((height, width, 3), dtype=np.float32) * 255
+        jobs[f"{height * width / 1e6:.0f} MP"] = (image, params, max(1, 12_000_000 // (height * width)))
         dream(network, image, params)  # builds the primitives
-        seconds = best(lambda image=image, params=params: dream(network, image, params), rounds)
-        found[f"{height * width / 1e6:.0f} MP"] = seconds / (height * width) * 1e6
-    return found
+    found = {size: [] for size in jobs}
+    for _ in range(rounds):
+        for size, (image, params, times) in jobs.items():
+            seconds = timed(
+                lambda image=image, params=params, n=times: [dream(network, image, params) for _ in range(n)]
+            )
+            found[size].append(seconds / times / (image.size / 3) * 1e6)
+    return {size: median(values) for size, values in found.items()}
 
 
 def small(network, params):
@@ -90,10 +115,6 @@ def small(network, params):
     dream(network, image.copy(), params)
     timings = dream(network, image.copy(), params)[1].timings
     return timings.network_s / timings.total_s
-
-
-def best(action, rounds):
-    return min(timed(action) for _ in range(rounds))
 
 
 def timed(action):

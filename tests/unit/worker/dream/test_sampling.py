@@ -27,7 +27,7 @@ def test_cores_move_back_and_the_margin_is_reflected(picture, shift):
 
     for rows in [(0, 17), (17, 41)]:
         for columns in [(0, 30), (30, 63)]:
-            write_core(gradient, picture[slice(*rows), slice(*columns)], (rows, columns), shift)
+            write_core(gradient, picture[slice(*rows), slice(*columns)], (rows, columns), shift, scale=1.0)
     reflect_uncovered(gradient, shift)
 
     np.testing.assert_array_equal(gradient, reference.move(picture, (-shift[0], -shift[1])))
@@ -36,7 +36,7 @@ def test_cores_move_back_and_the_margin_is_reflected(picture, shift):
 def test_a_core_that_has_moved_out_of_the_picture_is_dropped(picture):
     gradient = picture.copy()
 
-    write_core(gradient, picture[:4] * 0, ((0, 4), (0, 63)), (-20, 0))
-    write_core(gradient, picture[37:] * 0, ((37, 41), (0, 63)), (20, 0))
+    write_core(gradient, picture[:4] * 0, ((0, 4), (0, 63)), (-20, 0), scale=1.0)
+    write_core(gradient, picture[37:] * 0, ((37, 41), (0, 63)), (20, 0), scale=1.0)
 
     np.testing.assert_array_equal(gradient, picture)
