@@ -15,7 +15,7 @@ import numpy.typing as npt
 from worker.dream.watch import Image
 
 _GREY_SIGMA = 5.8  # from here on the colour matrix is 1/3 to 1e-5, of a gradient that such a blur has made small
-_STRIP_PX = 320 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 25 MB
+_STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 20 MB
 _STRIP_ROWS = 64  # but the halo should not outweigh it
 
 
