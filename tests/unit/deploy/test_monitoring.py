@@ -39,7 +39,7 @@ def known():
     store = MemoryStore()
     store.create(a_job())
     metrics.lapsed(JobState.QUEUED)
-    series = {"up": set(), "process_resident_memory_bytes": set(), "dream_build_info": {"component", "version"}}
+    series = {"process_resident_memory_bytes": set(), "dream_build_info": {"component", "version"}}
     for family in telemetry.Fleet(store, "0").collect():
         labels = {name for sample in family.samples for name in sample.labels}
         series.update({family.name + suffix: labels for suffix in SUFFIXES[family.type]})
