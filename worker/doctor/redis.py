@@ -26,12 +26,16 @@ def look(settings: Settings) -> Iterator[Finding]:
     try:
         info = cast(dict[str, Any], client.info())
     except redis.AuthenticationError as exc:
-        yield bad("redis", f"Redis at {place} refuses the password: {exc}.", "Put the right one into DREAM_REDIS_URL.")
+        yield bad(
+            "redis",
+            f"Redis at {place} refuses the password: {str(exc).rstrip('.')}.",
+            "Put the right one into DREAM_REDIS_URL.",
+        )
         return
     except redis.RedisError as exc:
         yield bad(
             "redis",
-            f"Redis at {place} does not answer: {exc}.",
+            f"Redis at {place} does not answer: {str(exc).rstrip('.')}.",
             "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; rediss:// for TLS).",
         )
         return
