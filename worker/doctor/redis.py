@@ -36,7 +36,8 @@ def look(settings: Settings) -> Iterator[Finding]:
         yield bad(
             "redis",
             f"Redis at {place} does not answer: {str(exc).rstrip('.')}.",
-            "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; rediss:// for TLS).",
+            "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; rediss:// for TLS, and at its end "
+            "?ssl_ca_certs=FILE for a CA of your own).",
         )
         return
     yield from judge(info, place)
