@@ -45,7 +45,7 @@ def known():
         series.update({family.name + suffix: labels for suffix in SUFFIXES[family.type]})
     for collector in set(REGISTRY._collector_to_names):
         kind = getattr(collector, "_type", None)
-        if kind in SUFFIXES and collector._name.startswith("dream_"):
+        if kind in {"counter", "histogram", "gauge"} and collector._name.startswith("dream_"):
             for suffix in SUFFIXES[kind]:
                 extra = {"le"} if suffix == "_bucket" else set()
                 series[collector._name + suffix] = set(collector._labelnames) | extra
