@@ -13,7 +13,7 @@ from celery.exceptions import WorkerShutdown
 from celery.worker.consumer import Consumer
 
 from shared import logs
-from shared.errors import DreamError
+from shared.errors import InvalidSettings
 from shared.queue import make_app
 from shared.settings import EX_CONFIG, load_or_exit
 from worker import heartbeat
@@ -52,8 +52,8 @@ def _start_child(**_: object) -> None:
     try:
         child.start(settings)
     except Exception as exc:  # Celery would log it and go on with a child that can do nothing
-        log.critical("refused_to_start", reason=str(exc), exc_info=not isinstance(exc, DreamError))
-        os._exit(EX_CONFIG if isinstance(exc, DreamError) else os.EX_SOFTWARE)
+        log.critical("refused_to_start", reason=str(exc), exc_info=not isinstance(exc, InvalidSettings))
+        os._exit(EX_CONFIG if isinstance(exc, InvalidSettings) else os.EX_SOFTWARE)
     signal.signal(DRAIN_SIGNAL, lambda *_: child.drain.set())
 
 
