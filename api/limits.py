@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from apiflask import APIFlask
 from flask import Response, g, request
+from redis import RedisError
 
 from api import context, problems
 from shared.errors import TooManyRequests
@@ -57,17 +58,22 @@ def _is_not_counted() -> bool:
 
 def _refuse(limiter: "Limiter") -> Response:
     limit = limiter.current_limit
-    usage = _usage(limit) if limit else Usage(allowance=context.poll_allowance(), remaining=0, resets_s=1)
+    usage = _usage(limit) if limit else None
+    usage = usage or Usage(allowance=context.poll_allowance(), remaining=0, resets_s=1)
     return problems.from_dream_error(TooManyRequests(usage=usage))
 
 
-def _usage(limit: "RequestLimit") -> Usage:
+def _usage(limit: "RequestLimit") -> Usage | None:
+    """None when Redis went away after the limit was checked: what was done by then is answered all the same."""
     submissions = "submissions" in limit.key
     allowance = Allowance(
         name="submissions" if submissions else "requests", who=_who(), requests=limit.limit.amount, window_s=WINDOW_S
     )
-    left_s = max(0.0, limit.reset_at - context.services().clock.now())
-    return Usage(allowance=allowance, remaining=max(0, limit.remaining), resets_s=min(left_s, WINDOW_S))
+    try:
+        left_s = max(0.0, limit.reset_at - context.services().clock.now())
+        return Usage(allowance=allowance, remaining=max(0, limit.remaining), resets_s=min(left_s, WINDOW_S))
+    except RedisError:
+        return None
 
 
 def _tell(limiter: "Limiter") -> Callable[[Response], Response]:

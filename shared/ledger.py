@@ -1,6 +1,6 @@
 """What is owed and what is done, as S3 holds it: a job is accepted once and settled once, whatever happens to Redis."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -36,6 +36,11 @@ def reopen(blobs: Blobs, job: Job) -> int:
 def ask_to_cancel(blobs: Blobs, job: Job) -> None:
     """Durable before it is answered: heard also after Redis was wiped."""
     _mark(blobs, layout.cancel(job.id), epoch=job.epoch)
+
+
+def kept(blobs: Blobs, job_id: str) -> frozenset[str]:
+    """The keys of all that lies with the job: one call that spares a look for each."""
+    return frozenset(blobs.keys(layout.job(job_id)))
 
 
 def cancel_asked(blobs: Blobs, job: Job) -> bool:
@@ -95,14 +100,20 @@ def sweep(blobs: Blobs, job_id: str, outcome: Outcome) -> None:
     A failed job keeps its checkpoints, since it may be retried, and its outputs, which by now may be the retry's:
     the caretaker looks after those, and each loser after its own.
     """
-    if outcome.state is JobState.FAILED:
-        return
-    blobs.delete(
+    if outcome.state is not JobState.FAILED:
+        blobs.delete(leftovers(job_id, outcome, kept(blobs, job_id)))
+
+
+def leftovers(job_id: str, ended: Job | Outcome, keys: Iterable[str]) -> list[str]:
+    """Of these, outputs of attempts that don't count, and checkpoints, which only a failed job still needs."""
+    attempts, checkpoints = layout.attempts(job_id), layout.checkpoints(job_id)
+    winner = layout.output(job_id, ended.claim, "") if ended.claim else None
+    return [
         key
-        for key in blobs.keys(layout.attempts(job_id))
-        if outcome.claim is None or not key.startswith(layout.output(job_id, outcome.claim, ""))
-    )
-    blobs.delete(blobs.keys(layout.checkpoints(job_id)))
+        for key in keys
+        if (key.startswith(attempts) and not (winner and key.startswith(winner)))
+        or (key.startswith(checkpoints) and ended.state is not JobState.FAILED)
+    ]
 
 
 def recall(blobs: Blobs, job_id: str) -> Job | None:

@@ -54,6 +54,9 @@ class Store(Protocol):
     def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
         """The next waiting job for these models, now running under a fresh claim; None when nothing waits."""
 
+    def mend(self) -> None:
+        """Completes what processes of an older version leave out of the order in which jobs are claimed. Repeatable."""
+
     def renew(self, job: Job, *, lease_s: float, progress: Progress | None = None) -> JobState:
         """Prolongs the claimed job's lease and publishes progress. running or canceling.
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from shared.errors import InvalidSettings
@@ -114,6 +114,14 @@ class Settings(BaseSettings):
         int | None,
         Field(ge=1, le=65535, description="The port for it, one per process; unset: none. The api has `/metrics`."),
     ] = None
+
+    @field_validator("redis_url", "s3_url", "s3_public_url", "url")
+    @classmethod
+    def _has_scheme(cls, value: str | None, field: ValidationInfo) -> str | None:
+        schemes = ("redis", "rediss") if field.field_name == "redis_url" else ("http", "https")
+        if value is not None and not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"it has to begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return value
 
     @field_validator("models", "webhook_networks", mode="before")
     @classmethod

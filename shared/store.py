@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import resources
+from itertools import islice
 from typing import Any, cast
 
 import redis
@@ -17,16 +18,17 @@ from redis.retry import Retry
 from shared import metrics
 from shared.census import Census
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable, UnfitService
-from shared.jobs import InputImage, Job, JobError, JobState, Outcome, Progress
+from shared.jobs import PRIORITIES, InputImage, Job, JobError, JobState, Outcome, Progress
 from shared.params import DreamParams, Params
 from shared.ports import WorkerInfo
 from shared.settings import Settings
 
 SCRIPTS = (
     *("create", "claim", "renew", "checkpointed", "release", "reap", "finish", "cancel", "retry", "forget"),
-    *("fix_tile_size", "expire", "beat", "lead", "previewed"),
+    *("fix_tile_size", "expire", "beat", "lead", "previewed", "mend"),
 )
 MINIMUM_VERSION = (6, 2)
+MENDED_AT_ONCE = 500  # owners
 PARAMS: TypeAdapter[Params] = TypeAdapter(Params)
 
 log = structlog.get_logger(__name__)
@@ -105,7 +107,7 @@ class RedisStore:
         if state != JobState.QUEUED:
             return None
         pipe = self.redis.pipeline(transaction=False)
-        for higher in ("high", "normal", "low"):
+        for higher in PRIORITIES:
             if higher == priority:
                 pipe.zlexcount(f"dream:waiting:{higher}", "-", f"({job_id}")  # type: ignore[no-untyped-call]
                 break
@@ -126,8 +128,20 @@ class RedisStore:
 
     @_translated()
     def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
-        claim = secrets.token_hex(8)
-        return _from_flat(self._run("claim", worker, claim, int(lease_s * 1000), *models))
+        ours: tuple[str | float, ...] = (worker, secrets.token_hex(8), int(lease_s * 1000), *models)
+        answer = self._run("claim", *ours)
+        if answer == "mend":
+            self.mend()
+            answer = self._run("claim", *ours)
+        return None if answer == "mend" else _from_flat(answer)
+
+    @_translated()
+    def mend(self) -> None:
+        for priority in PRIORITIES:
+            # Not in one script: with very many owners it would hold up everybody else.
+            owners = (owner for owner, _ in self.redis.hscan_iter(f"dream:owned:{priority}", count=MENDED_AT_ONCE))
+            while some := list(islice(owners, MENDED_AT_ONCE)):
+                self._run("mend", priority, *some)
 
     @_translated()
     def renew(self, job: Job, *, lease_s: float, progress: Progress | None = None) -> JobState:

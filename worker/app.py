@@ -7,16 +7,22 @@ import time
 from contextlib import suppress
 
 import billiard
+import structlog
 from celery import signals
+from celery.exceptions import WorkerShutdown
+from celery.worker.consumer import Consumer
 
 from shared import logs
+from shared.errors import InvalidSettings
 from shared.queue import make_app
-from shared.settings import load_or_exit
+from shared.settings import EX_CONFIG, load_or_exit
 from worker import heartbeat
 from worker.fitness import wait_until_fit
 
 DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialised
 TELL_EVERY_S = 0.1
+
+log = structlog.get_logger(__name__)
 
 settings = load_or_exit()
 app = make_app(settings)
@@ -43,8 +49,26 @@ def _start_child(**_: object) -> None:
     from worker import child  # noqa: PLC0415 - the parent never imports TensorFlow
 
     signal.signal(DRAIN_SIGNAL, lambda *_: os._exit(0))  # while it loads there is nothing to hand back
-    child.start(settings)
+    try:
+        child.start(settings)
+    except Exception as exc:  # Celery would log it and go on with a child that can do nothing
+        log.critical("refused_to_start", reason=str(exc), exc_info=not isinstance(exc, InvalidSettings))
+        os._exit(EX_CONFIG if isinstance(exc, InvalidSettings) else os.EX_SOFTWARE)
     signal.signal(DRAIN_SIGNAL, lambda *_: child.drain.set())
+
+
+@signals.worker_ready.connect
+def _end_with_a_child_that_can_not_start(sender: Consumer, **_: object) -> None:
+    """In the parent: another child would fare no better, so whoever supervises us should hear of it."""
+    pool = sender.pool._pool  # noqa: SLF001 - Celery has no signal for a child's exit code
+    forget = pool.on_process_down
+
+    def look(process: billiard.Process) -> None:
+        forget(process)
+        if process.exitcode in {EX_CONFIG, os.EX_SOFTWARE}:
+            raise WorkerShutdown(process.exitcode)
+
+    pool.on_process_down = look
 
 
 @signals.worker_shutting_down.connect

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import BinaryIO, TypeVar, cast
 
 import structlog
@@ -73,14 +73,16 @@ class Attempt:
         self._previews = Beside("preview")
         self._pace = metrics.Pace()
 
-    def run(self) -> None:
-        """The whole attempt, up to the commit. Raises what ended it early."""
+    def run(self, kept: Collection[str]) -> None:
+        """The whole attempt, up to the commit. Raises what ended it early.
+
+        kept: the keys of what lies with the job.
+        """
         self._heart.enter("load", stall_s=STALL_LOAD_S)
         self._dreamer.load(self._job.params.model)
         self._heart.enter("fetch", stall_s=STALL_FETCH_S)
-        resume = self.patiently(lambda: self._checkpoints.latest(self._watched))
+        resume = self.patiently(lambda: self._checkpoints.latest(kept, self._watched))
         params = self._fix_tile_size(resume)
-        log.info("dreaming", resumed_from=resume and f"{resume.octave}-{resume.iteration}", tile_size=params.tile_size)
         inputs = Inputs(
             guide=shrunk(self._fetch("guide")) if self._job.guide else None,
             mask=images.mask_of(self._fetch("mask")) if self._job.mask else None,
@@ -88,7 +90,7 @@ class Attempt:
         keep_gradient = self._keep_gradient if params.keep_gradients else None
         # The engine consumes the photograph: no name here may keep it alive.
         result, report = self._dreamer.dream(
-            self._fetch("image"),
+            self._photograph(params, resume),
             params,
             inputs=inputs,
             keep_gradient=keep_gradient,
@@ -119,10 +121,12 @@ class Attempt:
             self._previews.start(lambda: self._show(preview))
 
     def _begun(self) -> None:
-        since_submission_s = self._clock.now() - self._job.created_at
-        log.info("first_iteration", since_submission_s=round(since_submission_s, 4))
+        log.info("first_iteration", since_submission_s=self._since_submission_s())
         if self._job.attempt == 1:
-            metrics.FIRST_ITERATION.observe(max(0.0, since_submission_s))
+            metrics.FIRST_ITERATION.observe(max(0.0, self._since_submission_s()))
+
+    def _since_submission_s(self) -> float:
+        return round(self._clock.now() - self._job.created_at, 4)
 
     def park(self) -> None:
         """Leaves the furthest point for another worker. Best effort: without it an earlier checkpoint serves."""
@@ -176,6 +180,16 @@ class Attempt:
     @property
     def _params(self) -> DreamParams:
         return cast(DreamParams, self._job.params)  # the runner gives feature maps to another attempt
+
+    def _photograph(self, params: DreamParams, resume: ResumePoint | None) -> Image:
+        image = self._fetch("image")
+        log.info(
+            "dreaming",
+            resumed_from=resume and f"{resume.octave}-{resume.iteration}",
+            tile_size=params.tile_size,
+            since_submission_s=self._since_submission_s(),
+        )
+        return image
 
     def _fetch(self, part: str) -> Image:
         """The image, the guide or the mask."""

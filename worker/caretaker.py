@@ -118,6 +118,7 @@ class Caretaker:
         """What S3 owes, compared with what Redis knows."""
         self._reconcile_at = self._clock.monotonic() + self._settings.reconcile_interval_s
         self._each(self._blobs.keys(layout.PENDING), lambda key: self._reconcile_one(*layout.owed(key)))
+        self._store.mend()
         if self._unserved():
             self._doorbell.ring()  # a worker may be able to fetch what it lacks
 

@@ -5,7 +5,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 import numpy as np
@@ -45,6 +45,7 @@ class Checkpoints:
         self._job = job
         self._store = store
         self._blobs = blobs
+        self._keys: set[str] = set()  # all that we know of; another attempt's go when the job is settled
         self._uploads = Beside("checkpoint")
         self._hurry = threading.Event()
 
@@ -66,12 +67,16 @@ class Checkpoints:
         self._hurry.set()
         self._uploads.wait()
 
-    def latest(self, watched: Callable[[BinaryIO], BinaryIO] = lambda file: file) -> ResumePoint | None:
+    def latest(
+        self, kept: Iterable[str], watched: Callable[[BinaryIO], BinaryIO] = lambda file: file
+    ) -> ResumePoint | None:
         """The furthest one that is whole, None to start afresh. Raises BlobsUnavailable (retryable).
 
+        kept: the keys of what lies with the job.
         watched: wraps the file that is downloaded into, for whoever wants to see the bytes move.
         """
-        for key in sorted(self._blobs.keys(layout.checkpoints(self._job.id)), reverse=True):
+        self._keys = {key for key in kept if key.startswith(layout.checkpoints(self._job.id))}
+        for key in sorted(self._keys, reverse=True):
             with tempfile.TemporaryFile() as file:
                 if self._blobs.download(key, watched(file)) and (point := _read(file)):
                     return point
@@ -97,8 +102,10 @@ class Checkpoints:
         self._blobs.put(key, spool)
         metrics.CHECKPOINT.observe(time.monotonic() - begun)
         self._store.checkpointed(self._job)
-        older = sorted(k for k in self._blobs.keys(layout.checkpoints(self._job.id)) if k < key)
-        self._blobs.delete(older[: -(KEPT - 1)])
+        self._keys.add(key)
+        superseded = sorted(known for known in self._keys if known <= key)[:-KEPT]
+        self._blobs.delete(superseded)
+        self._keys.difference_update(superseded)
         log.info("checkpointed", octave=octave, iteration=iteration)
 
 

@@ -34,12 +34,12 @@ def start(settings: Settings) -> None:
     """Loads the default network and begins to beat. Once per process."""
     global _runner  # noqa: PLW0603 - Celery gives a child no other place to keep it
     logs.configure()
+    catalog.extend(settings.catalog)  # before TensorFlow's seconds: a wrong one shows at once
     # Here and not above: Celery's parent imports this module too, and must stay without TensorFlow.
     from worker import exporter  # noqa: PLC0415
     from worker.dreamer import TensorFlowDreamer  # noqa: PLC0415
     from worker.runner import Runner  # noqa: PLC0415
 
-    catalog.extend(settings.catalog)
     store = RedisStore.connect(settings)
     dreamer = TensorFlowDreamer(settings)
     dreamer.preload()

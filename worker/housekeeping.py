@@ -91,7 +91,7 @@ class Housekeeping:
             if not self._owed(job_id):
                 ledger.expire(self._blobs, self._store, job_id, known.epoch)
                 log.info("expired", job_id=job_id)
-        elif leftovers := _leftovers(known, keys):
+        elif leftovers := ledger.leftovers(job_id, known, keys):
             self._sweep(job_id, leftovers)
 
     def _sweep(self, job_id: str, leftovers: Sequence[str]) -> None:
@@ -100,7 +100,7 @@ class Housekeeping:
             return
         settled = ledger.recall(self._blobs, job_id)
         if settled is not None and settled.state.is_terminal:
-            self._blobs.delete(_leftovers(settled, leftovers))
+            self._blobs.delete(ledger.leftovers(job_id, settled, leftovers))
             log.info("swept_leftovers", job_id=job_id)
 
     def _owed(self, job_id: str) -> bool:
@@ -111,15 +111,3 @@ class Housekeeping:
         if days is None or job.finished_at is None or job.state is JobState.EXPIRED:
             return False
         return self._clock.now() - job.finished_at > days * DAY_S
-
-
-def _leftovers(job: Job, keys: Sequence[str]) -> list[str]:
-    """Outputs of attempts that don't count, and checkpoints, which only a failed job still needs."""
-    attempts, checkpoints = layout.attempts(job.id), layout.checkpoints(job.id)
-    winner = layout.output(job.id, job.claim, "") if job.claim else None
-    return [
-        key
-        for key in keys
-        if (key.startswith(attempts) and not (winner and key.startswith(winner)))
-        or (key.startswith(checkpoints) and job.state is not JobState.FAILED)
-    ]

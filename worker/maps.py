@@ -1,5 +1,6 @@
 """One attempt at a job of the kind `feature_maps`: short, so that it has no checkpoints."""
 
+from collections.abc import Collection
 from typing import cast
 
 from shared.params import FeatureMapsParams
@@ -9,7 +10,7 @@ from worker.attempt import STALL_DREAM_S, STALL_LOAD_S, STALL_STORE_S, Attempt
 class MapsAttempt(Attempt):
     """Fetches and stores as a dream's attempt does."""
 
-    def run(self) -> None:
+    def run(self, kept: Collection[str]) -> None:  # noqa: ARG002 - there is no checkpoint among them
         params = cast(FeatureMapsParams, self._job.params)
         self._heart.enter("load", stall_s=STALL_LOAD_S)
         self._dreamer.load(params.model)

@@ -1,12 +1,12 @@
 """A worker's one job at a time: claim it, attempt it, commit how it ended."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import structlog
 
-from shared import ledger, webhooks
+from shared import layout, ledger, webhooks
 from shared.clock import Clock
 from shared.errors import ClaimLost, DreamError, OutOfMemory, StoreUnavailable
 from shared.jobs import Job, JobError, JobState, Outcome
@@ -140,10 +140,11 @@ class Runner:
     def _outcome(self, job: Job, attempt: Attempt, heart: Heart) -> Outcome | None:
         """How this attempt ended the job; None if it had ended before."""
         try:
-            if attempt.patiently(lambda: self._ended_before(job)):
+            kept = attempt.patiently(lambda: ledger.kept(self._blobs, job.id))
+            if attempt.patiently(lambda: self._ended_before(job, kept)):
                 return None
             attempt.patiently(lambda: self._tell_of_start(job))
-            attempt.run()
+            attempt.run(kept)
             self._confirm(heart)
         except Canceled:
             return self._as(job, JobState.CANCELED)
@@ -164,9 +165,10 @@ class Runner:
     def _tell_of_start(self, job: Job) -> None:
         webhooks.owe_started(self._blobs, job.id, epoch=job.epoch, started_at=job.started_at or self._clock.now())
 
-    def _ended_before(self, job: Job) -> bool:
+    def _ended_before(self, job: Job, kept: Collection[str]) -> bool:
         """What S3 says outweighs what Redis believes: an outcome is adopted, a cancel or a tombstone obeyed."""
-        outcome = ledger.read_outcome(self._blobs, job.id, job.epoch)
+        done = layout.outcome(job.id, job.epoch) in kept
+        outcome = ledger.read_outcome(self._blobs, job.id, job.epoch) if done else None
         if outcome is not None:
             ledger.close(self._blobs, self._store, job.id, outcome)
             log.info("adopted", state=outcome.state)
@@ -174,7 +176,7 @@ class Runner:
         if ledger.is_deleted(self._blobs, job.id):
             self._store.forget(job.id)
             raise Deleted
-        if ledger.cancel_asked(self._blobs, job):
+        if layout.cancel(job.id) in kept and ledger.cancel_asked(self._blobs, job):
             self._store.cancel(job.id)
             raise Canceled
         return False

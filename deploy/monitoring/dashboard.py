@@ -58,7 +58,7 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
             "{{instance}} GPU": "max by (instance) (dream_device_memory_bytes) > 0",
         },
     ),
-    ("Memory of the processes", "bytes", {"{{job}} {{instance}}": "process_resident_memory_bytes"}),
+    ("Memory of workers and caretakers", "bytes", {"{{job}} {{instance}}": "process_resident_memory_bytes"}),
     ("Requests per second", "reqps", {"{{route}}": "sum by (route) (rate(dream_http_requests_total[1m]))"}),
     (
         "Answers by status",

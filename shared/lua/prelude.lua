@@ -7,6 +7,7 @@
 -- dream:waiting:{priority}                   ids that wait, oldest first
 -- dream:waiting:{priority}:{owner}:{model}   the same, as a claim picks them
 -- dream:turns:{priority}                     owners with waiting jobs, the one longest not served first
+-- dream:turns:{priority}:{model}             the same turns, of those with jobs for that model: what a claim looks at
 -- dream:owned:{priority}                     how many wait, by owner
 -- dream:models                               how many wait, by model
 -- dream:counts                               how many there are, by kind:state
@@ -34,9 +35,11 @@ local function load(id)
   return job
 end
 
-local function waiting_key(job)
-  return 'dream:waiting:' .. job.priority .. ':' .. job.owner .. ':' .. job.model
+local function waiting_key(priority, owner, model)
+  return 'dream:waiting:' .. priority .. ':' .. owner .. ':' .. model
 end
+
+local function turns_key(priority, model) return 'dream:turns:' .. priority .. ':' .. model end
 
 local function count(job, by)
   local field = job.kind .. ':' .. job.state
@@ -50,7 +53,9 @@ local function leave(job)
   redis.call('ZREM', 'dream:leases', job.id)
   redis.call('ZREM', 'dream:deadlines', job.id)
   if job.state == 'queued' then
-    redis.call('ZREM', waiting_key(job), job.id)
+    local waiting = waiting_key(job.priority, job.owner, job.model)
+    redis.call('ZREM', waiting, job.id)
+    if redis.call('EXISTS', waiting) == 0 then redis.call('ZREM', turns_key(job.priority, job.model), job.owner) end
     redis.call('ZREM', 'dream:waiting:' .. job.priority, job.id)
     if redis.call('HINCRBY', 'dream:models', job.model, -1) <= 0 then redis.call('HDEL', 'dream:models', job.model) end
     if redis.call('HINCRBY', 'dream:owned:' .. job.priority, job.owner, -1) <= 0 then
@@ -65,15 +70,26 @@ local function enter(job)
   redis.call('ZADD', 'dream:state:' .. job.state, 0, job.id)
   redis.call('ZADD', 'dream:owner:' .. job.owner .. ':' .. job.state, 0, job.id)
   if job.state == 'queued' then
-    redis.call('ZADD', waiting_key(job), 0, job.id)
+    redis.call('ZADD', waiting_key(job.priority, job.owner, job.model), 0, job.id)
     redis.call('ZADD', 'dream:waiting:' .. job.priority, 0, job.id)
     redis.call('HINCRBY', 'dream:models', job.model, 1)
     redis.call('HINCRBY', 'dream:owned:' .. job.priority, job.owner, 1)
     -- A newcomer takes its turn behind those who wait, or an owner who submits one by one would always be first.
-    redis.call('ZADD', 'dream:turns:' .. job.priority, 'NX', redis.call('INCR', 'dream:turn'), job.owner)
+    local turns = 'dream:turns:' .. job.priority
+    redis.call('ZADD', turns, 'NX', redis.call('INCR', 'dream:turn'), job.owner)
+    redis.call('ZADD', turns_key(job.priority, job.model), redis.call('ZSCORE', turns, job.owner), job.owner)
   end
   if CLAIMED[job.state] then redis.call('ZADD', 'dream:leases', job.lease_ms, job.id) end
   if job.deadline_at and not TERMINAL[job.state] then redis.call('ZADD', 'dream:deadlines', job.deadline_at, job.id) end
+end
+
+-- Puts the job's owner behind all others, whatever else of that owner waits.
+local function take_turn(job)
+  local turn = redis.call('INCR', 'dream:turn')
+  redis.call('ZADD', 'dream:turns:' .. job.priority, turn, job.owner)
+  for _, model in ipairs(redis.call('HKEYS', 'dream:models')) do
+    redis.call('ZADD', turns_key(job.priority, model), 'XX', turn, job.owner)
+  end
 end
 
 -- Tells who watches. The version starts at the clock, so that it also grows over a wiped Redis.

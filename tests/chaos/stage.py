@@ -98,7 +98,7 @@ class Stage:
         """A worker in the middle of a dream, if one gets there soon, and its child."""
         deadline = time.monotonic() + WAIT_FOR_A_DREAM_S
         while True:
-            names = [name for name in WORKERS if self._child(name)]
+            names = [name for name in WORKERS if self._child(name) and not self._is_on_the_brink(name)]
             busy = [name for name in names if self._is_dreaming(name)]
             if busy or (names and time.monotonic() > deadline):
                 name = self.random.choice(busy or names)
@@ -107,13 +107,16 @@ class Stage:
             self._live_on(0.1)
 
     def _is_dreaming(self, name: str) -> bool:
-        return any(
-            (job.worker or "").startswith(f"{name}@") and 0 < job.progress.fraction < 1 for job in self._running()
-        )
+        return any(0 < job.progress.fraction < 1 for job in self._running(name))
 
-    def _running(self) -> list[Job]:
+    def _is_on_the_brink(self, name: str) -> bool:
+        """Another death would rightly end its job: progress is kept, so the storm hits each successor as it claims."""
+        return any(job.deaths >= self.stack.settings.max_deaths - 1 for job in self._running(name))
+
+    def _running(self, name: str) -> list[Job]:
         with suppress(DreamError):
-            return list(self.store.list_jobs("local", states=frozenset({JobState.RUNNING})))
+            running = self.store.list_jobs("local", states=frozenset({JobState.RUNNING}))
+            return [job for job in running if (job.worker or "").startswith(f"{name}@")]
         return []
 
     def _child(self, name: str) -> psutil.Process | None:

@@ -45,6 +45,7 @@ def _enter(job: dict[str, str], sets: dict[str, set[str]], counts: dict[str, Cou
         sets[f"dream:waiting:{job['priority']}"].add(job_id)
         sets[f"dream:waiting:{job['priority']}:{job['owner']}:{job['model']}"].add(job_id)
         sets[f"dream:turns:{job['priority']}"].add(job["owner"])
+        sets[f"dream:turns:{job['priority']}:{job['model']}"].add(job["owner"])
         counts["dream:models"][job["model"]] += 1
         counts[f"dream:owned:{job['priority']}"][job["owner"]] += 1
     if state in {"running", "canceling"}:

@@ -17,6 +17,7 @@ class MemoryStore:
         self.clock = clock or FakeClock()
         self.available = True  # False: every call raises, as if Redis were away
         self.restarts = 0
+        self.mended = 0
         self.wipe()
 
     def wipe(self) -> None:
@@ -99,6 +100,10 @@ class MemoryStore:
         self.turn += 1
         self.turns[chosen.priority, chosen.owner] = self.turn
         return self._run(chosen, worker, secrets.token_hex(8), chosen.attempt + 1, lease_s)
+
+    def mend(self) -> None:
+        self._reach()
+        self.mended += 1
 
     def renew(self, job: Job, *, lease_s: float, progress: Progress | None = None) -> JobState:
         self._reach()

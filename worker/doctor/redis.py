@@ -26,13 +26,18 @@ def look(settings: Settings) -> Iterator[Finding]:
     try:
         info = cast(dict[str, Any], client.info())
     except redis.AuthenticationError as exc:
-        yield bad("redis", f"Redis at {place} refuses the password: {exc}.", "Put the right one into DREAM_REDIS_URL.")
+        yield bad(
+            "redis",
+            f"Redis at {place} refuses the password: {str(exc).rstrip('.')}.",
+            "Put the right one into DREAM_REDIS_URL.",
+        )
         return
     except redis.RedisError as exc:
         yield bad(
             "redis",
-            f"Redis at {place} does not answer: {exc}.",
-            "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; rediss:// for TLS).",
+            f"Redis at {place} does not answer: {str(exc).rstrip('.')}.",
+            "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; rediss:// for TLS, and at its end "
+            "?ssl_ca_certs=FILE for a CA of your own).",
         )
         return
     yield from judge(info, place)

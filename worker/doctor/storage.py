@@ -25,9 +25,7 @@ def look(settings: Settings) -> Iterator[Finding]:
     try:
         blobs.check()
     except UnfitService as exc:
-        yield bad(
-            "s3", f"{place}: {exc}", "The keys need s3:GetObject, PutObject, DeleteObject and ListBucket on the bucket."
-        )
+        yield bad("s3", f"{place}: {exc}", _remedy(exc))
         return
     except BlobsUnavailable as exc:
         yield bad(
@@ -48,6 +46,15 @@ def look(settings: Settings) -> Iterator[Finding]:
         yield bad("s3 presigning", str(exc), "Run the doctor again; if it stays so, look at the store's log.")
     finally:
         blobs.delete([key])
+
+
+def _remedy(unfit: UnfitService) -> str:
+    if unfit.__cause__ is None:  # it took the keys, and overwrote what it should not
+        return "Put DREAM_S3_URL to another store; nothing but conditional writes keeps a job from ending twice."
+    return (
+        "Correct DREAM_S3_ACCESS_KEY, DREAM_S3_SECRET_KEY and DREAM_S3_BUCKET; the keys need s3:GetObject, PutObject, "
+        "DeleteObject and ListBucket on the bucket."
+    )
 
 
 def _presigned(blobs: S3Blobs, key: str, settings: Settings) -> Iterator[Finding]:

@@ -128,16 +128,15 @@ def submit_and_wait(client: DreamClient, photo: Path, params) -> None:
 
 
 def overhead(fleet: Fleet, photo: Path, jobs: int) -> dict:
-    """One job at a time on a warm worker: from its submission to its first iteration."""
+    """One job at a time on a warm worker: from its submission to its claim, its dream and its first iteration."""
     for _ in range(3):
         submit_and_wait(fleet.client, photo, TINY)
     skip = len(fleet.records("first_iteration"))
     for _ in range(jobs):
         submit_and_wait(fleet.client, photo, TINY)
         time.sleep(0.05)
-    total = sorted(r["since_submission_s"] for r in fleet.records("first_iteration")[skip:])
-    claimed = sorted(r["waited_s"] for r in fleet.records("claimed")[skip:])
-    return {"to_first_iteration_s": quantiles(total), "to_claim_s": quantiles(claimed)}
+    waits = {"claimed": "waited_s", "dreaming": "since_submission_s", "first_iteration": "since_submission_s"}
+    return {event: quantiles([r[wait] for r in fleet.records(event)[skip:]]) for event, wait in waits.items()}
 
 
 def quantiles(values) -> dict:

@@ -321,7 +321,7 @@ class Protocol(RuleBasedStateMachine):
     def begin(self, job: Job) -> bool:
         """What a runner does first with a claimed job; True if there is something to dream."""
         try:
-            return not self.runner()._ended_before(job)
+            return not self.runner()._ended_before(job, ledger.kept(self.blobs, job.id))
         except Canceled:
             ledger.settle(self.blobs, self.store, job.id, self.outcome(job, JobState.CANCELED))
         except Deleted:

@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
 from shared.jobs import JobError, JobState, Outcome, Progress
+from shared.params import DreamParams
 from shared.ports import WorkerInfo
 from shared.settings import Settings
 from shared.store import RedisStore
@@ -131,6 +132,23 @@ def test_an_owner_who_submits_one_by_one_does_not_jump_the_queue(store):
     assert store.claim("w", LITE0, lease_s=10).owner == "ann"
     store.create(a_job(owner="ann"))
     assert store.claim("w", LITE0, lease_s=10).owner == "bob"
+
+
+def test_an_owners_turn_is_one_whatever_the_jobs_are_for(store):
+    for owner, model in (("ann", "inception5h"), ("ann", LITE0[0]), ("bob", LITE0[0]), ("cyd", "inception5h")):
+        store.create(a_job(owner=owner, params=DreamParams(model=model)))
+    assert store.claim("w", LITE0, lease_s=10).owner == "ann"
+    assert store.claim("v", ["inception5h"], lease_s=10).owner == "cyd"  # ann was served, by whichever worker
+    assert store.claim("u", ["inception5h", *LITE0], lease_s=10).owner == "bob"
+    assert store.claim("u", ["inception5h", *LITE0], lease_s=10).owner == "ann"
+
+
+def test_of_one_owners_jobs_the_oldest_comes_first_whatever_it_is_for(store):
+    jobs = [a_job(params=DreamParams(model=model)) for model in ("inception5h", LITE0[0], "inception5h")]
+    for job in jobs:
+        store.create(job)
+    taken = [store.claim("w", [*LITE0, "inception5h"], lease_s=10).id for _ in jobs]
+    assert taken == [job.id for job in jobs]
 
 
 def test_position_counts_who_is_ahead(store):
@@ -433,6 +451,43 @@ def test_a_claim_whose_answer_was_lost_is_not_made_twice(settings, monkeypatch):
     first, again = (store.claim("w1", LITE0, lease_s=10) for _ in range(2))
     assert (first.id, first.attempt) == (again.id, again.attempt)
     assert dict(store.waiting()) == {LITE0[0]: 1}
+
+
+def forget_the_turns_by_model(store: RedisStore) -> None:
+    """As a Redis looks that an older version has written."""
+    store.redis.delete(*store.redis.keys("dream:turns:*:*"))
+
+
+def test_jobs_that_an_older_version_took_in_are_claimed_as_ever(settings):
+    store = RedisStore.connect(settings)
+    for owner in ("ann", "ann", "bob"):
+        store.create(a_job(owner=owner))
+    forget_the_turns_by_model(store)
+    assert [store.claim("w", LITE0, lease_s=10).owner for _ in range(3)] == ["ann", "bob", "ann"]
+    assert store.claim("w", LITE0, lease_s=10) is None
+
+
+def test_beside_newer_ones_they_wait_for_the_caretakers_minute_at_most(settings):
+    store = RedisStore.connect(settings)
+    store.create(a_job(owner="ann"))
+    forget_the_turns_by_model(store)
+    store.create(a_job(owner="bob"))
+    store.mend()
+    assert [store.claim("w", LITE0, lease_s=10).owner for _ in range(2)] == ["ann", "bob"]
+
+
+def test_a_job_that_an_older_worker_has_claimed_stands_in_nobodys_way(settings):
+    # given ann's job, claimed without a word to the turns by model
+    store = RedisStore.connect(settings)
+    for owner in ("ann", "bob"):
+        store.create(a_job(owner=owner))
+    turn = store.redis.zscore(f"dream:turns:normal:{LITE0[0]}", "ann")
+    store.claim("w", LITE0, lease_s=10)
+    store.redis.zadd(f"dream:turns:normal:{LITE0[0]}", {"ann": turn})
+
+    assert store.claim("w", LITE0, lease_s=10).owner == "bob"
+    assert store.claim("w", LITE0, lease_s=10) is None
+    assert not store.redis.keys("dream:turns:*")
 
 
 def test_a_restart_shows_in_the_epoch(backend):

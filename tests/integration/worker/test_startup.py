@@ -59,6 +59,22 @@ def test_a_redis_that_is_away_is_waited_for(start, command):
     assert process.poll() is None
 
 
+def test_a_worker_whose_catalog_can_not_be_read_ends_with_a_sentence(start, tmp_path):
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text("[[model]]\nname = 'mine'\n")
+    process = start(WORKER, DREAM_CATALOG=str(catalog))
+    assert process.wait(60) == EX_CONFIG
+    assert f"the catalog file {catalog}" in process.stdout.read()
+
+
+def test_a_worker_whose_child_breaks_while_it_starts_ends_as_well(start, tmp_path):
+    # given a TensorFlow that can't be imported
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('libcudart.so is not there')\n")
+    process = start(WORKER, PYTHONPATH=str(tmp_path))
+    assert process.wait(60) == os.EX_SOFTWARE
+    assert "libcudart.so is not there" in process.stdout.read()
+
+
 def test_a_caretaker_ends_at_once_when_asked(start):
     process = start(CARETAKER)
     for line in process.stdout:

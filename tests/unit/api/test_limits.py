@@ -1,6 +1,8 @@
 import io
 
+import flask_limiter
 import pytest
+import redis
 
 from shared.settings import Settings
 from tests.unit.api.pictures import a_picture
@@ -90,6 +92,19 @@ def test_jobs_are_accepted_and_counted_while_redis_is_away(http, world, ann):
     world.store.available = False
 
     assert submit(http, ann).status_code == 202
+
+
+def test_redis_may_go_away_between_the_count_and_the_answer(http, ann, monkeypatch):
+    def gone(_):
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(flask_limiter.RequestLimit, "window", property(gone))
+
+    answers = [submit(http, ann) for _ in range(5)]
+
+    assert [answer.status_code for answer in answers[:2]] == [202, 202]
+    assert answers[4].status_code == 429
+    assert "RateLimit" not in answers[0].headers
 
 
 def test_streams_are_limited_and_given_back(http, ann):

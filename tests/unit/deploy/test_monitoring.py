@@ -39,13 +39,13 @@ def known():
     store = MemoryStore()
     store.create(a_job())
     metrics.lapsed(JobState.QUEUED)
-    series = {"up": set(), "process_resident_memory_bytes": set(), "dream_build_info": {"component", "version"}}
+    series = {"process_resident_memory_bytes": set(), "dream_build_info": {"component", "version"}}
     for family in telemetry.Fleet(store, "0").collect():
         labels = {name for sample in family.samples for name in sample.labels}
         series.update({family.name + suffix: labels for suffix in SUFFIXES[family.type]})
     for collector in set(REGISTRY._collector_to_names):
         kind = getattr(collector, "_type", None)
-        if kind in SUFFIXES and collector._name.startswith("dream_"):
+        if kind in {"counter", "histogram", "gauge"} and collector._name.startswith("dream_"):
             for suffix in SUFFIXES[kind]:
                 extra = {"le"} if suffix == "_bucket" else set()
                 series[collector._name + suffix] = set(collector._labelnames) | extra

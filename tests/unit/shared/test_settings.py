@@ -35,6 +35,19 @@ def test_a_wrong_secret_is_not_repeated(monkeypatch):
     assert "hush" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "scheme"),
+    [("DREAM_REDIS_URL", "rediss://"), ("DREAM_S3_URL", "https://"), ("DREAM_S3_PUBLIC_URL", "https://")],
+)
+def test_an_address_says_how_to_talk_to_it_and_is_not_repeated(monkeypatch, variable, scheme):
+    monkeypatch.setenv(variable, ":hush@elsewhere:1234")
+
+    with pytest.raises(InvalidSettings, match=f"{variable}: .*{scheme}") as refused:
+        settings.load()
+
+    assert "hush" not in str(refused.value)
+
+
 def test_models_are_separated_by_commas(monkeypatch):
     monkeypatch.setenv("DREAM_MODELS", "efficientnet-lite0, inception5h")
 

@@ -324,3 +324,10 @@ def test_a_deleted_job_that_a_restart_brought_back_goes_again(world):
     world.look(caretaker, 1)
     assert world.store.get(job.id) is None
     assert set(world.blobs.objects) == {layout.tombstone(job.id)}
+
+
+def test_every_minute_the_order_of_claims_is_mended(world):
+    caretaker = world.trusted()
+    before = world.store.mended
+    world.look(caretaker, 120)
+    assert world.store.mended == before + 2

@@ -24,6 +24,9 @@ class World:
     def checkpoints(self) -> Checkpoints:
         return Checkpoints(self.job, store=self.store, blobs=self.blobs)
 
+    def latest(self) -> ResumePoint | None:
+        return self.checkpoints().latest(self.blobs.keys(layout.job(self.job.id)))
+
     def kept(self) -> list[str]:
         return [key.rsplit("/", 1)[1][:7] for key in self.blobs.keys(layout.checkpoints(self.job.id))]
 
@@ -41,13 +44,13 @@ def a_point(iteration=1, octave=0):
 def test_what_is_saved_comes_back_to_the_last_bit(world):
     point = a_point()
     world.checkpoints().save(point)
-    found = world.checkpoints().latest()
+    found = world.latest()
     assert (found.octave, found.iteration, found.tile_size) == (0, 1, 256)
     assert found.image.tobytes() == point.image.tobytes()
 
 
 def test_there_may_be_none(world):
-    assert world.checkpoints().latest() is None
+    assert world.latest() is None
 
 
 def test_the_dream_may_change_its_picture_while_the_checkpoint_is_on_its_way(world):
@@ -61,7 +64,7 @@ def test_the_dream_may_change_its_picture_while_the_checkpoint_is_on_its_way(wor
     assert not saving.save_beside(a_point(2))  # one at a time
     gate.set()
     saving.settle()
-    assert np.array_equal(world.checkpoints().latest().image, before)
+    assert np.array_equal(world.latest().image, before)
 
 
 def test_two_are_kept_and_each_forgives_the_deaths_before_it(world):
@@ -70,6 +73,15 @@ def test_two_are_kept_and_each_forgives_the_deaths_before_it(world):
         saving.save(a_point(iteration, octave))
     assert world.kept() == ["01-0005", "01-0010"]
     assert world.store.get(world.job.id).deaths == 0
+
+
+def test_those_of_the_attempt_before_give_way_to_newer_ones(world):
+    world.checkpoints().save(a_point(1))
+    world.checkpoints().save(a_point(2))
+    resumed = world.checkpoints()
+    resumed.latest(world.blobs.keys(layout.job(world.job.id)))
+    resumed.save(a_point(3))
+    assert world.kept() == ["00-0002", "00-0003"]
 
 
 @pytest.mark.parametrize("place", range(0, 500, 7))
@@ -83,7 +95,7 @@ def test_a_flipped_bit_anywhere_falls_back_to_the_one_before(world, place):
     whole[place % len(whole)] ^= 1
     world.blobs.objects[key] = bytes(whole)
 
-    found = world.checkpoints().latest()
+    found = world.latest()
 
     assert found.iteration == 1
 
@@ -95,14 +107,14 @@ def test_one_that_was_cut_off_falls_back_to_the_one_before(world, cut):
     saving.save(a_point(2))
     (key,) = [key for key in world.blobs.objects if "00-0002" in key]
     world.blobs.objects[key] = world.blobs.objects[key][:cut]
-    assert world.checkpoints().latest().iteration == 1
+    assert world.latest().iteration == 1
 
 
 def test_a_header_that_asks_for_more_memory_than_there_is_asks_in_vain(world):
     world.checkpoints().save(a_point())
     (key,) = [key for key in world.blobs.objects if "checkpoints" in key]
     world.blobs.objects[key] = world.blobs.objects[key].replace(b'"height":7', b'"height":9999999999999')
-    assert world.checkpoints().latest() is None
+    assert world.latest() is None
 
 
 def test_an_upload_waits_for_s3_to_come_back(world, monkeypatch):

@@ -74,7 +74,18 @@ def test_wrong_credentials_are_told_apart_from_an_outage(settings):
 
     assert states(findings) == {"redis": "bad", "s3 clock": "good", "s3": "bad"}
     assert "refuses the password" in findings[0].found
+    assert "DREAM_S3_SECRET_KEY" in findings[-1].advice
     assert "PutObject" in findings[-1].advice
+
+
+def test_a_store_that_overwrites_what_should_be_absent_is_refused(settings, monkeypatch):
+    put = storage.S3Blobs.put
+    monkeypatch.setattr(storage.S3Blobs, "put", lambda blobs, key, body, **_: put(blobs, key, body))
+
+    found = {finding.check: finding for finding in storage.look(settings)}
+
+    assert "ignores If-None-Match" in found["s3"].found
+    assert "another store" in found["s3"].advice
 
 
 def test_a_public_address_that_does_not_lead_to_the_store_is_found(settings):

@@ -1,0 +1,147 @@
+"""Two versions side by side, real processes on one Redis and one S3: a dream passes from one to the other and back."""
+
+import json
+import shutil
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from api.client import DreamClient
+from deploy import parts
+from deploy.process import ROOT, Child, Part
+from deploy.services import Kept
+from shared import layout
+from shared.blobs import S3Blobs
+from shared.jobs import JobState
+from shared.settings import Settings
+from shared.store import RedisStore
+from tests.e2e.test_dreams import wait_until
+
+LONG = {"octaves": 2, "iterations": 150, "seed": 7}
+
+# What makes the tree another version: it says more than this one knows of, and knows less of Redis's indexes.
+OTHERWISE = (
+    ("shared/jobs.py", "    format: Literal[1] = 1\n", "    format: Literal[1] = 1\n    mood: str = 'unheard of'\n"),
+    (
+        "shared/queue.py",
+        "send_task(TASK, queue",
+        "send_task(TASK, args=('hint',), kwargs={'mood': 'unheard of'}, queue",
+    ),
+    ("shared/store.py", '        "id": job.id,\n', '        "id": job.id,\n        "mood": "unheard of",\n'),
+    ("shared/store.py", '        "fraction": job.progress.fraction,\n', ""),
+    ("shared/store.py", '{"models": worker.models,', '{"mood": "unheard of", "models": worker.models,'),
+    ("shared/lua/prelude.lua", "return 'dream:turns:' .. priority", "return 'dream:other:' .. priority"),
+)
+
+
+@pytest.fixture(scope="module")
+def other_version(tmp_path_factory) -> Path:
+    """A copy of the tree, changed as a version before or after this one might be."""
+    tree = tmp_path_factory.mktemp("other version")
+    for package in ("api", "shared", "worker", "deploy"):
+        shutil.copytree(ROOT / package, tree / package)
+    for name, ours, theirs in OTHERWISE:
+        text = (tree / name).read_text()
+        assert text.count(ours) == 1, f"{name} has changed: this test has to follow"
+        (tree / name).write_text(text.replace(ours, theirs))
+    return tree
+
+
+@dataclass
+class Worker:
+    """One that can be kept from hearing the doorbell, to say which of several takes the next job."""
+
+    child: Child
+
+    def hold(self) -> None:
+        psutil.Process(self.child.pid).suspend()
+
+    def let_go(self) -> None:
+        psutil.Process(self.child.pid).resume()
+
+    def record(self, event: str, job_id: str) -> dict | None:
+        lines = [line for line in self.child.log.read_text().splitlines() if line.startswith("{")]
+        found = (r for r in map(json.loads, lines) if (r["event"], r.get("job_id")) == (event, job_id))
+        return next(found, None)
+
+
+@dataclass
+class Rollout:
+    """Both versions' apis, and workers of theirs, ours and theirs again: a rollout and its way back."""
+
+    settings: Settings
+    logs: Path
+    other: Path
+    running: ExitStack
+
+    def start(self) -> None:
+        env = {**parts.environment(self.settings), "DREAM_TILE_THREADS": "1"}
+        ports = Kept()
+        apis = [parts.api(ports.port("theirs"), env), parts.api(ports.port("ours"), env)]
+        workers = parts.workers(3, self.settings, env)
+        self._run("their caretaker", parts.caretaker(env), self.other)
+        their_api = self._run("their api", apis[0], self.other)
+        our_api = self._run("our api", apis[1], ROOT)
+        started = [
+            self._run(f"worker {n}", part, tree)
+            for n, (part, tree) in enumerate(zip(workers, (self.other, ROOT, self.other), strict=True))
+        ]
+        for child in (their_api, our_api, *started):
+            child.wait_until_ready()
+        self.workers = [Worker(child) for child in started]
+        self.theirs, self.ours = (
+            self.running.enter_context(DreamClient(f"http://127.0.0.1:{ports.ports[name]}"))
+            for name in ("theirs", "ours")
+        )
+
+    def _run(self, name: str, part: Part, tree: Path) -> Child:
+        child = Child(replace(part, cwd=tree), self.logs / f"{name}.log")
+        self.running.callback(child.kill)
+        return child
+
+
+@pytest.fixture
+def rollout(settings, other_version, tmp_path):
+    with ExitStack() as running:
+        rollout = Rollout(settings, tmp_path, other_version, running)
+        rollout.start()
+        yield rollout
+
+
+def test_a_dream_passes_from_version_to_version_and_ends_as_the_same_picture(rollout, photograph, settings, tmp_path):
+    first, second, third = rollout.workers
+    second.hold()
+    third.hold()
+
+    # given a job that the other version has taken in and begun
+    job = rollout.theirs.submit(photograph, LONG)
+    wait_until(lambda: rollout.ours.get(job.id).progress.fraction > 0.1)
+
+    # when its worker is stopped, this version's goes on, and is stopped as well
+    second.let_go()
+    first.child.stop()
+    wait_until(lambda: second.record("first_iteration", job.id))
+    waiting = [api.submit(photograph, LONG | {"iterations": 2}) for api in (rollout.theirs, rollout.ours)]
+    third.let_go()
+    second.child.stop()
+
+    # then the other version finishes it, and nothing that was waiting is lost
+    ended = rollout.theirs.wait(job.id)
+    assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 3)
+    resumed = [worker.record("dreaming", job.id)["resumed_from"] is not None for worker in rollout.workers]
+    assert resumed == [False, True, True]
+    for small in waiting:
+        assert rollout.ours.wait(small.id).state is JobState.SUCCEEDED
+    with closing(RedisStore.connect(settings).redis) as redis:
+        assert redis.hget(f"dream:job:{job.id}", "mood")  # it was another version indeed
+        assert redis.hget(f"dream:job:{job.id}", "deaths") == "0"
+    assert b"unheard of" in S3Blobs.connect(settings).get(layout.manifest(job.id))
+
+    # and the picture is the one that a single version dreams undisturbed
+    undisturbed = rollout.ours.wait(rollout.ours.submit(photograph, LONG).id)
+    for name in (job.id, undisturbed.id):
+        rollout.ours.download(name, tmp_path / name)
+    assert (tmp_path / job.id).read_bytes() == (tmp_path / undisturbed.id).read_bytes()
