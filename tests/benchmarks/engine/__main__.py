@@ -52,10 +52,10 @@ def measure(network, target, *, short):
     params = DreamParams(model=network.name, layers=(target,), octaves=3 if short else 5, iterations=3 if short else 10)
     params = catalog.resolve(params)
     found = {"target": target.layer}
-    found |= speed.compare(network, params, photograph.astype(np.float32), rounds=1 if short else 5)
+    found |= speed.compare(network, params, photograph.astype(np.float32), rounds=1 if short else 3)
     found["small_network_share"] = speed.small(network, params)
     if not short:
-        found["linear_us"] = speed.linear(network, params.layers, sizes=[(1500, 2000), (6000, 8000)], rounds=3)
+        found["linear_us"] = speed.linear(network, params.layers, sizes=[(1500, 2000), (6000, 8000)], rounds=2)
     return found
 
 
