@@ -4,7 +4,7 @@ from apiflask import APIBlueprint
 from flask import Response, g, request
 
 from api import context, following
-from api.parsing import etag, idempotency_key, known_version, preferred_wait_s, submission
+from api.parsing import Known, etag, idempotency_key, known, preferred_wait_s, submission
 from api.schemas import JobPage, JobView, ListQuery, encode_cursor
 from shared.jobs import Job, JobState
 
@@ -64,9 +64,9 @@ def get(job_id: str) -> Response:
 
     `Prefer: wait=N` waits up to N seconds for the end.
     """
-    wait_s, known = preferred_wait_s(request), known_version(request)
+    wait_s = preferred_wait_s(request)
     seen = context.jobs().look(
-        context.owner(), job_id, known=None if wait_s else known, allowance=context.poll_allowance()
+        context.owner(), job_id, known=None if wait_s else _current(known(request)), allowance=context.poll_allowance()
     )
     g.usage = seen.usage
     if seen.job is None:
@@ -107,8 +107,15 @@ def delete(job_id: str) -> str:
     return ""
 
 
+def _current(known: Known | None) -> tuple[int, int | None] | None:
+    """What a poll has seen, unless workers have come or gone while the job waits for one."""
+    if known is None or (known.position is not None and known.fleet != context.jobs().fleet_tag()):
+        return None
+    return known.version, known.position
+
+
 def _shown(job: Job, position: int | None, *, status: int = 200) -> Response:
-    tag = etag(job.version, position)
+    tag = etag(job.version, position, "" if position is None else context.jobs().fleet_tag())
     if request.method == "GET" and tag.strip('"') in request.if_none_match:
         return _unchanged(tag)
     served = context.jobs().served() if job.state is JobState.QUEUED else None

@@ -109,7 +109,9 @@ class Answered:
     errors: str | None
 
     def __str__(self) -> str:
-        said = f"{self.per_s:6.0f}/s   p50 {self.p50_ms:6.1f} ms   p99 {self.p99_ms:6.1f} ms   {self.cpu_ms:5.2f} ms of processor, {self.kernel:3.0%} kernel, core {self.busy:4.0%} busy"
+        speed = f"{self.per_s:6.0f}/s   p50 {self.p50_ms:6.1f} ms   p99 {self.p99_ms:6.1f} ms"
+        cost = f"{self.cpu_ms:5.2f} ms of processor, {self.kernel:3.0%} kernel, core {self.busy:4.0%} busy"
+        said = f"{speed}   {cost}"
         return f"{said}   {self.errors}" if self.errors else said
 
 
