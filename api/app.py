@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import auth, headers, limits, openapi, problems, telemetry
 from api.context import EXTENSION, Services
@@ -27,6 +28,7 @@ from api.routes import (
     webhooks,
 )
 from api.service import JobService
+from api.strangers import Strangers
 from shared import catalog
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError, UnfitService
@@ -70,6 +72,8 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
         MAX_FORM_MEMORY_SIZE=FORM_FIELD_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
     )
+    if settings.proxies:  # gunicorn sees to the scheme itself, from the peers that it trusts
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign] # as Flask says
     app.json = DefaultJSONProvider(app)
     app.json.sort_keys = False  # as the records have them
     app.extensions[EXTENSION] = services = services or connect(settings)
@@ -161,6 +165,7 @@ def assemble(
         feed=feed,
         changes=changes,
         keyring=Keyring(blobs, clock),
+        strangers=Strangers(clock, per_minute=settings.strangers_per_minute),
         clock=clock,
         limits_uri=limits_uri,
     )
