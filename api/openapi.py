@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import examples, schemas
 from api.parsing import FILES, LONGEST_KEY
+from shared import layout
 
 COMMITTED = Path(__file__).with_name("openapi.json")
 SCHEMAS = "#/components/schemas/"
@@ -25,6 +26,7 @@ JOB_ID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 LOG_IN: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
 NO_LOG_IN = {"/v1/session"}
 NOT_SHOWN = {"View", "ListQuery", "JobForm", "MapsForm", "JobOptions", "JobSketch"}
+IDEMPOTENCY_DAYS = round(layout.IDEMPOTENCY_KEPT_S / layout.DAY_S)
 REFUSALS = {"401": "No key, or not a valid one.", "403": "Refused.", "429": "Too many requests.", "503": "Away."}
 
 
@@ -42,7 +44,9 @@ HEADERS = {
     "Preference-Applied": _header("The preference that was heeded."),
 }
 ASKED = {
-    "Idempotency-Key": _header("Makes the request safe to repeat: any text.", minLength=1, maxLength=LONGEST_KEY),
+    "Idempotency-Key": _header(
+        f"Makes the request safe to repeat for {IDEMPOTENCY_DAYS} days: any text.", minLength=1, maxLength=LONGEST_KEY
+    ),
     "Prefer": _header("`wait=N` waits up to N seconds for the job's end, 30 at most.", examples=["wait=10"]),
     "If-None-Match": _header("The `ETag` of an earlier answer."),
     "Last-Event-ID": _header("The last event's `id`; browsers send it when they reconnect."),

@@ -19,7 +19,8 @@ RETRY_AFTER_S = {"queued": "2", "running": "1", "canceling": "1"}
 def submit() -> Response:
     """The images and the parameters are checked first; nothing is stored when they are refused.
 
-    With an `Idempotency-Key` the request can be repeated safely. `Prefer: wait=N` waits up to N seconds for the end.
+    With an `Idempotency-Key` the request can be repeated safely, for seven days. `Prefer: wait=N` waits up to N seconds
+    for the end.
     """
     asked, key, wait_s = submission(request), idempotency_key(request), preferred_wait_s(request)
     accepted = context.services().intake.submit(context.owner(), asked, key=key)
