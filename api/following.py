@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from api import context
 from api.context import Services
-from api.schemas import JobView
+from api.schemas.jobs import JobView
 from shared.errors import DreamError, JobNotFound, TooManyStreams
 from shared.follow import Change, Watcher
 from shared.jobs import Job, JobState

@@ -14,8 +14,10 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import examples, schemas
+from api import examples
 from api.parsing import FILES, LONGEST_KEY
+from api.schemas import access, catalog, jobs, problems, requests, status
+from api.schemas.requests import JobForm, JobRequest, MapsForm, MapsRequest
 from shared import layout
 
 COMMITTED = Path(__file__).with_name("openapi.json")
@@ -164,8 +166,8 @@ def _finish_response(response: dict[str, Any], status: str, key: tuple[str, str]
 
 
 def _submission() -> dict[str, Any]:
-    forms = [_form(form) for form in (schemas.JobForm, schemas.MapsForm)]
-    records = [{"$ref": f"{SCHEMAS}{record.__name__}"} for record in (schemas.JobRequest, schemas.MapsRequest)]
+    forms = [_form(form) for form in (JobForm, MapsForm)]
+    records = [{"$ref": f"{SCHEMAS}{record.__name__}"} for record in (JobRequest, MapsRequest)]
     encoding = {"params": {"contentType": JSON}}
     named = {name: {"value": value} for name, value in examples.SUBMISSION.items()}
     return {
@@ -181,7 +183,7 @@ def _form(record: type[BaseModel]) -> dict[str, Any]:
     """A form with files, which pydantic knows nothing of, and with parameters as they are before they become text."""
     _, defined = models_json_schema([(record, "validation")], ref_template=SCHEMAS + "{model}")
     form: dict[str, Any] = defined["$defs"][record.__name__]
-    allowed = FILES if record is schemas.JobForm else FILES[:1]
+    allowed = FILES if record is JobForm else FILES[:1]
     files = {
         name: {"type": "string", "format": "binary", "description": "A PNG, JPEG or WebP file."} for name in allowed
     }
@@ -210,8 +212,9 @@ def _schemas() -> dict[str, Any]:
     """Every record of the interface, and what is nested in it, each once and under its own name."""
     records = [
         record
-        for record in vars(schemas).values()
-        if isinstance(record, type) and issubclass(record, BaseModel) and record.__module__ == schemas.__name__
+        for module in (requests, jobs, catalog, access, status, problems)
+        for record in vars(module).values()
+        if isinstance(record, type) and issubclass(record, BaseModel) and record.__module__ == module.__name__
     ]
     mode: Any = "validation"
     _, defined = models_json_schema([(record, mode) for record in records], ref_template=SCHEMAS + "{model}")

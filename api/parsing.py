@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.intake import Picture, Sent, Submission, Uploaded
-from api.schemas import JobForm, JobOptions, JobRequest, JobSketch, MapsForm, MapsRequest
+from api.schemas.requests import JobForm, JobOptions, JobRequest, JobSketch, MapsForm, MapsRequest
+from api.submission import Picture, Sent, Submission, Uploaded
 from shared.errors import InvalidField
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
-from api.schemas import JobForm, ListQuery, Mistake, Problem
+from api.schemas.problems import Mistake, Problem
+from api.schemas.requests import JobForm, ListQuery
 from shared import errors
 from shared.errors import DreamError, InvalidField
 from shared.params import DreamParams, Target

@@ -7,7 +7,7 @@ from typing import Literal
 from zlib import crc32
 
 from api.intake import is_ulid
-from api.schemas import Readiness
+from api.schemas.status import Readiness
 from shared import layout, ledger
 from shared.clock import Clock
 from shared.errors import (

@@ -8,7 +8,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from api.client import DreamClient
-from api.schemas import JobPage, JobView, KeyList, LayerList, ModelList, PresetList
+from api.schemas.access import KeyList
+from api.schemas.catalog import LayerList, ModelList, PresetList
+from api.schemas.jobs import JobPage, JobView
 from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}

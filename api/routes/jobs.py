@@ -5,7 +5,8 @@ from flask import Response, g, request
 
 from api import context, following
 from api.parsing import Known, etag, idempotency_key, known, preferred_wait_s, submission
-from api.schemas import JobPage, JobView, ListQuery, encode_cursor
+from api.schemas.jobs import JobPage, JobView
+from api.schemas.requests import ListQuery, encode_cursor
 from shared.jobs import Job, JobState
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")

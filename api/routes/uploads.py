@@ -8,7 +8,8 @@ from flask import request
 from api import context
 from api.intake import UPLOAD_URL_S
 from api.parsing import body
-from api.schemas import UploadRequest, UploadView
+from api.schemas.access import UploadView
+from api.schemas.requests import UploadRequest
 
 bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
