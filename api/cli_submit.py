@@ -9,9 +9,9 @@ from rich.console import Console
 
 from api import show, target
 from api.again import differences, other_pictures, read_recipe
-from api.client import DreamClient
+from api.client import DreamClient, Refused
 from api.schemas.jobs import JobView
-from api.target import UNSUCCESSFUL
+from api.target import REFUSED, UNSUCCESSFUL
 from shared import layout
 from shared.jobs import JobState
 from shared.params import DreamParams
@@ -47,7 +47,7 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
         Path | None, typer.Option("--output", "-o", help="Save the dream here, a folder for several; stays until then.")
     ] = None,
 ) -> None:
-    """Submits photographs, all with the same parameters. Prints each job's id."""
+    """Submits photographs, all with the same parameters. Prints each job's id; one that is refused stops no other."""
     client = target.client(context)
     chosen = (
         (_look(client, look) if look else {})
@@ -71,15 +71,24 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     options: dict[str, str | float] = {"priority": priority}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
-    jobs = []
+    jobs, refused = [], 0
     for photograph in image:
-        job = client.submit(photograph, chosen, guide=guide, mask=mask, **options)
+        try:
+            job = client.submit(photograph, chosen, guide=guide, mask=mask, **options)
+        except Refused as exc:
+            if len(image) == 1:
+                raise
+            Console(stderr=True, style="red").print(f"{photograph}: {exc}", markup=False, soft_wrap=True)
+            refused += 1
+            continue
         target.answer(context, job, lambda: job.id)  # noqa: B023 - called at once
         jobs.append(job)
-    if len(jobs) == 1 and (watch or output):
+    if len(image) == 1 and (watch or output):
         follow(context, client, jobs[0], output)
-    elif watch or output:
+    elif jobs and (watch or output):
         follow_all(context, client, jobs, output)
+    if refused:
+        raise typer.Exit(REFUSED)
 
 
 def again(

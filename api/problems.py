@@ -54,7 +54,7 @@ RETRY_AFTER_S = {
 FRAMEWORK: Mapping[int, tuple[str, str | None]] = {
     400: ("bad_request", None),
     404: ("not_found", "There is nothing at this address; `/openapi.json` lists what there is."),
-    405: ("method_not_allowed", None),
+    405: ("method_not_allowed", "This address takes other methods: `Allow` names them."),
     408: ("request_timeout", None),
     413: ("request_too_large", "The request is larger than this service accepts."),
     415: ("unsupported_media_type", None),
@@ -96,7 +96,7 @@ def from_validation_error(error: ValidationError) -> Response:
         HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidField.code,
         f"{first.path}: {first.detail}" if first.path else first.detail,
-        path=first.path,
+        path=first.path or None,
         suggestion=first.suggestion,
         errors=mistakes if len(mistakes) > 1 else (),
     )

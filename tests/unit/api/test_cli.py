@@ -189,6 +189,28 @@ def test_several_photographs_become_several_jobs_and_a_folder_of_dreams(dream, t
     assert len(list((tmp_path / "dreams").iterdir())) == 2
 
 
+def test_one_of_several_that_is_refused_is_named_and_stops_no_other(dream, tmp_path, world):
+    (tmp_path / "notes.txt").write_text("hello")
+
+    code, out, err = dream("submit", "photo.jpg", "notes.txt", "photo.jpg", "-o", "dreams")
+
+    assert code == REFUSED
+    assert err.startswith("notes.txt: This is not an image")
+    assert len(world.store.jobs) == len(list((tmp_path / "dreams").iterdir())) == 2
+    assert all(job_id in out for job_id in world.store.jobs)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["watch"]])
+def test_a_narrow_terminal_shows_whole_ids_all_the_same(dream, monkeypatch, arguments):
+    monkeypatch.setenv("COLUMNS", "60")
+    job = dream("submit", "photo.jpg")[1].strip()
+
+    out = dream(*arguments, *([job] if arguments == ["watch"] else []))[1]
+
+    assert job in out
+    assert out.endswith("\n")
+
+
 def test_several_jobs_are_watched_in_one_view(dream, server):
     server.ends_as = None
     jobs = [dream("submit", "photo.jpg")[1].strip() for _ in range(2)]
