@@ -18,7 +18,7 @@ from deploy.services import Kept, embedded_redis, embedded_s3
 from shared.settings import Settings
 
 # On, and out of reach.
-LIMITS = {f"DREAM_{name}_PER_MINUTE": "10000000" for name in ("POLLS", "REQUESTS", "SUBMISSIONS")}
+LIMITS = {f"{name}_per_minute": 10_000_000 for name in ("polls", "requests", "submissions")}
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Api:
     checkout: Path
     url: str
     pid: int
+    settings: Settings
 
     def cpu_s(self) -> tuple[float, float]:
         """Processor time of all its processes so far: their own, and the kernel's for them."""
@@ -38,10 +39,6 @@ class Api:
         """Of each process that answers; what they share is counted once in the PSS."""
         sizes = [process.memory_full_info() for process in self._processes()[1:]]
         return ", ".join(f"{size.rss / 1e6:.0f} MB (PSS {size.pss / 1e6:.0f})" for size in sizes)
-
-    def answering(self) -> int:
-        """One of the processes that answer."""
-        return self._processes()[1].pid
 
     def _processes(self) -> list[psutil.Process]:
         leader = psutil.Process(self.pid)
@@ -54,10 +51,10 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
     cores = sorted(os.sched_getaffinity(0))
     others = cores[1:] or cores
     with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
-        home, kept, settings = Path(folder), Kept(), Settings()
+        home, kept, settings = Path(folder), Kept(), Settings(**LIMITS)
         redis, settings = embedded_redis(home / "redis", kept, settings)
         s3, settings = embedded_s3(home / "s3", kept, settings)
-        env = {**parts.environment(settings), **LIMITS}
+        env = {**parts.environment(settings), **{f"DREAM_{name.upper()}": str(limit) for name, limit in LIMITS.items()}}
 
         def start(part: Part, on: list[int]) -> Child:
             os.sched_setaffinity(0, on)  # a child inherits it
@@ -75,7 +72,7 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
         for number, checkout in enumerate(checkouts):
             port = kept.port(f"api-{number}")
             part = _of(checkout, parts.api(port, env), number)
-            apis.append(Api(checkout, f"http://127.0.0.1:{port}", start(part, cores[:1]).pid))
+            apis.append(Api(checkout, f"http://127.0.0.1:{port}", start(part, cores[:1]).pid, settings))
         time.sleep(1)
         yield apis
 
