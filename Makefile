@@ -47,7 +47,7 @@ fmt: .venv/installed ## format the code and mend what can be mended
 bench: .venv/installed ## the engine against the bare gradient and a plain reference (10 minutes; SHORT=1: one)
 	$(VENV)/python -m tests.benchmarks.engine $(if $(SHORT),--short)
 
-bench-api: .venv/installed ## what the api bears on one core: polls, lists, submissions, streams (needs wrk, a minute)
+bench-api: .venv/installed ## what the api bears on one core: polls, lists, submissions, streams (needs wrk, two minutes)
 	$(VENV)/python -m tests.benchmarks.api.load
 
 bench-scale: .venv/installed ## what a second worker brings, and what the queue adds to a job (some minutes)

@@ -2,10 +2,12 @@
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import auth, headers, limits, openapi, problems, telemetry
 from api.context import EXTENSION, Services
@@ -26,6 +28,7 @@ from api.routes import (
     webhooks,
 )
 from api.service import JobService
+from api.strangers import Strangers
 from shared import catalog
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError, UnfitService
@@ -43,6 +46,12 @@ FORM_FIELD_BYTES = 1 << 20  # 16 layers with 4096 channels each are the longest 
 FORM_PARTS = 20
 
 
+class Application(APIFlask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself: none of ours is async, and to look at each of a request's dozen takes its time."""
+        return func
+
+
 def create_app(settings: "Settings | None" = None, *, services: Services | None = None) -> APIFlask:
     """The application on these settings, by default the environment's. Tests hand in services on twins.
 
@@ -55,7 +64,7 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
     catalog.extend(settings.catalog)
     warnings.filterwarnings("error", module=r"PIL(\..*)?")  # a picture that Pillow warns of is refused
 
-    app = APIFlask(
+    app = Application(
         __name__, title="Dreamqueue", version=VERSION, spec_path="/openapi.json", docs_path=None, json_errors=False
     )
     app.config.update(
@@ -63,6 +72,8 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
         MAX_FORM_MEMORY_SIZE=FORM_FIELD_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
     )
+    if settings.proxies:  # gunicorn sees to the scheme itself, from the peers that it trusts
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign] # as Flask says
     app.json = DefaultJSONProvider(app)
     app.json.sort_keys = False  # as the records have them
     app.extensions[EXTENSION] = services = services or connect(settings)
@@ -154,6 +165,7 @@ def assemble(
         feed=feed,
         changes=changes,
         keyring=Keyring(blobs, clock),
+        strangers=Strangers(clock, per_minute=settings.strangers_per_minute),
         clock=clock,
         limits_uri=limits_uri,
     )

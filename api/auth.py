@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from apiflask import APIFlask
@@ -11,6 +12,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from api import context
 from api.exposure import is_loopback
 from shared.errors import Forbidden, Unauthorized
+from shared.keys import ApiKey
 
 COOKIE = "dream_session"
 OPEN = {"/v1/session"}  # under /v1; whoever wants to log in has no key yet
@@ -44,7 +46,7 @@ def identify() -> None:
         g.owner = owner
         g.counted = f"owner:{owner}"
     elif not g.admin and request.path not in OPEN:
-        raise Unauthorized
+        _turn_away(Unauthorized())
     elif g.admin and not request.path.startswith("/v1/keys"):
         raise Forbidden("The admin key only makes, lists and revokes keys; make one for yourself.")
 
@@ -60,9 +62,9 @@ def log_in(key: str) -> tuple[str, str | None]:
     """The owner and the cookie's value; no cookie where nobody has to log in. Raises Unauthorized."""
     if not keys_required():
         return context.LOCAL_OWNER, None
-    record = context.services().keyring.find(key)
+    record = _find(key)
     if record is None:
-        raise Unauthorized("This key is not valid.", path="key")
+        _turn_away(Unauthorized("This key is not valid.", path="key"))
     return record.owner, _signer().sign(record.id).decode()
 
 
@@ -79,10 +81,23 @@ def _by_key(key: str | None) -> str | None:
         g.admin = True
         g.counted = f"owner:{ADMIN}"
         return None
-    record = context.services().keyring.find(key)
+    record = _find(key)
     if record is None:  # a wrong key is told so, whatever cookie comes with it
-        raise Unauthorized("This key is not valid; it may have been revoked.")
+        _turn_away(Unauthorized("This key is not valid; it may have been revoked."))
     return record.owner
+
+
+def _find(key: str) -> ApiKey | None:
+    """The key's record; unknown ones are looked up only while not too many from the same address were wrong."""
+    services = context.services()
+    if not services.keyring.knows(key):
+        services.strangers.refuse(request.remote_addr or "")
+    return services.keyring.find(key)
+
+
+def _turn_away(refusal: Unauthorized) -> NoReturn:
+    context.services().strangers.count(request.remote_addr or "")
+    raise refusal
 
 
 def _by_cookie() -> str | None:

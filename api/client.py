@@ -2,55 +2,28 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
+from api.answers import PAUSE_S, Answer, Refused, ServerAway, pause_s, read, refusal, translated
 from api.event_stream import Event, read_events
-from api.schemas import (
-    JobPage,
-    JobView,
-    KeyList,
-    KeyView,
-    LayerList,
-    ModelList,
-    NewKeyView,
-    PresetList,
-    Problem,
-)
+from api.schemas.access import KeyList, KeyView, NewKeyView
+from api.schemas.catalog import LayerList, ModelList, PresetList
+from api.schemas.jobs import JobPage, JobView
 from shared.clock import Clock, SystemClock
-from shared.errors import DreamError
 
 POLL_S = 0.5
 PATIENCE_S = 60.0  # how long a wait outlasts a server that is away
-PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # before a refused request is sent again, unless the server says how long
 TRIES = 5
 
 AGAIN = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}  # what passes by itself
 
-Answer = TypeVar("Answer", bound=BaseModel)
-
-
-class ServerAway(DreamError):
-    """The server can't be reached or is not ready; try again shortly."""
-
-    code = "server_away"
-    retryable = True
-
-
-class Refused(DreamError):
-    """The server refused the request; `problem` says why."""
-
-    code = "refused"
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.detail)
-        self.problem = problem
+__all__ = ["DreamClient", "Event", "Refused", "ServerAway"]
 
 
 class DreamClient:
@@ -159,7 +132,7 @@ class DreamClient:
             away_since = None
             if answer.status_code != httpx.codes.NOT_MODIFIED:
                 etag = answer.headers.get("ETag", "")
-                job = _read(JobView, answer)
+                job = read(JobView, answer)
                 if on_change:
                     on_change(job)
                 if job.state.is_terminal:
@@ -219,12 +192,12 @@ class DreamClient:
     def _download_rest(self, job_id: str, part: Path) -> None:
         have = part.stat().st_size if part.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
-        with _translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result", headers=headers) as answer:
+        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result", headers=headers) as answer:
             if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return  # all of it is there
             if answer.is_error:
                 answer.read()
-                raise _refusal(answer)
+                raise refusal(answer)
             resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
             with part.open("ab" if resumed else "wb") as file:
                 for piece in answer.iter_bytes():  # as it comes: what is held back is lost when it breaks off
@@ -232,60 +205,25 @@ class DreamClient:
 
     def _stream(self, job_id: str, seen: str) -> Iterator[Event]:
         headers = {"Last-Event-ID": seen} if seen else {}
-        with _translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
             if answer.is_error:
                 answer.read()
-                raise _refusal(answer)
+                raise refusal(answer)
             yield from read_events(answer.iter_lines())
 
     def _ask(self, kind: type[Answer], method: str, path: str, **request: Any) -> Answer:  # noqa: ANN401 - httpx's own
-        return _read(kind, self._send(method, path, **request))
+        return read(kind, self._send(method, path, **request))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         attempt = 0
         while True:
-            with _translated(self.url):
+            with translated(self.url):
                 answer = self._http.request(method, path, **request)
             if not answer.is_error:
                 return answer
             attempt += 1
             if answer.status_code not in AGAIN or attempt == TRIES:
-                raise _refusal(answer)
-            self._clock.sleep(_pause_s(answer, attempt))
+                raise refusal(answer)
+            self._clock.sleep(pause_s(answer, attempt))
             for _, file in (request.get("files") or {}).values():
                 file.seek(0)
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except httpx.InvalidURL as exc:
-        raise ServerAway(f"'{url}' is not an address.") from exc
-    except httpx.TimeoutException as exc:
-        raise ServerAway(f"The server at {url} did not answer in time.") from exc
-    except httpx.TransportError as exc:
-        raise ServerAway(f"There is no server at {url}: {exc}.") from exc
-
-
-def _pause_s(answer: httpx.Response, attempt: int) -> float:
-    told = answer.headers.get("Retry-After", "")
-    wait_s = float(told) if told.isdigit() else PAUSE_S * 2**attempt
-    return min(wait_s, LONGEST_PAUSE_S)
-
-
-def _read(kind: type[Answer], answer: httpx.Response) -> Answer:
-    try:
-        return kind.model_validate_json(answer.content, extra="ignore")  # a newer server's records may have more fields
-    except ValidationError as exc:
-        raise ServerAway(f"What answers at {answer.url} is no Dreamqueue that this client understands.") from exc
-
-
-def _refusal(answer: httpx.Response) -> DreamError:
-    try:
-        problem = Problem.model_validate_json(answer.content)
-    except ValidationError:
-        return ServerAway(f"{answer.url.copy_with(query=None)} answered {answer.status_code} {answer.reason_phrase}.")
-    if problem.status == httpx.codes.SERVICE_UNAVAILABLE:
-        return ServerAway(problem.detail)
-    return Refused(problem)

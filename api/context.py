@@ -8,6 +8,7 @@ from flask import current_app, g
 
 from api.intake import Intake
 from api.service import JobService
+from api.strangers import Strangers
 from shared.clock import Clock, SystemClock
 from shared.follow import Changes, Feed
 from shared.keys import Keyring
@@ -30,6 +31,7 @@ class Services:
     feed: Feed
     changes: Changes
     keyring: Keyring
+    strangers: Strangers
     clock: Clock = field(default_factory=SystemClock)
     limits_uri: str = "memory://"  # where Flask-Limiter counts
 

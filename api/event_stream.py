@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from api.schemas import JobView
+from api.schemas.jobs import JobView
 
 
 @dataclass(frozen=True, kw_only=True)

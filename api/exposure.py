@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shared.errors import InvalidSettings
@@ -29,6 +30,7 @@ def is_local(address: Address) -> bool:
     return not isinstance(address, int)  # an inherited socket may be anything
 
 
+@lru_cache(maxsize=1024)  # asked at every request, of the same few addresses
 def is_loopback(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

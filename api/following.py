@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from api import context
 from api.context import Services
-from api.schemas import JobView
+from api.schemas.jobs import JobView
 from shared.errors import DreamError, JobNotFound, TooManyStreams
 from shared.follow import Change, Watcher
 from shared.jobs import Job, JobState
@@ -94,6 +94,7 @@ class _Follower:
         self._job = job
         self._told = after
         self._position: int | None = None
+        self._fleet = ""
         self.ended = False
 
     @property
@@ -103,7 +104,8 @@ class _Follower:
     def news(self) -> list[str]:
         """The events since the last call; none while Redis is away."""
         try:
-            seen = self._services.jobs.look(self._job.owner, self._job.id, known=self._known())
+            fleet = self._services.jobs.fleet_tag()
+            seen = self._services.jobs.look(self._job.owner, self._job.id, known=self._known(fleet))
             if seen.job is None:
                 return []
             missed = self._services.feed.changes(self._job.id, after=self._told) if self._told is not None else ()
@@ -118,11 +120,13 @@ class _Follower:
         if any(change.preview for change in missed):
             news.append("event: preview\ndata: {}\n\n")
         self._job, self._told, self._position = seen.job, seen.job.version, seen.position
+        self._fleet = fleet
         self.ended = seen.job.state.is_terminal
         return news
 
-    def _known(self) -> tuple[int, int | None] | None:
-        return None if self._told is None else (self._told, self._position)
+    def _known(self, fleet: str) -> tuple[int, int | None] | None:
+        waits_for_another = self._position is not None and fleet != self._fleet
+        return None if self._told is None or waits_for_another else (self._told, self._position)
 
 
 def _event(job: Job, position: int | None, served: frozenset[str] | None = None) -> str:

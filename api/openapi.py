@@ -14,8 +14,11 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import examples, schemas
+from api import examples
 from api.parsing import FILES, LONGEST_KEY
+from api.schemas import access, catalog, jobs, problems, requests, status
+from api.schemas.requests import JobForm, JobRequest, MapsForm, MapsRequest
+from shared import layout
 
 COMMITTED = Path(__file__).with_name("openapi.json")
 SCHEMAS = "#/components/schemas/"
@@ -25,6 +28,7 @@ JOB_ID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 LOG_IN: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
 NO_LOG_IN = {"/v1/session"}
 NOT_SHOWN = {"View", "ListQuery", "JobForm", "MapsForm", "JobOptions", "JobSketch"}
+IDEMPOTENCY_DAYS = round(layout.IDEMPOTENCY_KEPT_S / layout.DAY_S)
 REFUSALS = {"401": "No key, or not a valid one.", "403": "Refused.", "429": "Too many requests.", "503": "Away."}
 
 
@@ -42,7 +46,9 @@ HEADERS = {
     "Preference-Applied": _header("The preference that was heeded."),
 }
 ASKED = {
-    "Idempotency-Key": _header("Makes the request safe to repeat: any text.", minLength=1, maxLength=LONGEST_KEY),
+    "Idempotency-Key": _header(
+        f"Makes the request safe to repeat for {IDEMPOTENCY_DAYS} days: any text.", minLength=1, maxLength=LONGEST_KEY
+    ),
     "Prefer": _header("`wait=N` waits up to N seconds for the job's end, 30 at most.", examples=["wait=10"]),
     "If-None-Match": _header("The `ETag` of an earlier answer."),
     "Last-Event-ID": _header("The last event's `id`; browsers send it when they reconnect."),
@@ -160,8 +166,8 @@ def _finish_response(response: dict[str, Any], status: str, key: tuple[str, str]
 
 
 def _submission() -> dict[str, Any]:
-    forms = [_form(form) for form in (schemas.JobForm, schemas.MapsForm)]
-    records = [{"$ref": f"{SCHEMAS}{record.__name__}"} for record in (schemas.JobRequest, schemas.MapsRequest)]
+    forms = [_form(form) for form in (JobForm, MapsForm)]
+    records = [{"$ref": f"{SCHEMAS}{record.__name__}"} for record in (JobRequest, MapsRequest)]
     encoding = {"params": {"contentType": JSON}}
     named = {name: {"value": value} for name, value in examples.SUBMISSION.items()}
     return {
@@ -177,7 +183,7 @@ def _form(record: type[BaseModel]) -> dict[str, Any]:
     """A form with files, which pydantic knows nothing of, and with parameters as they are before they become text."""
     _, defined = models_json_schema([(record, "validation")], ref_template=SCHEMAS + "{model}")
     form: dict[str, Any] = defined["$defs"][record.__name__]
-    allowed = FILES if record is schemas.JobForm else FILES[:1]
+    allowed = FILES if record is JobForm else FILES[:1]
     files = {
         name: {"type": "string", "format": "binary", "description": "A PNG, JPEG or WebP file."} for name in allowed
     }
@@ -206,8 +212,9 @@ def _schemas() -> dict[str, Any]:
     """Every record of the interface, and what is nested in it, each once and under its own name."""
     records = [
         record
-        for record in vars(schemas).values()
-        if isinstance(record, type) and issubclass(record, BaseModel) and record.__module__ == schemas.__name__
+        for module in (requests, jobs, catalog, access, status, problems)
+        for record in vars(module).values()
+        if isinstance(record, type) and issubclass(record, BaseModel) and record.__module__ == module.__name__
     ]
     mode: Any = "validation"
     _, defined = models_json_schema([(record, mode) for record in records], ref_template=SCHEMAS + "{model}")

@@ -5,6 +5,7 @@ import difflib
 import json
 import math
 import re
+from dataclasses import dataclass
 from typing import BinaryIO, TypeVar, cast
 
 from flask import Request
@@ -12,8 +13,8 @@ from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.intake import Picture, Sent, Submission, Uploaded
-from api.schemas import JobForm, JobOptions, JobRequest, JobSketch, MapsForm, MapsRequest
+from api.schemas.requests import JobForm, JobOptions, JobRequest, JobSketch, MapsForm, MapsRequest
+from api.submission import Picture, Sent, Submission, Uploaded
 from shared.errors import InvalidField
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ FILES = ("image", "guide", "mask")
 LONGEST_WAIT_S = 30
 LONGEST_KEY = 255
 WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?")
-ETAG = re.compile(r'^"(\d{1,20})-(\d{0,12})"$')
+ETAG = re.compile(r'^"(\d{1,20})-(?:(\d{1,12})-([0-9a-f]{0,8}))?"$')
 
 
 def submission(request: Request) -> Submission:
@@ -123,14 +124,24 @@ def preferred_wait_s(request: Request) -> int | None:
     return min(int(found[1]), LONGEST_WAIT_S) if found else None
 
 
-def etag(version: int, position: int | None) -> str:
-    return f'"{version}-{"" if position is None else position}"'
+def etag(version: int, position: int | None, fleet: str) -> str:
+    """fleet: what a waiting job's answer depends on beside the job; no matter once it doesn't wait."""
+    return f'"{version}-"' if position is None else f'"{version}-{position}-{fleet}"'
 
 
-def known_version(request: Request) -> tuple[int, int | None] | None:
-    """The version and position that a poll has seen, from its `If-None-Match`; None unless it names exactly one."""
+@dataclass(frozen=True)
+class Known:
+    """What a poll has seen before."""
+
+    version: int
+    position: int | None
+    fleet: str
+
+
+def known(request: Request) -> Known | None:
+    """From a poll's `If-None-Match`; None unless it names exactly one ETag of ours."""
     found = ETAG.match(request.headers.get("If-None-Match", "").strip().removeprefix("W/"))
-    return (int(found[1]), int(found[2]) if found[2] else None) if found else None
+    return Known(int(found[1]), int(found[2]) if found[2] else None, found[3] or "") if found else None
 
 
 def _options(asked: JobOptions) -> JobOptions:

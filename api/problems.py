@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
-from api.schemas import JobForm, ListQuery, Mistake, Problem
+from api.schemas.problems import Mistake, Problem
+from api.schemas.requests import JobForm, ListQuery
 from shared import errors
 from shared.errors import DreamError, InvalidField
 from shared.params import DreamParams, Target
@@ -53,7 +54,7 @@ RETRY_AFTER_S = {
 FRAMEWORK: Mapping[int, tuple[str, str | None]] = {
     400: ("bad_request", None),
     404: ("not_found", "There is nothing at this address; `/openapi.json` lists what there is."),
-    405: ("method_not_allowed", None),
+    405: ("method_not_allowed", "This address takes other methods: `Allow` names them."),
     408: ("request_timeout", None),
     413: ("request_too_large", "The request is larger than this service accepts."),
     415: ("unsupported_media_type", None),
@@ -95,7 +96,7 @@ def from_validation_error(error: ValidationError) -> Response:
         HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidField.code,
         f"{first.path}: {first.detail}" if first.path else first.detail,
-        path=first.path,
+        path=first.path or None,
         suggestion=first.suggestion,
         errors=mistakes if len(mistakes) > 1 else (),
     )

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from zlib import crc32
 
 from api.intake import is_ulid
-from api.schemas import Readiness
+from api.schemas.status import Readiness
 from shared import layout, ledger
 from shared.clock import Clock
 from shared.errors import (
@@ -127,6 +128,11 @@ class JobService:
             return None
         self.fleet["served"] = (now, served)
         return served
+
+    def fleet_tag(self) -> str:
+        """Another one whenever what live workers serve has changed, and with it what a waiting job waits for."""
+        served = self.served()
+        return "" if served is None else f"{crc32(','.join(sorted(served)).encode()):08x}"
 
     def result_url(self, owner: str, job_id: str) -> str:
         """A short-lived address of the picture. Raises NotReady, WrongState or ResultExpired."""

@@ -8,7 +8,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from api.client import DreamClient
-from api.schemas import JobPage, JobView, KeyList, LayerList, ModelList, PresetList
+from api.schemas.access import KeyList
+from api.schemas.catalog import LayerList, ModelList, PresetList
+from api.schemas.jobs import JobPage, JobView
 from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
@@ -65,11 +67,13 @@ def watch_all(console: Console, client: DreamClient, job_ids: list[str]) -> list
             client.pause()
             jobs |= {job_id: client.get(job_id) for job_id in open_jobs}
             view.update(jobs_table(JobPage(jobs=tuple(jobs.values()), next_cursor=None)))
+    if not console.is_terminal:
+        console.print()  # rich leaves the last line open there
     return list(jobs.values())
 
 
 def keys_table(keys: KeyList) -> Table:
-    table = Table("id", "owner", "name", "made (UTC)", "revoked (UTC)", box=None)
+    table = _table("id", "owner", "name", "made (UTC)", "revoked (UTC)")
     for key in keys.keys:
         ended = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
         table.add_row(key.id, key.owner, key.name, f"{key.created_at:%Y-%m-%d %H:%M}", ended)
@@ -112,7 +116,7 @@ def job_table(job: JobView) -> Table:
 
 
 def jobs_table(page: JobPage) -> Table:
-    table = Table("job", "state", "progress", "submitted (UTC)", "image", "layers", box=None)
+    table = _table("job", "state", "progress", "submitted (UTC)", "image", "layers")
     for job in page.jobs:
         table.add_row(
             job.id,
@@ -126,7 +130,7 @@ def jobs_table(page: JobPage) -> Table:
 
 
 def models_table(models: ModelList) -> Table:
-    table = Table("model", "licence", "size", "default layer", "ready", box=None)
+    table = _table("model", "licence", "size", "default layer", "ready")
     for model in models.models:
         ready = "yes" if model.ready else {"download": "needs a download"}.get(model.needs or "", "no worker serves it")
         table.add_row(model.name, model.licence, f"{model.size_bytes / 1e6:.0f} MB", model.default_layer, ready)
@@ -134,17 +138,26 @@ def models_table(models: ModelList) -> Table:
 
 
 def presets_table(presets: PresetList) -> Table:
-    table = Table("look", "model", "what it does", box=None)
+    table = _table("look", "model", "what it does")
     for preset in presets.presets:
         table.add_row(preset.name, preset.model, preset.sentence)
     return table
 
 
 def layers_table(layers: LayerList) -> Table:
-    table = Table("layer", "channels", "stride", box=None)
+    table = _table("layer", "channels", "stride")
     for layer in layers.layers:
         mark = " (default)" if layer.name == layers.default_layer else ""
         table.add_row(f"{layer.name}{mark}", str(layer.channels), str(layer.stride))
+    return table
+
+
+def _table(name: str, *columns: str) -> Table:
+    """What names a row is shown whole, however narrow the terminal: it is what other commands ask for."""
+    table = Table(box=None)
+    table.add_column(name, no_wrap=True, overflow="ignore")
+    for column in columns:
+        table.add_column(column)
     return table
 
 

@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from api.client import DreamClient, ServerAway
 from shared import settings
 
+UNSUCCESSFUL, REFUSED, AWAY = 1, 3, 4  # exit codes
 STACK_FILE = Path(".dream/stack.json")  # the local stack writes its addresses there
 
 
@@ -40,9 +41,27 @@ def answer(context: typer.Context, record: BaseModel, render: Callable[[], Rende
     """Prints the record as one line of JSON if that was asked for, else for people."""
     target: Target = context.obj
     if target.json:
-        sys.stdout.write(record.model_dump_json() + "\n")
+        _write(record)
     else:
         Console().print(render())
+
+
+def record(context: typer.Context, record: BaseModel) -> None:
+    """Prints it where JSON was asked for; people have seen it already."""
+    target: Target = context.obj
+    if target.json:
+        _write(record)
+
+
+def _write(record: BaseModel) -> None:
+    sys.stdout.write(record.model_dump_json() + "\n")
+    sys.stdout.flush()
+
+
+def console(context: typer.Context) -> Console:
+    """Where words and moving bars go: not among the records that a script reads."""
+    target: Target = context.obj
+    return Console(stderr=target.json)
 
 
 def default_server() -> str:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import get_args
 
 from apiflask import APIBlueprint, APIFlask
@@ -109,8 +110,9 @@ def _count(response: Response) -> Response:
     # The rule and not the path: nobody can fill Prometheus with made-up addresses.
     route = request.url_rule.rule if request.url_rule else "unmatched"
     method = request.method if request.method in METHODS else "other"
-    REQUESTS.labels(method, route, response.status_code).inc()
-    DURATION.labels(method, route).observe(seconds)
+    requests, duration = _counters(method, route, response.status_code)
+    requests.inc()
+    duration.observe(seconds)
     if route in PROBES and response.status_code < 400:
         return response
     # No query and no headers: keys may be in them.
@@ -119,6 +121,11 @@ def _count(response: Response) -> Response:
         about["job_id"] = job_id
     logger.log(logging.WARNING if response.status_code >= 500 else logging.INFO, "request", extra=about)
     return response
+
+
+@lru_cache(maxsize=4096)
+def _counters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, status), DURATION.labels(method, route)
 
 
 def _submitted(response: Response) -> str | None:

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from rich.console import Console
 
 from api.client import DreamClient, Refused, ServerAway
-from api.schemas import JobView
+from api.schemas.jobs import JobView
 from api.show import Watch, duration
 from deploy.local import CANNOT_START, interruptible, new_stack, uninterruptible
 from deploy.process import ROOT

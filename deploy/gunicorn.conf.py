@@ -1,5 +1,6 @@
 """The API under gunicorn: `gunicorn -c deploy/gunicorn.conf.py 'api.app:create_app()'`."""  # noqa: N999 - the name that gunicorn looks for
 
+import gc
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from types import FrameType
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from shared import logs
@@ -43,12 +45,17 @@ class Worker(ThreadWorker):
     One client that asks for the connection to be closed and then does not let go would hold up all others.
     """
 
+    def handle(self, conn: TConn) -> object:
+        keeps = super().handle(conn)
+        if keeps is False:
+            close_graceful(conn.sock)  # here, on the request's own thread
+        return keeps
+
     def finish_request(self, conn: TConn, fs: "Future[object]") -> None:
-        if fs.cancelled() or fs.exception() or fs.result():
+        if conn.sock.fileno() == -1:
+            self.nr_conns -= 1
+        else:
             super().finish_request(conn, fs)
-            return
-        self.nr_conns -= 1
-        self.tpool.submit(conn.close, graceful=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.wsgi.extensions["dreamqueue"].changes.close()  # open event streams end, and their readers come back
@@ -84,6 +91,12 @@ def on_starting(server: Arbiter) -> None:
         server.log.critical("refused to start: %s", exc)
         on_exit(server)
         sys.exit(EX_CONFIG)
+
+
+def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn calls it so
+    """What was imported stays for good: the collector need not look at it again, which would hold up requests."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 - gunicorn calls it so

@@ -38,7 +38,7 @@ def api(port: int, env: Mapping[str, str]) -> Part:
     return Part(
         name="api",
         argv=[sys.executable, "-m", "gunicorn", "-c", str(GUNICORN), "-b", bind, "api.app:create_app()"],
-        env=env,
+        env={"MALLOC_ARENA_MAX": "2", **env},  # glibc would keep what requests have used once for every few threads
         ready=lambda _: answers(f"http://{bind}/healthz"),
         start_limit_s=90.0,  # seconds on a machine that is busy; usually two
         stop_limit_s=15.0,

@@ -17,7 +17,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, ObjectTypeDef
 
 T = TypeVar("T")
 
@@ -87,10 +87,16 @@ class S3Blobs:
         return _found(lambda: self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource=origin)) is not None
 
     def keys(self, prefix: str) -> Iterator[str]:
+        return (item["Key"] for item in self._objects(prefix))
+
+    def keys_before(self, prefix: str, at: float) -> Iterator[str]:
+        return (item["Key"] for item in self._objects(prefix) if item["LastModified"].timestamp() < at)
+
+    def _objects(self, prefix: str) -> "Iterator[ObjectTypeDef]":
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         with _translated():
             for page in pages:
-                yield from (item["Key"] for item in page.get("Contents", ()))
+                yield from page.get("Contents", ())
 
     def folders(self, prefix: str) -> Iterator[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")

@@ -33,7 +33,7 @@ class ApiKey(Document):
 
 @dataclass(frozen=True)
 class _Remembered:
-    record: ApiKey | None
+    record: ApiKey
     at: float
 
 
@@ -44,6 +44,7 @@ class Keyring:
         self._blobs = blobs
         self._clock = clock
         self._remembered: dict[str, _Remembered] = {}
+        self._unknown: dict[str, float] = {}  # apart, so that made-up ids drive out no real ones; since when
         self._secrets: dict[str, bytes] = {}
         self._lock = Lock()
 
@@ -70,11 +71,14 @@ class Keyring:
             self._write(record)
         return record
 
+    def knows(self, key: str) -> bool:
+        """Whether this key's record was found before: to ask about it costs the storage little."""
+        return _parsed(key)[0] in self._remembered
+
     def find(self, key: str) -> ApiKey | None:
         """The record of a key that somebody has sent; None when it is unknown, wrong or revoked."""
-        prefix, _, rest = key.partition("_")
-        key_id, _, secret = rest.partition("_")
-        if prefix != PREFIX or not _is_id(key_id):
+        key_id, secret = _parsed(key)
+        if key_id is None:
             return None
         record = self.by_id(key_id)
         # Compared even when there is none, so that the time taken tells nothing.
@@ -83,15 +87,17 @@ class Keyring:
 
     def by_id(self, key_id: str) -> ApiKey | None:
         """The record, unless it is unknown or revoked."""
+        now = self._clock.monotonic()
         known = self._remembered.get(key_id)
-        age_s = self._clock.monotonic() - known.at if known else 0.0
-        if known is None or age_s >= FRESH_S:
+        record = known.record if known else None
+        asked_at = known.at if known else self._unknown.get(key_id, -FRESH_S)
+        if now - asked_at >= FRESH_S:
             try:
-                known = self._remember(key_id, self._read(key_id))
+                record = self._read(key_id)
+                self._remember(key_id, record)
             except BlobsUnavailable:
-                if known is None or age_s >= STALE_S:
+                if known is None or now - known.at >= STALE_S:
                     raise
-        record = known.record
         return record if record and record.revoked_at is None else None
 
     def secret(self, name: str) -> bytes:
@@ -112,16 +118,29 @@ class Keyring:
         self._blobs.put(layout.key(record.id), record.model_dump_json().encode(), content_type="application/json")
         self._remember(record.id, record)
 
-    def _remember(self, key_id: str, record: ApiKey | None) -> _Remembered:
+    def _remember(self, key_id: str, record: ApiKey | None) -> None:
+        now = self._clock.monotonic()
         with self._lock:
-            if len(self._remembered) >= CACHED:
-                self._remembered.clear()
-            self._remembered[key_id] = _Remembered(record, self._clock.monotonic())
-            return self._remembered[key_id]
+            self._unknown.pop(key_id, None)
+            self._remembered.pop(key_id, None)
+            for kept in (self._remembered, self._unknown):
+                if len(kept) >= CACHED:
+                    kept.clear()
+            if record is None:
+                self._unknown[key_id] = now
+            else:
+                self._remembered[key_id] = _Remembered(record, now)
 
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _parsed(key: str) -> tuple[str | None, str]:
+    """A key's id and its secret part; no id when it can't be one of ours."""
+    prefix, _, rest = key.partition("_")
+    key_id, _, secret = rest.partition("_")
+    return (key_id, secret) if prefix == PREFIX and _is_id(key_id) else (None, secret)
 
 
 def _is_id(text: str) -> bool:

@@ -1,6 +1,9 @@
 """Where things lie in the bucket."""
 
-PENDING, DELETED, JOBS = "pending/", "deleted/", "jobs/"
+PENDING, DELETED, JOBS, UPLOADS, IDEMPOTENCY = "pending/", "deleted/", "jobs/", "uploads/", "idempotency/"
+DAY_S = 86_400.0
+UPLOADS_KEPT_S = DAY_S  # a job that takes one has a copy of its own
+IDEMPOTENCY_KEPT_S = 7 * DAY_S  # docs/API.md promises it
 
 
 def pending(job_id: str, epoch: int = 0) -> str:
@@ -103,13 +106,13 @@ def output(job_id: str, claim: str, name: str) -> str:
 
 
 def upload(owner: str, upload_id: str) -> str:
-    """What an owner has sent straight to S3, until it is swept. The id is a ULID and tells when."""
-    return f"uploads/{owner}/{upload_id}"
+    """What an owner has sent straight to S3, until it is swept."""
+    return f"{UPLOADS}{owner}/{upload_id}"
 
 
 def idempotency(owner: str, key_hash: str) -> str:
     """Which job an owner's Idempotency-Key has made."""
-    return f"idempotency/{owner}/{key_hash}"
+    return f"{IDEMPOTENCY}{owner}/{key_hash}"
 
 
 def key(key_id: str) -> str:

@@ -153,6 +153,9 @@ class Blobs(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys with that prefix, in order."""
 
+    def keys_before(self, prefix: str, at: float) -> Iterator[str]:
+        """Those of them that were last written before that Unix time, by the store's own clock."""
+
     def folders(self, prefix: str) -> Iterator[str]:
         """The next path segment of all keys with that prefix, each once, in order."""
 

@@ -57,6 +57,18 @@ class Settings(BaseSettings):
     polls_per_minute: Annotated[int, Field(ge=1, description="Looks at single jobs, per owner.")] = 6000
     requests_per_minute: Annotated[int, Field(ge=1, description="Requests of any other kind, per owner.")] = 3000
     submissions_per_minute: Annotated[int, Field(ge=1, description="Jobs and uploads, per owner.")] = 600
+    strangers_per_minute: Annotated[
+        int, Field(ge=1, description="Requests without a valid key, per address and process of the api.")
+    ] = 60
+    proxies: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10,
+            description="Reverse proxies in front of the api, one behind the other: whose word in X-Forwarded-For is "
+            "taken for where a request comes from. Too many let callers make it up.",
+        ),
+    ] = 0
     max_queued: Annotated[int, Field(ge=1, description="Jobs of one owner that may wait at once.")] = 10_000
     max_streams: Annotated[int, Field(ge=0, description="Open event streams and waits, per process of the api.")] = 220
     stream_limit_s: Annotated[

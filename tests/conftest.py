@@ -49,7 +49,8 @@ def services(tmp_path_factory) -> Iterator[Services]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory) -> Iterator[Stack]:
     """The whole service with two workers, its folder's path with a space. Leave every part running."""
-    running = Stack(tmp_path_factory.mktemp("the stack"), workers=2)
+    env = {"DREAM_WEBHOOK_NETWORKS": "127.0.0.0/8"}  # so that tests can listen
+    running = Stack(tmp_path_factory.mktemp("the stack"), workers=2, env=env)
     try:
         running.start()
     except MissingProgram as exc:

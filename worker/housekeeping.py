@@ -1,7 +1,7 @@
 """A slow walk over all that S3 holds: puts ended jobs back into a wiped Redis, removes what nobody needs any more."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 import structlog
 from ulid import ULID
@@ -16,7 +16,8 @@ log = structlog.get_logger(__name__)
 
 WALK_EVERY_S = 3600.0
 UNACCEPTED_S = 3600.0  # no submission takes that long; what is older and not pending was never accepted
-DAY_S = 86_400.0
+KEPT_S = {layout.UPLOADS: layout.UPLOADS_KEPT_S, layout.IDEMPOTENCY: layout.IDEMPOTENCY_KEPT_S}  # nobody asks later
+BATCH = 1000  # S3 deletes so many at once
 
 
 class Housekeeping:
@@ -57,6 +58,12 @@ class Housekeeping:
             if self._store.get(job_id) is not None:  # Redis was rolled back behind the delete
                 self._store.forget(job_id)
             yield
+        for prefix, kept_s in KEPT_S.items():
+            old = self._blobs.keys_before(prefix, self._clock.now() - kept_s)
+            while batch := list(islice(old, BATCH)):
+                self._blobs.delete(batch)
+                log.info("swept_old", prefix=prefix, objects=len(batch))
+                yield
         for job_id, keys in groupby(self._blobs.keys(layout.JOBS), lambda key: key.split("/")[1]):
             try:
                 self._one(job_id, list(keys), is_deleted=job_id in deleted)
@@ -110,4 +117,4 @@ class Housekeeping:
         days = self._settings.retention_days
         if days is None or job.finished_at is None or job.state is JobState.EXPIRED:
             return False
-        return self._clock.now() - job.finished_at > days * DAY_S
+        return self._clock.now() - job.finished_at > days * layout.DAY_S

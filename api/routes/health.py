@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 
 from api import context
-from api.schemas import Alive, Readiness
+from api.schemas.status import Alive, Readiness
 
 bp = APIBlueprint("health", __name__, tag="Health")
 

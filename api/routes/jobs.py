@@ -4,8 +4,9 @@ from apiflask import APIBlueprint
 from flask import Response, g, request
 
 from api import context, following
-from api.parsing import etag, idempotency_key, known_version, preferred_wait_s, submission
-from api.schemas import JobPage, JobView, ListQuery, encode_cursor
+from api.parsing import Known, etag, idempotency_key, known, preferred_wait_s, submission
+from api.schemas.jobs import JobPage, JobView
+from api.schemas.requests import ListQuery, encode_cursor
 from shared.jobs import Job, JobState
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
@@ -19,7 +20,8 @@ RETRY_AFTER_S = {"queued": "2", "running": "1", "canceling": "1"}
 def submit() -> Response:
     """The images and the parameters are checked first; nothing is stored when they are refused.
 
-    With an `Idempotency-Key` the request can be repeated safely. `Prefer: wait=N` waits up to N seconds for the end.
+    With an `Idempotency-Key` the request can be repeated safely, for seven days. `Prefer: wait=N` waits up to N seconds
+    for the end.
     """
     asked, key, wait_s = submission(request), idempotency_key(request), preferred_wait_s(request)
     accepted = context.services().intake.submit(context.owner(), asked, key=key)
@@ -64,9 +66,9 @@ def get(job_id: str) -> Response:
 
     `Prefer: wait=N` waits up to N seconds for the end.
     """
-    wait_s, known = preferred_wait_s(request), known_version(request)
+    wait_s = preferred_wait_s(request)
     seen = context.jobs().look(
-        context.owner(), job_id, known=None if wait_s else known, allowance=context.poll_allowance()
+        context.owner(), job_id, known=None if wait_s else _current(known(request)), allowance=context.poll_allowance()
     )
     g.usage = seen.usage
     if seen.job is None:
@@ -107,8 +109,15 @@ def delete(job_id: str) -> str:
     return ""
 
 
+def _current(known: Known | None) -> tuple[int, int | None] | None:
+    """What a poll has seen, unless workers have come or gone while the job waits for one."""
+    if known is None or (known.position is not None and known.fleet != context.jobs().fleet_tag()):
+        return None
+    return known.version, known.position
+
+
 def _shown(job: Job, position: int | None, *, status: int = 200) -> Response:
-    tag = etag(job.version, position)
+    tag = etag(job.version, position, "" if position is None else context.jobs().fleet_tag())
     if request.method == "GET" and tag.strip('"') in request.if_none_match:
         return _unchanged(tag)
     served = context.jobs().served() if job.state is JobState.QUEUED else None

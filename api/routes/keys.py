@@ -5,7 +5,8 @@ from flask import request
 
 from api import auth, context
 from api.parsing import body
-from api.schemas import KeyList, KeyRequest, KeyView, NewKeyView
+from api.schemas.access import KeyList, KeyView, NewKeyView
+from api.schemas.requests import KeyRequest
 
 bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
 

@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 
 from api import context
-from api.schemas import LayerList, ModelList, ModelView
+from api.schemas.catalog import LayerList, ModelList, ModelView
 from shared import catalog
 from shared.errors import InvalidField, ModelNotFound
 

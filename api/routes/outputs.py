@@ -5,7 +5,7 @@ from flask import Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import context
-from api.schemas import GradientList, GradientView
+from api.schemas.jobs import GradientList, GradientView
 from shared.errors import InvalidField
 
 PICTURE: dict[int, str] = {

@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from api.schemas import PresetList, PresetView
+from api.schemas.catalog import PresetList, PresetView
 from shared.presets import PRESETS
 
 bp = APIBlueprint("presets", __name__, url_prefix="/v1/presets", tag="Models")

@@ -5,7 +5,8 @@ from flask import Response, g, request
 
 from api import auth, context
 from api.parsing import body
-from api.schemas import SessionRequest, SessionView
+from api.schemas.access import SessionView
+from api.schemas.requests import SessionRequest
 
 bp = APIBlueprint("session", __name__, url_prefix="/v1/session", tag="Session")
 

@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 
 from api import context
-from api.schemas import Limits, StatusView, Throughput, WorkerView
+from api.schemas.status import Limits, StatusView, Throughput, WorkerView
 from shared.jobs import JobState
 
 bp = APIBlueprint("status", __name__, url_prefix="/v1/status", tag="Health")

@@ -8,7 +8,8 @@ from flask import request
 from api import context
 from api.intake import UPLOAD_URL_S
 from api.parsing import body
-from api.schemas import UploadRequest, UploadView
+from api.schemas.access import UploadView
+from api.schemas.requests import UploadRequest
 
 bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
@@ -19,7 +20,8 @@ bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 def create() -> UploadView:
     """A form for one picture: POST its `fields` and then the file, as `file`, to its `url`.
 
-    Then submit a job as JSON that names the upload's `id`. The picture is checked when a job takes it.
+    Then submit a job as JSON that names the upload's `id`. The picture is checked when a job takes it, and is removed
+    after a day; the job has a copy of its own.
     """
     services = context.services()
     announced = body(request, UploadRequest, optional=True)

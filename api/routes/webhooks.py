@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 
 from api import context
-from api.schemas import WebhookSecret
+from api.schemas.access import WebhookSecret
 from shared import webhooks
 
 bp = APIBlueprint("webhooks", __name__, url_prefix="/v1/webhooks", tag="Webhooks")

@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from shared.clock import Clock
 from shared.errors import BlobsFull, BlobsUnavailable
 from shared.ports import Presigned
+from tests.twins.clock import FakeClock
 
 
 class MemoryBlobs:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or FakeClock()
         self.objects: dict[str, bytes] = {}
+        self.written: dict[str, float] = {}
         self.available = True  # False: every call raises, as if S3 were away
         self.full = False
 
@@ -20,6 +24,7 @@ class MemoryBlobs:
         if if_absent and key in self.objects:
             return False
         self.objects[key] = body if isinstance(body, bytes) else body.read()
+        self.written[key] = self.clock.now()
         return True
 
     def get(self, key: str) -> bytes | None:
@@ -40,11 +45,15 @@ class MemoryBlobs:
         self._reach()
         if source in self.objects:
             self.objects[target] = self.objects[source]
+            self.written[target] = self.clock.now()
         return source in self.objects
 
     def keys(self, prefix: str) -> Iterator[str]:
         self._reach()
         return iter(sorted(key for key in self.objects if key.startswith(prefix)))
+
+    def keys_before(self, prefix: str, at: float) -> Iterator[str]:
+        return (key for key in self.keys(prefix) if self.written[key] < at)
 
     def folders(self, prefix: str) -> Iterator[str]:
         self._reach()

@@ -1,32 +1,108 @@
-"""What the api bears: polls, lists, submissions and streams on loopback, by wrk. Run: make bench-api
+"""What the api bears: polls, lists, submissions and streams on loopback. Run: make bench-api
 
-Two gunicorn processes share one core; wrk, Redis and S3 have the others. Rate limits are on, and set out of reach.
+With --against PATH, another checkout is asked the same in turns, and each row tells what has become of it.
 """
 
+import argparse
 import io
-import json
-import os
-import re
 import shutil
 import socket
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 from PIL import Image
 
-from deploy import parts
-from deploy.process import Child
-from deploy.services import Kept, embedded_redis, embedded_s3
-from shared.settings import Settings
+from deploy.process import ROOT
+from tests.benchmarks.api.stage import Api, Load, ask, on_one_core
 
-SECONDS, CONNECTIONS, STREAMS = 10, 16, 200
-HERE = Path(__file__).parent
-LIMITS = {f"DREAM_{name}_PER_MINUTE": "10000000" for name in ("POLLS", "REQUESTS", "SUBMISSIONS")}
+SECONDS, TURNS = 10, 4
+STREAMS, JOBS = 200, 20
+POLLERS, RATES = 100, (250, 500, 1000)  # polls a second; the aim: 99 of 100 answered within 25 ms
+
+
+@dataclass(frozen=True)
+class Target:
+    """An api, and one of its jobs that waits."""
+
+    api: Api
+    job: str
+    etag: str
+
+    @property
+    def unchanged(self) -> tuple[str]:
+        return (f"If-None-Match: {self.etag}",)
+
+
+Question = Callable[[Target], tuple[str, Load]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", type=Path, metavar="PATH", help="another checkout")
+    against = parser.parse_args().against
+    if not shutil.which("wrk"):
+        sys.stderr.write("wrk is not here: apt-get install wrk\n")
+        return 1
+    with (
+        on_one_core([against.resolve(), ROOT] if against else [ROOT]) as apis,
+        a_form() as script,
+        ExitStack() as held,
+    ):
+        memory(apis, "at first")
+        targets = [prepare(api) for api in apis]
+        row("poll, 200", targets, lambda target: (target.job, Load()))
+        row("poll, 304", targets, lambda target: (target.job, Load(headers=target.unchanged)))
+        for rate in RATES:
+            row(f"poll, 200, {POLLERS} pollers, {rate}/s", targets, paced(rate))
+        row(f"list of {JOBS}", targets, lambda _: (f"/v1/jobs?limit={JOBS}", Load()))
+        row("submit 1 MB", targets, lambda _: ("/v1/jobs", Load(connections=8, script=script)))
+        memory(apis, "after that")
+        for target in targets:
+            held.enter_context(streams(target))
+        row(f"poll, 200, {POLLERS} pollers, {RATES[1]}/s, {STREAMS} streams", targets, paced(RATES[1]))
+        memory(apis, f"with {STREAMS} streams")
+    return 0
+
+
+def paced(per_s: int) -> Question:
+    return lambda target: (target.job, Load(connections=POLLERS, per_s=per_s))
+
+
+def row(name: str, targets: Sequence[Target], question: Question) -> None:
+    """One line per api; of several, each turn's answers are compared, since the machine is not always the same."""
+    turns = TURNS if len(targets) > 1 else 1
+    answers = [
+        [ask(target.api, *question(target), seconds=SECONDS / turns) for target in targets] for _ in range(turns)
+    ]
+    for number, target in enumerate(targets):
+        ours = [turn[number] for turn in answers]
+        typical = sorted(ours, key=lambda answer: answer.per_s)[len(ours) // 2]
+        costs = statistics.median(turn[number].cpu_ms / turn[0].cpu_ms for turn in answers)
+        compared = f"   {costs:.2f} of the first's processor time" if number else ""
+        say(f"{name}, {target.api.checkout.name}" if len(targets) > 1 else name, f"{typical}{compared}")
+
+
+def memory(apis: Sequence[Api], when: str) -> None:
+    for api in apis:
+        say(f"memory {when}, {api.checkout.name}" if len(apis) > 1 else f"memory {when}", api.memory())
+
+
+def say(name: str, what: str) -> None:
+    sys.stdout.write(f"{name:44} {what}\n")
+    sys.stdout.flush()
+
+
+def prepare(api: Api) -> Target:
+    with httpx.Client(base_url=api.url, timeout=30) as client:
+        jobs = [client.post("/v1/jobs", files={"image": ("a.jpg", a_photograph())}).json() for _ in range(JOBS)]
+        job = jobs[0]["links"]["self"]
+        return Target(api, job, client.get(job).headers["ETag"])
 
 
 def a_photograph() -> bytes:
@@ -37,104 +113,30 @@ def a_photograph() -> bytes:
     return file.getvalue()
 
 
-def wrk(url: str, *headers: str, script: str = "", connections: int = CONNECTIONS) -> dict[str, str]:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
-        lua.write(script)
-        lua.flush()
-        command = [
-            "wrk",
-            "-t1",
-            f"-c{connections}",
-            f"-d{SECONDS}s",
-            "--latency",
-            *(["-s", lua.name] if script else []),
-        ]
-        for header in headers:
-            command += ["-H", header]
-        said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-    found = {name: re.search(rf"{name}\s+([\d.]+\w*)", said) for name in ("50%", "99%", "Requests/sec:")}
-    errors = re.search(r"(Non-2xx.*|Socket errors.*)", said)
-    return {name: match[1] if match else "?" for name, match in found.items()} | (
-        {"errors": errors[1]} if errors else {}
-    )
+@contextmanager
+def a_form() -> Iterator[str]:
+    """What makes wrk submit the photograph."""
+    with tempfile.NamedTemporaryFile() as body:
+        head = '--dream\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+        body.write(head.encode() + a_photograph() + b"\r\n--dream--\r\n")
+        body.flush()
+        yield (
+            f'local f = io.open("{body.name}", "rb"); wrk.body = f:read("*a"); f:close(); wrk.method = "POST"; '
+            'wrk.headers["Content-Type"] = "multipart/form-data; boundary=dream"'
+        )
 
 
-def memory(child: Child) -> str:
-    """Of each process, MB; what they share is counted once in the PSS."""
-    workers = psutil.Process(child.footprint.pid).children(recursive=True)
-    sizes = [process.memory_full_info() for process in workers]
-    return ", ".join(f"{size.rss / 1e6:.0f} MB (PSS {size.pss / 1e6:.0f})" for size in sizes)
-
-
-def hold(url: str, job_id: str) -> list[socket.socket]:
-    host, port = url.removeprefix("http://").split(":")
-    held = []
-    for _ in range(STREAMS):
-        stream = socket.create_connection((host, int(port)), timeout=20)
-        stream.sendall(f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
-        while b"event: job" not in stream.recv(65536):
-            pass
-        held.append(stream)
-    return held
-
-
-def measure(url: str, api: Child) -> dict[str, object]:
-    photograph = a_photograph()
-    client = httpx.Client(base_url=url, timeout=30)
-    jobs = [client.post("/v1/jobs", files={"image": ("a.jpg", photograph)}).json() for _ in range(20)]
-    address = f"{url}{jobs[0]['links']['self']}"
-    etag = client.get(address).headers["ETag"]
-    found: dict[str, object] = {"photograph_bytes": len(photograph), "memory at first": memory(api)}
-    found["poll, 200"] = wrk(address)
-    found["poll, 304"] = wrk(address, f"If-None-Match: {etag}")
-    found["list of 20"] = wrk(f"{url}/v1/jobs?limit=20")
-    body = HERE / "body.tmp"
-    boundary = "----dream"
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'.encode()
-    body.write_bytes(head + photograph + f"\r\n--{boundary}--\r\n".encode())
-    script = (
-        f'local f = io.open("{body}", "rb"); wrk.body = f:read("*a"); f:close(); wrk.method = "POST"; '
-        f'wrk.headers["Content-Type"] = "multipart/form-data; boundary={boundary}"'
-    )
-    try:
-        found["submit 1 MB"] = wrk(f"{url}/v1/jobs", script=script, connections=8)
-    finally:
-        body.unlink()
-    streams = hold(url, jobs[0]["id"])
-    found[f"poll, 304, with {STREAMS} streams open"] = wrk(address, f"If-None-Match: {etag}")
-    found[f"memory with {STREAMS} streams"] = memory(api)
-    for stream in streams:
-        stream.close()
-    return found
-
-
-def main() -> int:
-    if not shutil.which("wrk"):
-        sys.stderr.write("wrk is not here: apt-get install wrk\n")
-        return 1
-    cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder:
-        home, kept, settings = Path(folder), Kept(), Settings()
-        redis, settings = embedded_redis(home / "redis", kept, settings)
-        s3, settings = embedded_s3(home / "s3", kept, settings)
-        children = []
-        try:
-            os.sched_setaffinity(0, cores[1:] or cores)
-            for part in (redis, s3):
-                children.append(Child(part, home / f"{part.name}.log"))
-                children[-1].wait_until_ready()
-            os.sched_setaffinity(0, cores[:1])
-            port = kept.port("api")
-            api = Child(parts.api(port, {**parts.environment(settings), **LIMITS}), home / "api.log")
-            os.sched_setaffinity(0, cores[1:] or cores)
-            children.append(api)
-            api.wait_until_ready()
-            time.sleep(1)
-            print(json.dumps(measure(f"http://127.0.0.1:{port}", api), indent=1))  # noqa: T201 - its answer
-        finally:
-            for child in reversed(children):
-                child.stop()
-    return 0
+@contextmanager
+def streams(target: Target) -> Iterator[None]:
+    """So many open event streams, each of which has told its first event."""
+    host, port = target.api.url.removeprefix("http://").split(":")
+    with ExitStack() as held:
+        for _ in range(STREAMS):
+            stream = held.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            stream.sendall(f"GET {target.job}/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            while b"event: job" not in stream.recv(65536):
+                pass
+        yield
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def guarded(services, tmp_path_factory) -> Iterator[str]:
         "DREAM_POLLS_PER_MINUTE": "1000000",
         "DREAM_REQUESTS_PER_MINUTE": "1000000",
         "DREAM_SUBMISSIONS_PER_MINUTE": "1000000",
+        "DREAM_STRANGERS_PER_MINUTE": "1000000",
     }
     port = a_free_port()
     api = Child(parts.api(port, env), tmp_path_factory.mktemp("guarded") / "api.log")

@@ -2,12 +2,14 @@
 
 import io
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from shared.blobs import S3Blobs
+from shared.clock import SystemClock
 from shared.errors import BlobsUnavailable, UnfitService
 from shared.settings import Settings
 from tests.twins.blobs import MemoryBlobs
@@ -15,7 +17,11 @@ from tests.twins.blobs import MemoryBlobs
 
 @pytest.fixture(params=["memory", "s3"])
 def blobs(request):
-    return MemoryBlobs() if request.param == "memory" else S3Blobs.connect(request.getfixturevalue("settings"))
+    return (
+        MemoryBlobs(SystemClock())
+        if request.param == "memory"
+        else S3Blobs.connect(request.getfixturevalue("settings"))
+    )
 
 
 @pytest.fixture
@@ -58,6 +64,14 @@ def test_keys_and_folders_come_in_order(blobs):
     assert list(blobs.keys("jobs/")) == ["jobs/a/x", "jobs/a/y/z", "jobs/b/x"]
     assert list(blobs.folders("jobs/")) == ["a", "b"]
     assert list(blobs.keys("nothing/")) == []
+
+
+def test_what_is_old_is_told_from_what_is_new(blobs):
+    for key in ("uploads/ann/a", "uploads/bob/b", "jobs/c"):
+        blobs.put(key, b"x")
+    now = time.time()
+    assert list(blobs.keys_before("uploads/", now - 60)) == []
+    assert list(blobs.keys_before("uploads/", now + 60)) == ["uploads/ann/a", "uploads/bob/b"]
 
 
 def test_copy_and_delete(blobs):

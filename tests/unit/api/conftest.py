@@ -70,7 +70,7 @@ def settings() -> Settings:
 @pytest.fixture
 def world(settings) -> World:
     clock = FakeClock()
-    store, blobs, doorbell = WatchedStore(clock), MemoryBlobs(), MemoryDoorbell()
+    store, blobs, doorbell = WatchedStore(clock), MemoryBlobs(clock), MemoryDoorbell()
     changes = Script(clock)
     services = assemble(
         settings,

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from api import cli
-from api.cli import AWAY, REFUSED, UNSUCCESSFUL
+from api.target import AWAY, REFUSED, UNSUCCESSFUL
 from shared import settings
 from shared.jobs import JobState
 from shared.settings import Settings
@@ -20,6 +20,7 @@ class Server(httpx.BaseTransport):
         self.api = httpx.WSGITransport(app)
         self.world = world
         self.ends_as = JobState.SUCCEEDED
+        self.output = "result_png"
 
     def handle_request(self, request):
         if request.url.scheme == "memory":
@@ -28,7 +29,7 @@ class Server(httpx.BaseTransport):
         if request.method == "GET" and request.url.path.startswith("/v1/jobs/") and self.ends_as:
             waiting = [job for job in self.world.store.jobs.values() if job.state is JobState.QUEUED]
             if waiting:
-                self.world.end(self.world.claim(), self.ends_as, result_png=b"png")
+                self.world.end(self.world.claim(), self.ends_as, **{self.output: b"png"})
         return self.api.handle_request(request)
 
 
@@ -188,6 +189,28 @@ def test_several_photographs_become_several_jobs_and_a_folder_of_dreams(dream, t
     assert len(list((tmp_path / "dreams").iterdir())) == 2
 
 
+def test_one_of_several_that_is_refused_is_named_and_stops_no_other(dream, tmp_path, world):
+    (tmp_path / "notes.txt").write_text("hello")
+
+    code, out, err = dream("submit", "photo.jpg", "notes.txt", "photo.jpg", "-o", "dreams")
+
+    assert code == REFUSED
+    assert err.startswith("notes.txt: This is not an image")
+    assert len(world.store.jobs) == len(list((tmp_path / "dreams").iterdir())) == 2
+    assert all(job_id in out for job_id in world.store.jobs)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["watch"]])
+def test_a_narrow_terminal_shows_whole_ids_all_the_same(dream, monkeypatch, arguments):
+    monkeypatch.setenv("COLUMNS", "60")
+    job = dream("submit", "photo.jpg")[1].strip()
+
+    out = dream(*arguments, *([job] if arguments == ["watch"] else []))[1]
+
+    assert job in out
+    assert out.endswith("\n")
+
+
 def test_several_jobs_are_watched_in_one_view(dream, server):
     server.ends_as = None
     jobs = [dream("submit", "photo.jpg")[1].strip() for _ in range(2)]
@@ -207,6 +230,36 @@ def test_answers_can_be_had_as_json(dream, server):
     assert json.loads(dream("--json", "list")[1])["jobs"][0]["id"] == job["id"]
     assert json.loads(dream("--json", "models")[1])["models"]
     assert json.loads(dream("--json", "cancel", job["id"])[1])["state"] == "canceled"
+
+
+@pytest.mark.parametrize("arguments", [["--watch"], ["-o", "dreams"]])
+@pytest.mark.parametrize("photographs", [["photo.jpg"], ["photo.jpg", "photo.jpg"]])
+def test_a_script_that_waits_reads_nothing_but_json(dream, arguments, photographs):
+    code, out, err = dream("--json", "submit", *photographs, *arguments)
+
+    states = [json.loads(line)["state"] for line in out.splitlines()]
+    assert (code, states) == (0, ["queued"] * len(photographs) + ["succeeded"] * len(photographs))
+    assert ("saved" in err) == ("-o" in arguments)
+
+
+def test_a_script_reads_json_of_every_other_command_too(dream):
+    job = json.loads(dream("--json", "submit", "photo.jpg")[1])["id"]
+
+    assert [json.loads(line)["id"] for line in dream("--json", "watch", job)[1].splitlines()] == [job]
+    assert json.loads(dream("--json", "looks")[1])["presets"]
+    assert dream("--json", "download", job)[1] == ""
+    assert dream("--json", "delete", job)[1] == ""
+
+
+def test_dreams_in_a_folder_are_named_by_their_format(dream, tmp_path, server, world):
+    (tmp_path / "params.json").write_text(json.dumps({"format": "jpeg"}))
+    server.output = "result_jpg"
+
+    assert dream("submit", "photo.jpg", "photo.jpg", "--params", "params.json", "-o", "dreams")[0] == 0
+
+    assert sorted(path.name for path in (tmp_path / "dreams").iterdir()) == sorted(
+        f"{job_id}.jpg" for job_id in world.store.jobs
+    )
 
 
 def test_events_are_printed_as_they_come(dream, server, world):

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from shared.jobs import JobState, Progress
+from shared.ports import WorkerInfo
 
 
 @pytest.fixture
@@ -130,6 +131,22 @@ def test_moving_up_in_the_queue_is_told(submit, events, world):
     _, told = events(address)
 
     assert [data["queue_position"] for _, _, data in told] == [1, 0]
+
+
+def test_a_worker_that_comes_is_told_to_who_waits_for_it(submit, events, world):
+    address = submit().json["links"]["events"]
+    info = WorkerInfo(name="w", models=("efficientnet-lite0",), device="cpu", job_id=None, seen_at=0)
+    world.changes.steps = [
+        lambda: world.clock.sleep(3),
+        lambda: world.store.beat(info, ttl_s=1000),
+        lambda: world.clock.sleep(3),
+        lambda: world.end(world.claim(), JobState.SUCCEEDED),
+    ]
+
+    _, told = events(address)
+
+    waits = [(data["state"], data["waiting_for"] is not None) for _, _, data in told]
+    assert waits == [("queued", True), ("queued", False), ("running", False), ("succeeded", False)]
 
 
 def test_a_stream_ends_after_a_while_and_says_how_to_come_back(submit, http, world):

@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 
 from api import examples, openapi
-from api.schemas import Problem
+from api.schemas.problems import Problem
 from shared.settings import Settings
 from tests.unit.api.pictures import a_picture
 

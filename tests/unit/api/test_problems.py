@@ -45,3 +45,10 @@ def test_every_refusal_of_ours_has_a_status_and_its_own_code():
 
     assert len(codes) == len(set(codes))
     assert all(issubclass(kind, errors.DreamError) for kind in STATUS)
+
+
+def test_what_concerns_the_whole_body_names_no_path(http):
+    answer = http.post("/v1/jobs", data="{", content_type="application/json")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_field")
+    assert "path" not in answer.json

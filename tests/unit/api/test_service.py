@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from api.intake import Sent, Submission
-from api.schemas import JobOptions
+from api.schemas.requests import JobOptions
+from api.submission import Sent, Submission
 from shared import layout, ledger
 from shared.errors import (
     BlobsFull,

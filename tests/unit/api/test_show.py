@@ -1,7 +1,7 @@
 import pytest
 from rich.console import Console
 
-from api.schemas import JobView
+from api.schemas.jobs import JobView
 from api.show import Watch, duration, job_table
 from shared.jobs import JobError, JobState, Progress
 from tests.twins.jobs import a_job, an_ended_job

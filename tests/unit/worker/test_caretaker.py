@@ -23,7 +23,7 @@ LITE0 = "efficientnet-lite0"
 class World:
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.store, self.blobs, self.doorbell = MemoryStore(self.clock), MemoryBlobs(), MemoryDoorbell()
+        self.store, self.blobs, self.doorbell = MemoryStore(self.clock), MemoryBlobs(self.clock), MemoryDoorbell()
 
     def caretaker(self, **settings) -> Caretaker:
         return Caretaker(
@@ -270,6 +270,37 @@ def test_what_was_never_accepted_is_swept_and_what_waits_is_not(world):
     walk(world, caretaker)
     assert list(world.blobs.keys(layout.job(orphan.id))) == []
     assert len(list(world.blobs.keys(layout.job(waiting.id)))) == 2
+
+
+def test_old_uploads_and_idempotency_keys_are_swept_and_younger_ones_keep_their_promise(world):
+    # given
+    caretaker = world.trusted()
+    upload, key = layout.upload("ann", "u"), layout.idempotency("ann", "k")
+    for name in (upload, key, "keys/a.json"):
+        world.blobs.put(name, b"x")
+
+    def left_after(seconds):
+        world.clock.time += seconds
+        caretaker.look_around()
+        return [name for name in (upload, key) if world.blobs.get(name) is not None]
+
+    # when, then
+    assert left_after(layout.UPLOADS_KEPT_S - WALK_EVERY_S) == [upload, key]
+    assert left_after(WALK_EVERY_S + 1) == [key]
+    assert left_after(layout.IDEMPOTENCY_KEPT_S - layout.UPLOADS_KEPT_S - WALK_EVERY_S) == [key]
+    assert left_after(2 * WALK_EVERY_S) == []
+    assert world.blobs.get("keys/a.json") is not None
+
+
+def test_more_than_one_batch_of_old_objects_is_swept(world):
+    caretaker = world.trusted()
+    for number in range(2500):
+        world.blobs.put(layout.upload("ann", f"{number:04d}"), b"x")
+
+    world.clock.time += layout.UPLOADS_KEPT_S + WALK_EVERY_S
+    world.look(caretaker, 10)
+
+    assert list(world.blobs.keys(layout.UPLOADS)) == []
 
 
 def test_outputs_of_losing_attempts_are_swept_and_the_winners_stay(world):

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from shared.jobs import JobError, JobState, Progress
+from shared.ports import WorkerInfo
 from tests.unit.api.pictures import a_picture, an_animation
 
 
@@ -146,6 +147,36 @@ def test_moving_up_in_the_queue_is_a_change(submit, http, world):
     # then
     answer = http.get(second.location, headers={"If-None-Match": etag})
     assert (answer.status_code, answer.json["queue_position"]) == (200, 0)
+
+
+def test_a_worker_that_comes_is_a_change_to_who_waits_for_it(submit, http, world):
+    # given
+    first = http.get(submit().location)
+    assert "No worker" in first.json["waiting_for"]
+
+    # when
+    a_worker(world)
+    second = http.get(first.json["links"]["self"], headers={"If-None-Match": first.headers["ETag"]})
+
+    # then
+    assert (second.status_code, second.json["waiting_for"]) == (200, None)
+    assert http.get(first.json["links"]["self"], headers={"If-None-Match": second.headers["ETag"]}).status_code == 304
+
+
+def test_workers_that_come_are_no_change_to_a_job_that_does_not_wait(submit, http, world):
+    address = submit().location
+    world.claim()
+    first = http.get(address)
+
+    a_worker(world)
+
+    assert http.get(address, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+
+
+def a_worker(world):
+    info = WorkerInfo(name="w", models=("efficientnet-lite0",), device="cpu", job_id=None, seen_at=0)
+    world.store.beat(info, ttl_s=1000)
+    world.clock.sleep(2)  # who is there was looked up just before
 
 
 def test_a_running_job_shows_how_far_it_is(submit, http, world):

@@ -1,0 +1,19 @@
+"""What all answers have in common."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict
+
+
+class View(BaseModel):
+    """Answers may gain fields; clients let unknown ones pass."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def utc_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else utc(seconds)
