@@ -34,7 +34,8 @@ def choices(ascent, height, width, octave, iteration):
     """The tiles and the shift of an iteration: what the reference is told."""
     random = chance.generator(ascent.params.seed, octave, iteration)
     shift = chance.shift(random, ascent.params.jitter, height, width)
-    plan = layout(height, width, tile_size=ascent.params.tile_size, stride=ascent.stride, halo=ascent.halo)
+    tile_size, stride = ascent.params.tile_size, ascent.stride
+    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
     return plan.tiles(random), shift
 
 
