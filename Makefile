@@ -44,7 +44,7 @@ fmt: .venv/installed ## format the code and mend what can be mended
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
 
-bench: .venv/installed ## the engine against the bare gradient and a plain reference (10 minutes; SHORT=1: one)
+bench: .venv/installed ## the engine against the bare gradient and a plain reference (12 minutes; SHORT=1: one)
 	$(VENV)/python -m tests.benchmarks.engine $(if $(SHORT),--short)
 
 bench-api: .venv/installed ## what the api bears on one core: polls, lists, submissions, streams (needs wrk, two minutes)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import platform
 import subprocess
 import sys
@@ -10,12 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import skimage.data
+import structlog
 from rich.console import Console
 from rich.table import Table
 
 from shared import catalog
 from shared.params import DreamParams, Target
-from tests.benchmarks.engine import likeness, speed
+from tests.benchmarks.engine import likeness, speed, watching
 from tests.benchmarks.engine.networks import TARGETS, load
 from worker.dream import device
 
@@ -30,12 +32,19 @@ def main():
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the numbers are kept")
     args = parser.parse_args()
     device.prepare()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console()
     found = {"machine": machine(), "short": args.short, "networks": {}}
     for name in ["efficientnet-lite0"] if args.short else list(TARGETS):
         console.print(f"[dim]{name} …")
         found["networks"][name] = measure(load(name), Target(layer=TARGETS[name]), short=args.short)
         console.print(speed_table(name, found["networks"][name]))
+    found["watch_share"], found["watch_calls"] = watching.share(
+        width=640 if args.short else 1280, height=480 if args.short else 960
+    )
+    console.print(
+        f"progress, previews, checkpoints, looks for cancel and drain: {found['watch_share']:.2%} (goal: under 1 %)"
+    )
     console.print("[dim]memory …")
     found["memory"] = memories(short=args.short)
     console.print(memory_table(found["memory"]))

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -67,3 +68,18 @@ def test_what_any_process_answered_is_counted_by_all_and_the_place_for_it_goes_w
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
     assert places(process.pid) == []
+
+
+def test_one_connection_asks_again_and_again_at_once_and_several_times_in_one_breath(api):
+    url, _ = api
+    with httpx.Client(base_url=url) as client:
+        assert {client.get("/healthz").status_code for _ in range(20)} == {200}
+
+    address = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 3:
+            received = connection.recv(65536)
+            assert received, "closed before the third answer"
+            answers += received
