@@ -2,7 +2,6 @@
 
 import gc
 import os
-import select
 import shutil
 import sys
 import tempfile
@@ -30,9 +29,6 @@ for left in Path(FAST).glob("dreamqueue-metrics-*-*"):  # by one that was killed
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS)  # where the processes' numbers meet; read at the first import
 
 
-LINGER_MS = 5  # so long a thread waits for the next request of the client that it has just answered
-
-
 class OneLog(Logger):
     """gunicorn's own records in the same lines as everybody's."""
 
@@ -44,17 +40,13 @@ class OneLog(Logger):
 
 
 class Worker(ThreadWorker):
-    """gthread, but for two things.
+    """gthread, but for one thing: to close a connection, gunicorn 27 waits on its main loop for the client, up to 2 s.
 
-    To close a connection, gunicorn 27 waits on its main loop for the client, up to 2 s: one client that asks for it and
-    then does not let go would hold up all others. And it hands a connection back to that loop after each answer, which
-    costs as much as a poll does: here, a client that asks again at once is answered by the same thread.
+    One client that asks for the connection to be closed and then does not let go would hold up all others.
     """
 
     def handle(self, conn: TConn) -> object:
         keeps = super().handle(conn)
-        while keeps is True and self.alive and _asks_again(conn):
-            keeps = super().handle(conn)
         if keeps is False:
             close_graceful(conn.sock)  # here, on the request's own thread
         return keeps
@@ -68,12 +60,6 @@ class Worker(ThreadWorker):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.wsgi.extensions["dreamqueue"].changes.close()  # open event streams end, and their readers come back
         super().handle_exit(sig, frame)
-
-
-def _asks_again(conn: TConn) -> bool:
-    waiting = select.poll()
-    waiting.register(conn.sock, select.POLLIN)
-    return bool(waiting.poll(LINGER_MS))
 
 
 worker_class = Worker  # requests wait for Redis and S3, hardly ever for a processor

@@ -77,13 +77,18 @@ class Housekeeping:
         elif any(layout.outcome_epoch(key) is not None for key in keys):
             self._ended(job_id, keys)
         elif self._clock.now() - ULID.from_str(job_id).timestamp > UNACCEPTED_S:
-            self._unaccepted(job_id, keys)
+            self._unaccepted(job_id)
 
-    def _unaccepted(self, job_id: str, keys: Sequence[str]) -> None:
+    def _unaccepted(self, job_id: str) -> None:
         # The order counts: what is no longer pending has an outcome by now, if it ever was.
-        if not self._owed(job_id) and ledger.recall(self._blobs, job_id) is None:
+        if self._owed(job_id) or ledger.recall(self._blobs, job_id) is not None:
+            return
+        # By the objects' own age: a submission that is repeated with its idempotency key goes on under an old id.
+        folder = layout.job(job_id)
+        old = set(self._blobs.keys_before(folder, self._clock.now() - UNACCEPTED_S))
+        if old == set(self._blobs.keys(folder)):
             log.info("swept_unaccepted", job_id=job_id)
-            self._blobs.delete(keys)
+            self._blobs.delete(old)
 
     def _ended(self, job_id: str, keys: Sequence[str]) -> None:
         known = self._store.get(job_id)

@@ -66,6 +66,15 @@ def test_a_request_is_one_record_with_the_job_and_without_its_query(http, logged
     assert "hush" not in str(vars(record))
 
 
+def test_polls_are_not_logged_while_they_pass(http, submit, logged):
+    job = submit().get_json()
+    logged.clear()
+
+    assert http.get(f"/v1/jobs/{job['id']}").status_code == 200
+
+    assert logged.records == []
+
+
 def test_probes_are_not_logged_while_they_pass(http, logged):
     http.get("/healthz")
     http.get("/metrics")

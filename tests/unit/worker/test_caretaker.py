@@ -272,6 +272,16 @@ def test_what_was_never_accepted_is_swept_and_what_waits_is_not(world):
     assert len(list(world.blobs.keys(layout.job(waiting.id)))) == 2
 
 
+def test_a_submission_that_is_repeated_hours_later_under_its_old_id_is_not_swept_while_it_goes_on(world):
+    caretaker = world.trusted()
+    orphan = a_manifest()
+    world.clock.time += 2 * UNACCEPTED_S
+    world.blobs.put(layout.image(orphan.id), b"pixels")
+    world.clock.time += UNACCEPTED_S - 1
+    caretaker.look_around()
+    assert list(world.blobs.keys(layout.job(orphan.id))) == [layout.image(orphan.id)]
+
+
 def test_old_uploads_and_idempotency_keys_are_swept_and_younger_ones_keep_their_promise(world):
     # given
     caretaker = world.trusted()
