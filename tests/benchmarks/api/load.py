@@ -57,6 +57,7 @@ def main() -> int:
         memory(apis, "at first")
         targets = [prepare(api) for api in apis]
         row("poll, 200", targets, lambda target: (target.job, Load()))
+        row("poll, 200, 8 connections", targets, lambda target: (target.job, Load(connections=8)))
         row("poll, 304", targets, lambda target: (target.job, Load(headers=target.unchanged)))
         for rate in RATES:
             row(f"poll, 200, {POLLERS} pollers, {rate}/s", targets, paced(rate))
