@@ -59,7 +59,9 @@ def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
     blobs, store = storm.blobs, storm.store
     housekeeping = Housekeeping(store=store, blobs=blobs, clock=Later(), settings=Settings())
     housekeeping.go_on(for_s=600)
-    accepted = set(storm.crowd.asked) | set(blobs.folders(layout.JOBS))
+    # SeaweedFS lists a folder for a while after its last object went: what was swept just now is no job.
+    stored = {job_id for job_id in blobs.folders(layout.JOBS) if any(blobs.keys(layout.job(job_id)))}
+    accepted = set(storm.crowd.asked) | stored
     verdict.jobs = len(accepted)
     for job_id in sorted(accepted):
         _judge_one(storm, job_id, references, verdict)
@@ -81,7 +83,8 @@ def _judge_one(storm: Storm, job_id: str, references: dict[int, bytes], verdict:
         return
     job = ledger.recall(storm.blobs, job_id)
     if job is None or not job.state.is_terminal:
-        verdict.lost.append(f"{job_id} is {job.state if job else 'gone'}")
+        told = "answered with 202" if asked else "never answered"
+        verdict.lost.append(f"{job_id}, {told}, is {job.state if job else 'gone'}")
         return
     verdict.states[job.state] += 1
     known = storm.store.get(job_id)
