@@ -18,13 +18,13 @@ install: .venv/installed ## install everything into .venv (the other targets do 
 	@deploy/install.sh
 
 demo: .venv/installed ## dream on a photograph and show where the picture is (IMAGE=photo.jpg for your own)
-	@$(VENV)/python -m deploy.demo
+	@$(VENV)/python -m deploy.local.demo
 
 up: .venv/installed ## start Redis, S3, the API and the workers, print their addresses and stay (WORKERS=2)
-	@$(VENV)/python -m deploy.local up $(if $(WORKERS),--workers $(WORKERS))
+	@$(VENV)/python -m deploy.local.cli up $(if $(WORKERS),--workers $(WORKERS))
 
 down: .venv/installed ## stop what `make up` started, from any terminal
-	@$(VENV)/python -m deploy.local down
+	@$(VENV)/python -m deploy.local.cli down
 
 test: lint unit ## what CI runs: formatting, lint, types, import rules and every test
 
@@ -64,10 +64,10 @@ lock: .venv/installed ## write the lock files from pyproject.toml: ours and, in 
 	done
 
 docs: .venv/installed ## write what is generated from the code: docs/CONFIGURATION.md, the README's parameters
-	@$(VENV)/python -m deploy.configuration
-	@$(VENV)/python -m api.openapi
-	@$(VENV)/python -m deploy.monitoring.dashboard
-	@$(VENV)/python -m deploy.readme
+	@$(VENV)/python -m tools.configuration_docs
+	@$(VENV)/python -m tools.openapi
+	@$(VENV)/python -m tools.dashboard
+	@$(VENV)/python -m tools.parameter_docs
 
 check: ## the whole of CI on this machine, system packages included
 	.ci/run

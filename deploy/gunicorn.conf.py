@@ -58,7 +58,7 @@ class Worker(ThreadWorker):
             super().finish_request(conn, fs)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.wsgi.extensions["dreamqueue"].changes.close()  # open event streams end, and their readers come back
+        self.wsgi.extensions["dreamqueue"].subscriptions.close()  # open event streams end, and their readers come back
         super().handle_exit(sig, frame)
 
 
@@ -79,8 +79,8 @@ worker_tmp_dir = FAST
 
 def on_starting(server: Arbiter) -> None:
     """Refuses unfit services once, with a sentence; in the processes it would be a traceback over and over."""
-    from api.app import connect  # noqa: PLC0415 - after the settings, and after the place for metrics is known
-    from api.exposure import refuse_by_oversight  # noqa: PLC0415
+    from api.access.bind_guard import refuse_by_oversight  # noqa: PLC0415
+    from api.wiring import connect  # noqa: PLC0415 - after the settings, and after the place for metrics is known
     from shared.errors import InvalidSettings, UnfitService  # noqa: PLC0415
 
     try:

@@ -3,7 +3,7 @@
 import inspect
 from typing import ClassVar
 
-from shared.limits import Usage
+from shared.rate_limit import RateLimitUsage
 
 
 class DreamError(Exception):
@@ -119,7 +119,7 @@ class TooManyRequests(DreamError):
     code = "too_many_requests"
     retryable = True
 
-    def __init__(self, message: str | None = None, *, usage: Usage) -> None:
+    def __init__(self, message: str | None = None, *, usage: RateLimitUsage) -> None:
         super().__init__(message)
         self.usage = usage
 
@@ -148,14 +148,14 @@ class StoreUnavailable(DreamError):
     retryable = True
 
 
-class BlobsUnavailable(DreamError):
+class StorageUnavailable(DreamError):
     """The object storage can't be reached; accepted jobs are safe, try again shortly."""
 
     code = "storage_unavailable"
     retryable = True
 
 
-class BlobsFull(DreamError):
+class StorageFull(DreamError):
     """The object storage is full or over its quota."""
 
     code = "storage_full"

@@ -43,7 +43,7 @@ TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
         (JobState.CANCELING, JobState.CANCELED),
         (JobState.CANCELING, JobState.SUCCEEDED),  # it was done before it heard
         (JobState.CANCELING, JobState.FAILED),
-        (JobState.FAILED, JobState.QUEUED),  # retry: a new epoch
+        (JobState.FAILED, JobState.QUEUED),  # retry: a new retry_count
         (JobState.SUCCEEDED, JobState.EXPIRED),  # retention
         (JobState.FAILED, JobState.EXPIRED),
         (JobState.CANCELED, JobState.EXPIRED),
@@ -100,9 +100,9 @@ class Manifest(Document):
 
 
 class Pending(Document):
-    """`pending/{id}`: this job is owed an outcome for this epoch."""
+    """`pending/{id}`: this job is owed an outcome for this retry_count."""
 
-    epoch: int = 0
+    retry_count: int = 0
 
 
 class JobError(BaseModel):
@@ -115,9 +115,9 @@ class JobError(BaseModel):
 
 
 class Outcome(Document):
-    """`jobs/{id}/outcome.json`, or `outcome-{epoch}.json` after a retry: the first one written is the truth."""
+    """`jobs/{id}/outcome.json`, or `outcome-{retry_count}.json` after a retry: the first one written is the truth."""
 
-    epoch: int = 0
+    retry_count: int = 0
     state: Literal[JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED]
     finished_at: float  # Unix time, seconds
     claim: str | None = None  # whose outputs count; null when no attempt produced any
@@ -126,11 +126,11 @@ class Outcome(Document):
     error: JobError | None = None
 
 
-class Progress(BaseModel):
+class JobProgress(BaseModel):
     """How far a job is. Counts pixel-steps over all octaves, so it moves evenly; it never goes back."""
 
     model_config = ConfigDict(frozen=True)
-    octave: Annotated[int, Field(description="The octave being dreamt; 0 is the smallest.")] = 0
+    octave: Annotated[int, Field(description="The octave being dreamed; 0 is the smallest.")] = 0
     octaves: int = 0
     iteration: Annotated[int, Field(description="Iterations completed in this octave.")] = 0
     iterations: int = 0
@@ -154,19 +154,19 @@ class Job:
     mask: InputImage | None = None
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None
-    started_at: float | None = None  # of the first attempt of this epoch
+    started_at: float | None = None  # of the first attempt of this retry_count
     finished_at: float | None = None
-    epoch: int = 0  # retries so far
-    attempt: int = 0  # claims so far, over all epochs
+    retry_count: int = 0  # retries so far
+    attempt: int = 0  # claims so far, over all retry counts
     deaths: int = 0  # attempts that died since the last new checkpoint
     claim: str | None = None  # the running attempt, or the one whose outputs count
     worker: str | None = None
-    progress: Progress = dataclasses.field(default_factory=Progress)
+    progress: JobProgress = dataclasses.field(default_factory=JobProgress)
     error: JobError | None = None
     version: int = 0  # grows with every change that a client can see
 
     @classmethod
-    def from_manifest(cls, manifest: Manifest, *, epoch: int = 0) -> "Job":
+    def from_manifest(cls, manifest: Manifest, *, retry_count: int = 0) -> "Job":
         """The job as it was accepted: queued."""
         return cls(
             id=manifest.id,
@@ -180,11 +180,11 @@ class Job:
             mask=manifest.mask,
             created_at=manifest.created_at,
             deadline_at=manifest.deadline_at,
-            epoch=epoch,
+            retry_count=retry_count,
         )
 
     def ended(self, outcome: Outcome) -> "Job":
-        """The job as that outcome of its epoch leaves it."""
+        """The job as that outcome of its retry_count leaves it."""
         return dataclasses.replace(
             self,
             state=outcome.state,
@@ -194,5 +194,5 @@ class Job:
             claim=outcome.claim,
             worker=None,
             error=outcome.error,
-            progress=Progress(fraction=1.0) if outcome.state is JobState.SUCCEEDED else self.progress,
+            progress=JobProgress(fraction=1.0) if outcome.state is JobState.SUCCEEDED else self.progress,
         )

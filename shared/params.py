@@ -44,7 +44,9 @@ class DreamParams(Frozen):
     ] = None
     octaves: Annotated[
         int,
-        Field(ge=1, le=16, description="How many sizes of the picture are dreamt, small to large; 1 is a plain dream."),
+        Field(
+            ge=1, le=16, description="How many sizes of the picture are dreamed, small to large; 1 is a plain dream."
+        ),
     ] = 5
     octave_scale: Annotated[
         float, Field(ge=0.1, lt=1, description="The size of each octave relative to the next larger one.")
@@ -53,12 +55,12 @@ class DreamParams(Frozen):
         float, Field(ge=0, le=1, description="How much of the photograph returns at each octave; 0 none, 1 all.")
     ] = 0.2
     iterations: Annotated[int, Field(ge=1, le=1000, description="Ascent steps per octave; more dream deeper.")] = 10
-    step_size: Annotated[float, Field(gt=0, le=100, description="How far each ascent step goes, in grey levels.")] = 3.0
+    step_size: Annotated[float, Field(gt=0, le=100, description="How far each ascent step goes, in gray levels.")] = 3.0
     color: Annotated[
         Color,
         Field(
-            description="`keep` stays near the photograph's colours; `free` turns pastel and psychedelic; `original` "
-            "takes the light from the dream and the colours from the photograph."
+            description="`keep` stays near the photograph's colors; `free` turns pastel and psychedelic; `original` "
+            "takes the light from the dream and the colors from the photograph."
         ),
     ] = "keep"
     brightness_lock: Annotated[
@@ -78,18 +80,18 @@ class DreamParams(Frozen):
     ] = None
 
     scale: Annotated[
-        float | None, Field(gt=0, le=16, description="Resizes the photograph by this factor before it is dreamt.")
+        float | None, Field(gt=0, le=16, description="Resizes the photograph by this factor before it is dreamed.")
     ] = None
     long_side: Annotated[
         int | None, Field(ge=64, le=100_000, description="Resizes the photograph to this longer side, pixels.")
     ] = None
-    format: Annotated[Format, Field(description="Of the result; `png16` has 16 bits a colour, for print.")] = "png"
+    format: Annotated[Format, Field(description="Of the result; `png16` has 16 bits a color, for print.")] = "png"
     keep_gradients: Annotated[
         bool, Field(description="Keeps a picture of the smoothed gradient of each octave with the job.")
     ] = False
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) at which such a photograph is dreamt."""
+        """(height, width) at which such a photograph is dreamed."""
         scale = self.long_side / max(height, width) if self.long_side else self.scale or 1.0
         return max(1, round(height * scale)), max(1, round(width * scale))
 

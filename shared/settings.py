@@ -14,13 +14,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from shared.errors import InvalidSettings
 
 PREFIX = "DREAM_"
+CLIENT_VARIABLES = ("DREAM_URL", "DREAM_KEY")  # read by the `dream` command
 EX_CONFIG = 78  # what sysexits.h has for it: a supervisor can tell it from a crash
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
-
-    url: Annotated[str | None, Field(description="Where the `dream` command finds the api.")] = None
 
     redis_url: Annotated[str, Field(repr=False, description="Redis 6.2 or newer, `noeviction`, append-only.")] = (
         "redis://127.0.0.1:6379/0"
@@ -51,16 +50,15 @@ class Settings(BaseSettings):
     admin_key: Annotated[
         SecretStr | None, Field(min_length=24, description="May make, list and revoke API keys, and nothing else.")
     ] = None
-    key: Annotated[SecretStr | None, Field(description="The API key that the `dream` command sends.")] = None
     session_days: Annotated[float, Field(gt=0, le=365, description="How long the page stays logged in.")] = 14.0
 
     polls_per_minute: Annotated[int, Field(ge=1, description="Looks at single jobs, per owner.")] = 6000
     requests_per_minute: Annotated[int, Field(ge=1, description="Requests of any other kind, per owner.")] = 3000
     submissions_per_minute: Annotated[int, Field(ge=1, description="Jobs and uploads, per owner.")] = 600
-    strangers_per_minute: Annotated[
+    unauthenticated_per_minute: Annotated[
         int, Field(ge=1, description="Requests without a valid key, per address and process of the api.")
     ] = 60
-    proxies: Annotated[
+    trusted_proxies: Annotated[
         int,
         Field(
             ge=0,
@@ -116,7 +114,7 @@ class Settings(BaseSettings):
         None
     )
 
-    heartbeat_file: Annotated[
+    liveness_file: Annotated[
         Path | None, Field(description="A file that a worker's parent touches every 5 s, for liveness probes.")
     ] = None
     metrics_host: Annotated[
@@ -127,7 +125,7 @@ class Settings(BaseSettings):
         Field(ge=1, le=65535, description="The port for it, one per process; unset: none. The api has `/metrics`."),
     ] = None
 
-    @field_validator("redis_url", "s3_url", "s3_public_url", "url")
+    @field_validator("redis_url", "s3_url", "s3_public_url")
     @classmethod
     def _has_scheme(cls, value: str | None, field: ValidationInfo) -> str | None:
         schemes = ("redis", "rediss") if field.field_name == "redis_url" else ("http", "https")
@@ -162,8 +160,8 @@ def load_or_exit() -> Settings:
         raise SystemExit(EX_CONFIG) from None
 
 
-def misspelt() -> dict[str, str | None]:
+def misspelled() -> dict[str, str | None]:
     """Variables of ours in the environment that nothing reads, each with the one that was probably meant."""
-    known = [f"{PREFIX}{name}".upper() for name in Settings.model_fields]
+    known = [*(f"{PREFIX}{name}".upper() for name in Settings.model_fields), *CLIENT_VARIABLES]
     strange = [name for name in os.environ if name.startswith(PREFIX) and name not in known]
     return {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in strange}

@@ -9,9 +9,9 @@ import pytest
 import redis
 from botocore.config import Config
 
-from deploy.process import Child
-from deploy.services import Kept, MissingProgram, embedded_redis, embedded_s3
-from deploy.stack import Stack
+from deploy.local.embedded_services import Kept, MissingProgram, embedded_redis, embedded_s3
+from deploy.local.process import Child
+from deploy.local.stack import Stack
 from shared.settings import Settings
 
 

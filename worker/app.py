@@ -13,13 +13,13 @@ from celery.exceptions import WorkerShutdown
 from celery.worker.consumer import Consumer
 
 from shared import logs
+from shared.celery_app import make_app
 from shared.errors import InvalidSettings
-from shared.queue import make_app
 from shared.settings import EX_CONFIG, load_or_exit
-from worker import heartbeat
-from worker.fitness import wait_until_fit
+from worker import liveness_file
+from worker.startup_checks import wait_for_services
 
-DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialised
+DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialized
 TELL_EVERY_S = 0.1
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,8 @@ def _log_alike(**_: object) -> None:
 @signals.celeryd_init.connect
 def _refuse_unfit_services(**_: object) -> None:
     logs.configure()
-    heartbeat.start(settings.heartbeat_file)
-    wait_until_fit(settings)
+    liveness_file.start(settings.liveness_file)
+    wait_for_services(settings)
 
 
 @signals.worker_process_init.connect
@@ -52,7 +52,7 @@ def _start_child(**_: object) -> None:
     try:
         child.start(settings)
     except Exception as exc:  # Celery would log it and go on with a child that can do nothing
-        log.critical("refused_to_start", reason=str(exc), exc_info=not isinstance(exc, InvalidSettings))
+        log.critical("startup_refused", reason=str(exc), exc_info=not isinstance(exc, InvalidSettings))
         os._exit(EX_CONFIG if isinstance(exc, InvalidSettings) else os.EX_SOFTWARE)
     signal.signal(DRAIN_SIGNAL, lambda *_: child.drain.set())
 

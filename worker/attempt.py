@@ -7,30 +7,32 @@ from typing import BinaryIO, TypeVar, cast
 
 import structlog
 
-from shared import layout, ledger
+from shared import lifecycle
 from shared.clock import Clock
-from shared.errors import BlobsFull, DreamError, ImageUnreadable
+from shared.errors import DreamError, ImageUnreadable, StorageFull
+from shared.interfaces import JobStore, ObjectStorage
 from shared.jobs import Job
 from shared.params import DreamParams, Format
-from shared.ports import Blobs, Store
+from shared.s3 import object_keys
 from shared.settings import Settings
-from worker import images, metrics
-from worker.beside import Beside, Moving
+from worker import images, worker_metrics
+from worker.background import ActivityFile, BackgroundTask
 from worker.checkpoints import Checkpoints
+from worker.dream.feature_maps import FeatureMapsReport
 from worker.dream.guide import shrunk
 from worker.dream.inputs import Inputs
-from worker.dream.maps import MapsReport
+from worker.dream.observer import EngineProgress, ResumePoint
 from worker.dream.report import Report
-from worker.dream.watch import Image, Mark, ResumePoint
-from worker.heart import Heart
-from worker.port import Dreamer
+from worker.dream.types import Image
+from worker.dreamer import Dreamer
+from worker.lease import LeaseKeeper
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
 PREVIEW_INTERVAL_S = 2.0
-PLACES = {"image": layout.image, "guide": layout.guide, "mask": layout.mask}
+PLACES = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 
 # The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
@@ -43,44 +45,44 @@ def sha256_of(file: BinaryIO) -> str:
 
 
 class Attempt:
-    """Watches the dream it runs: checkpoints, previews and the heart hang on the engine's calls."""
+    """Watches the dream it runs: checkpoints, previews and the lease hang on the engine's calls."""
 
     def __init__(
         self,
         job: Job,
         *,
-        store: Store,
-        blobs: Blobs,
+        store: JobStore,
+        storage: ObjectStorage,
         dreamer: Dreamer,
-        heart: Heart,
+        lease: LeaseKeeper,
         clock: Clock,
         settings: Settings,
     ) -> None:
         self._job = job
         self._store = store
-        self._blobs = blobs
+        self._storage = storage
         self._dreamer = dreamer
-        self._heart = heart
+        self._lease = lease
         self._clock = clock
         self._settings = settings
-        self._checkpoints = Checkpoints(job, store=store, blobs=blobs)
+        self._checkpoints = Checkpoints(job, store=store, storage=storage)
         self._saved_at = clock.monotonic()
         self._previewed_at = clock.monotonic()
         self._last: ResumePoint | None = None
         self._due = False  # a checkpoint
         self._last_saved = False
         self._sha256: dict[str, str] = {}  # of the pictures that came with the job
-        self._previews = Beside("preview")
-        self._pace = metrics.Pace()
+        self._previews = BackgroundTask("preview")
+        self._pace = worker_metrics.Pace()
 
     def run(self, kept: Collection[str]) -> None:
         """The whole attempt, up to the commit. Raises what ended it early.
 
         kept: the keys of what lies with the job.
         """
-        self._heart.enter("load", stall_s=STALL_LOAD_S)
+        self._lease.enter("load", stall_s=STALL_LOAD_S)
         self._dreamer.load(self._job.params.model)
-        self._heart.enter("fetch", stall_s=STALL_FETCH_S)
+        self._lease.enter("fetch", stall_s=STALL_FETCH_S)
         resume = self.patiently(lambda: self._checkpoints.latest(kept, self._watched))
         params = self._fix_tile_size(resume)
         inputs = Inputs(
@@ -94,15 +96,15 @@ class Attempt:
             params,
             inputs=inputs,
             keep_gradient=keep_gradient,
-            watch=self,
+            observer=self,
             resume=resume,
         )
-        self._heart.enter("store", stall_s=STALL_STORE_S)
+        self._lease.enter("store", stall_s=STALL_STORE_S)
         self._store_outputs(result, params.format, report)
 
-    def tiles_done(self, mark: Mark) -> None:
+    def tiles_done(self, mark: EngineProgress) -> None:
         self._pace.mark(mark, self._clock.monotonic())
-        self._heart.mark(mark)
+        self._lease.mark(mark)
 
     def iteration_done(self, point: ResumePoint) -> None:
         if self._last is None:
@@ -113,7 +115,7 @@ class Attempt:
         if octave_ended:
             self._pace.octave_done(now)
         self._due |= octave_ended or now - self._saved_at >= self._settings.checkpoint_interval_s
-        if self._due and self._save_beside(point):
+        if self._due and self._save_in_background(point):
             self._due, self._last_saved, self._saved_at = False, True, now
         if now - self._previewed_at >= PREVIEW_INTERVAL_S and not self._previews.busy:
             self._previewed_at = now
@@ -121,9 +123,9 @@ class Attempt:
             self._previews.start(lambda: self._show(preview))
 
     def _begun(self) -> None:
-        log.info("first_iteration", since_submission_s=self._since_submission_s())
+        log.info("first_iteration_completed", since_submission_s=self._since_submission_s())
         if self._job.attempt == 1:
-            metrics.FIRST_ITERATION.observe(max(0.0, self._since_submission_s()))
+            worker_metrics.FIRST_ITERATION.observe(max(0.0, self._since_submission_s()))
 
     def _since_submission_s(self) -> float:
         return round(self._clock.now() - self._job.created_at, 4)
@@ -135,22 +137,22 @@ class Attempt:
             try:
                 self._checkpoints.save(self._last)
             except (DreamError, OSError) as exc:
-                log.warning("checkpoint_skipped", reason=str(exc))
+                log.warning("checkpoint_failed", reason=str(exc))
 
     def discard(self) -> None:
         """Removes what an attempt stored whose outputs don't count, and its checkpoints if nobody needs them."""
         self._checkpoints.settle()
         self._previews.wait()
-        if ledger.is_deleted(self._blobs, self._job.id):
-            ledger.erase(self._blobs, self._job.id)
+        if lifecycle.is_deleted(self._storage, self._job.id):
+            lifecycle.erase(self._storage, self._job.id)
             return
-        outcome = ledger.read_outcome(self._blobs, self._job.id, self._job.epoch)
-        if outcome is None and self._heart.is_committing:
+        outcome = lifecycle.read_outcome(self._storage, self._job.id, self._job.retry_count)
+        if outcome is None and self._lease.is_committing:
             return  # ours may have been sent and still arrive; the caretaker sweeps if it does not
         if outcome is None or outcome.claim != self._job.claim:
-            self._blobs.delete(self._blobs.keys(layout.output(self._job.id, self._job.claim or "", "")))
+            self._storage.delete(self._storage.keys(object_keys.output(self._job.id, self._job.claim or "", "")))
         if outcome is not None:
-            ledger.sweep(self._blobs, self._job.id, outcome)
+            lifecycle.sweep(self._storage, self._job.id, outcome)
 
     def quiet(self) -> None:
         """Waits until nothing of this attempt is on its way any more."""
@@ -167,13 +169,13 @@ class Attempt:
             try:
                 return action()
             except DreamError as exc:
-                full = isinstance(exc, BlobsFull) and not also_when_full
+                full = isinstance(exc, StorageFull) and not also_when_full
                 if not exc.retryable or (full and self._settings.storage_full == "fail"):
                     raise
-                log.warning("waiting", reason=str(exc), wait_s=wait_s)
+                log.warning("dependency_unavailable", reason=str(exc), wait_s=wait_s)
             until = self._clock.monotonic() + wait_s
             while self._clock.monotonic() < until:
-                self._heart.move()
+                self._lease.move()
                 self._clock.sleep(0.1)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
@@ -184,7 +186,7 @@ class Attempt:
     def _photograph(self, params: DreamParams, resume: ResumePoint | None) -> Image:
         image = self._fetch("image")
         log.info(
-            "dreaming",
+            "dream_started",
             resumed_from=resume and f"{resume.octave}-{resume.iteration}",
             tile_size=params.tile_size,
             since_submission_s=self._since_submission_s(),
@@ -194,21 +196,21 @@ class Attempt:
     def _fetch(self, part: str) -> Image:
         """The image, the guide or the mask."""
         key = PLACES[part](self._job.id)
-        self._heart.enter("fetch", stall_s=STALL_FETCH_S)
+        self._lease.enter("fetch", stall_s=STALL_FETCH_S)
         with tempfile.TemporaryFile() as file:
 
             def download() -> bool:
                 file.seek(0)
                 file.truncate()
-                return self._blobs.download(key, self._watched(file))
+                return self._storage.download(key, self._watched(file))
 
             if not self.patiently(download):
                 raise ImageUnreadable(f"The {part} is no longer in the object storage.")
             self._sha256[part] = sha256_of(file)
-            self._heart.enter("decode", stall_s=STALL_DECODE_S)
+            self._lease.enter("decode", stall_s=STALL_DECODE_S)
             file.seek(0)
             image = images.decode(file, max_pixels=self._settings.max_pixels)
-            self._heart.enter("dream", stall_s=STALL_DREAM_S)
+            self._lease.enter("dream", stall_s=STALL_DREAM_S)
             return image
 
     def _fix_tile_size(self, resume: ResumePoint | None) -> DreamParams:
@@ -220,38 +222,38 @@ class Attempt:
         fixed = self.patiently(lambda: self._store.fix_tile_size(self._job, chosen))
         return params.model_copy(update={"tile_size": chosen if resume else fixed})
 
-    def _save_beside(self, point: ResumePoint) -> bool:
+    def _save_in_background(self, point: ResumePoint) -> bool:
         try:
-            return self._checkpoints.save_beside(point)
+            return self._checkpoints.save_in_background(point)
         except OSError as exc:  # no room on this machine's own disk
-            log.warning("checkpoint_skipped", reason=str(exc))
+            log.warning("checkpoint_failed", reason=str(exc))
             return True
 
     def _show(self, preview: bytes) -> None:
         try:
             self._put("preview.jpg", preview, "image/jpeg")
-            self._store.previewed(self._job)
+            self._store.preview_stored(self._job)
         except DreamError as exc:
-            log.warning("preview_skipped", reason=str(exc))
+            log.warning("preview_upload_failed", reason=str(exc))
 
     def _watched(self, file: BinaryIO) -> BinaryIO:
-        return cast(BinaryIO, Moving(file, self._heart.touch))
+        return cast(BinaryIO, ActivityFile(file, self._lease.touch))
 
     def _keep_gradient(self, octave: int, gradient: Image) -> None:
         picture = images.gradient_picture(gradient)
-        key = layout.gradient(self._job.id, octave)
-        self.patiently(lambda: self._blobs.put(key, picture, content_type="image/png"))
+        key = object_keys.gradient(self._job.id, octave)
+        self.patiently(lambda: self._storage.put(key, picture, content_type="image/png"))
 
-    def _store_outputs(self, result: Image, format: Format, report: Report | MapsReport) -> None:  # noqa: A002
+    def _store_outputs(self, result: Image, format: Format, report: Report | FeatureMapsReport) -> None:  # noqa: A002
         recipe = {**report.recipe(), "kind": self._job.kind, "inputs": self._sha256}
         with tempfile.TemporaryFile() as file:
             images.encode(result, file, format=format, recipe=recipe)
-            self._heart.move()
+            self._lease.move()
 
             def upload() -> bool:
                 file.seek(0)
-                key = layout.output(self._job.id, self._job.claim or "", layout.result(format))
-                return self._blobs.put(key, self._watched(file), content_type=images.CONTENT_TYPES[format])
+                key = object_keys.output(self._job.id, self._job.claim or "", object_keys.result(format))
+                return self._storage.put(key, self._watched(file), content_type=images.CONTENT_TYPES[format])
 
             self.patiently(upload)
         self._previews.wait()  # or an older one might arrive after the last
@@ -259,6 +261,6 @@ class Attempt:
         self.patiently(lambda: self._put("report.json", report.to_json(), "application/json"))
 
     def _put(self, name: str, body: bytes, content_type: str) -> bool:
-        return self._blobs.put(
-            layout.output(self._job.id, self._job.claim or "", name), body, content_type=content_type
+        return self._storage.put(
+            object_keys.output(self._job.id, self._job.claim or "", name), body, content_type=content_type
         )

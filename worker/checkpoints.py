@@ -12,13 +12,14 @@ import numpy as np
 import structlog
 from pydantic import ValidationError
 
-from shared import layout
 from shared.errors import DreamError
+from shared.interfaces import JobStore, ObjectStorage
 from shared.jobs import Document, Job
-from shared.ports import Blobs, Store
-from worker import metrics
-from worker.beside import Beside
-from worker.dream.watch import Image, ResumePoint
+from shared.s3 import object_keys
+from worker import worker_metrics
+from worker.background import BackgroundTask
+from worker.dream.observer import ResumePoint
+from worker.dream.types import Image
 
 log = structlog.get_logger(__name__)
 
@@ -41,15 +42,15 @@ class Header(Document):
 class Checkpoints:
     """One job's checkpoints. At most one is on its way at a time; a newer one that would have to wait is skipped."""
 
-    def __init__(self, job: Job, *, store: Store, blobs: Blobs) -> None:
+    def __init__(self, job: Job, *, store: JobStore, storage: ObjectStorage) -> None:
         self._job = job
         self._store = store
-        self._blobs = blobs
+        self._storage = storage
         self._keys: set[str] = set()  # all that we know of; another attempt's go when the job is settled
-        self._uploads = Beside("checkpoint")
+        self._uploads = BackgroundTask("checkpoint")
         self._hurry = threading.Event()
 
-    def save_beside(self, point: ResumePoint) -> bool:
+    def save_in_background(self, point: ResumePoint) -> bool:
         """Spools the point and uploads it while the dream goes on. False if the last one is still on its way."""
         if self._uploads.busy:
             return False
@@ -57,7 +58,7 @@ class Checkpoints:
         return self._uploads.start(lambda: self._upload(point.octave, point.iteration, spool))
 
     def save(self, point: ResumePoint) -> None:
-        """Uploads the point before it returns. Raises BlobsUnavailable, BlobsFull, StoreUnavailable (retryable)."""
+        """Uploads the point before it returns. Raises StorageUnavailable, StorageFull, StoreUnavailable (retryable)."""
         self.settle()
         with _spool(point) as spool:
             self._put(point.octave, point.iteration, spool)
@@ -70,15 +71,15 @@ class Checkpoints:
     def latest(
         self, kept: Iterable[str], watched: Callable[[BinaryIO], BinaryIO] = lambda file: file
     ) -> ResumePoint | None:
-        """The furthest one that is whole, None to start afresh. Raises BlobsUnavailable (retryable).
+        """The furthest one that is whole, None to start afresh. Raises StorageUnavailable (retryable).
 
         kept: the keys of what lies with the job.
         watched: wraps the file that is downloaded into, for whoever wants to see the bytes move.
         """
-        self._keys = {key for key in kept if key.startswith(layout.checkpoints(self._job.id))}
+        self._keys = {key for key in kept if key.startswith(object_keys.checkpoints(self._job.id))}
         for key in sorted(self._keys, reverse=True):
             with tempfile.TemporaryFile() as file:
-                if self._blobs.download(key, watched(file)) and (point := _read(file)):
+                if self._storage.download(key, watched(file)) and (point := _read(file)):
                     return point
             log.warning("checkpoint_corrupt", key=key)
         return None
@@ -96,17 +97,17 @@ class Checkpoints:
                     return
 
     def _put(self, octave: int, iteration: int, spool: BinaryIO) -> None:
-        key = layout.checkpoint(self._job.id, octave, iteration, self._job.claim or "")
+        key = object_keys.checkpoint(self._job.id, octave, iteration, self._job.claim or "")
         _seal(spool)
         begun = time.monotonic()
-        self._blobs.put(key, spool)
-        metrics.CHECKPOINT.observe(time.monotonic() - begun)
-        self._store.checkpointed(self._job)
+        self._storage.put(key, spool)
+        worker_metrics.CHECKPOINT.observe(time.monotonic() - begun)
+        self._store.checkpoint_stored(self._job)
         self._keys.add(key)
         superseded = sorted(known for known in self._keys if known <= key)[:-KEPT]
-        self._blobs.delete(superseded)
+        self._storage.delete(superseded)
         self._keys.difference_update(superseded)
-        log.info("checkpointed", octave=octave, iteration=iteration)
+        log.info("checkpoint_saved", octave=octave, iteration=iteration)
 
 
 def _spool(point: ResumePoint) -> BinaryIO:

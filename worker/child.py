@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from shared import catalog, logs
-from shared.blobs import S3Blobs
+from shared import logs
+from shared.celery_app import CeleryNotifier
 from shared.clock import SystemClock
 from shared.errors import DreamError
-from shared.ports import WorkerInfo
-from shared.queue import CeleryDoorbell
+from shared.interfaces import WorkerInfo
+from shared.networks import catalog
+from shared.redis.job_store import RedisJobStore
+from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
-from shared.store import RedisStore
 
 if TYPE_CHECKING:
-    from worker.dreamer import TensorFlowDreamer
     from worker.runner import Runner
+    from worker.tensorflow_dreamer import TensorFlowDreamer
 
 log = structlog.get_logger(__name__)
 
@@ -36,25 +37,27 @@ def start(settings: Settings) -> None:
     logs.configure()
     catalog.extend(settings.catalog)  # before TensorFlow's seconds: a wrong one shows at once
     # Here and not above: Celery's parent imports this module too, and must stay without TensorFlow.
-    from worker import exporter  # noqa: PLC0415
-    from worker.dreamer import TensorFlowDreamer  # noqa: PLC0415
+    from worker import metrics_server  # noqa: PLC0415
     from worker.runner import Runner  # noqa: PLC0415
+    from worker.tensorflow_dreamer import TensorFlowDreamer  # noqa: PLC0415
 
-    store = RedisStore.connect(settings)
+    store = RedisJobStore.connect(settings)
     dreamer = TensorFlowDreamer(settings)
     dreamer.preload()
     _runner = Runner(
         store=store,
-        blobs=S3Blobs.connect(settings),
-        doorbell=CeleryDoorbell.connect(settings),
+        storage=S3ObjectStorage.connect(settings),
+        notifier=CeleryNotifier.connect(settings),
         dreamer=dreamer,
         clock=SystemClock(),
         settings=settings,
         drain=drain,
         die=lambda: os.kill(os.getpid(), signal.SIGKILL),
     )
-    threading.Thread(target=_beat, args=(store, dreamer, _runner, settings), name="beat", daemon=True).start()
-    exporter.serve(settings, component="worker", ready=lambda: bool(dreamer.models()) and not drain.is_set())
+    threading.Thread(
+        target=_beat, args=(store, dreamer, _runner, settings), name="register_worker", daemon=True
+    ).start()
+    metrics_server.serve(settings, component="worker", ready=lambda: bool(dreamer.models()) and not drain.is_set())
 
 
 def runner() -> "Runner":
@@ -64,21 +67,21 @@ def runner() -> "Runner":
     return _runner
 
 
-def _beat(store: RedisStore, dreamer: "TensorFlowDreamer", running: "Runner", settings: Settings) -> None:
+def _beat(store: RedisJobStore, dreamer: "TensorFlowDreamer", running: "Runner", settings: Settings) -> None:
     """Says who is alive, what it can dream and what it runs, until it is told to end; and sees to it that it does."""
     while True:
         info = WorkerInfo(
             name=settings.worker_name, models=dreamer.models(), device=dreamer.device, job_id=running.job_id, seen_at=0
         )
         try:
-            store.beat(info, ttl_s=settings.lease_s)
+            store.register_worker(info, ttl_s=settings.lease_s)
         except DreamError as exc:
-            log.warning("beat_skipped", reason=str(exc))
+            log.warning("worker_registration_failed", reason=str(exc))
         if drain.wait(settings.lease_s / BEATS_PER_LIFE):
             break
     time.sleep(DRAIN_LIMIT_S)
     if running.job_id is not None:  # a slow or missing S3, say; the last checkpoint that got there serves
-        log.warning("drain_cut_short", job_id=running.job_id)
+        log.warning("drain_timed_out", job_id=running.job_id)
         handing_back = threading.Thread(target=running.give_up, daemon=True)
         handing_back.start()
         handing_back.join(HAND_BACK_LIMIT_S)

@@ -1,91 +1,31 @@
-"""The networks in memory and the engine, as the runner uses them."""
+"""What an attempt needs of the networks and the engine. Tests bring a fake."""
 
-import time
-from collections import OrderedDict
 from collections.abc import Collection
+from typing import Protocol
 
-import structlog
-
-from shared import catalog
-from shared.errors import DreamError, ModelCorrupt, ModelUnavailable
-from shared.params import DreamParams, FeatureMapsParams, Params
-from shared.settings import Settings
-from worker import metrics
-from worker.dream import device, engine, guide, maps
+from shared.params import DreamParams, FeatureMapsParams
 from worker.dream.ascent import KeepGradient
-from worker.dream.gradient import gradient_of
+from worker.dream.feature_maps import FeatureMaps
 from worker.dream.inputs import Inputs
-from worker.dream.maps import FeatureMaps
-from worker.dream.network import Network
+from worker.dream.observer import EngineObserver, ResumePoint
 from worker.dream.report import Report
-from worker.dream.watch import Image, ResumePoint, Watch
-from worker.fetch import fetch
-from worker.models import registry
-
-log = structlog.get_logger(__name__)
-
-FETCH_AGAIN_S = 60.0  # after a failure: whoever serves the weights may need a moment
+from worker.dream.types import Image
 
 
-class TensorFlowDreamer:
-    """Loads each network once and keeps it while memory lasts: a later job for it starts without loading anything."""
-
-    def __init__(self, settings: Settings) -> None:
-        device.prepare()
-        self.device = device.describe()
-        metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
-        self._settings = settings
-        self._networks: OrderedDict[str, Network] = OrderedDict()  # the longest unused one first
-        self._broken: set[str] = set()
-        self._fetch_failed_at: dict[str, float] = {}
-
-    def preload(self) -> None:
-        """Loads the first network that this worker serves, so that its first dream starts at once."""
-        for name in self._served():
-            if name not in self.models():
-                log.info("model_not_here", model=name)
-        for name in self.models()[:1]:
-            try:
-                self.load(name)
-            except DreamError as exc:
-                log.warning("model_not_served", model=name, code=exc.code, reason=str(exc))
+class Dreamer(Protocol):
+    """The networks in memory and the engine."""
 
     def models(self) -> tuple[str, ...]:
-        """Those whose weights are here and whole."""
-        ready = (name for name in self._served() if registry.is_ready(name, self._settings.model_dir))
-        return tuple(name for name in ready if name not in self._broken)
+        """The models that can be served right now."""
 
     def fetch(self, wanted: Collection[str]) -> None:
-        """Fetches what of these this worker may serve and lacks, if it is set to. What fails, the log says."""
-        if not self._settings.fetch_models:
-            return
-        for name in sorted(set(wanted) & set(self._served()) - set(self.models())):
-            if time.monotonic() - self._fetch_failed_at.get(name, -FETCH_AGAIN_S) < FETCH_AGAIN_S:
-                continue
-            try:
-                fetch(catalog.MODELS[name], self._settings)
-                self._broken.discard(name)
-            except DreamError as exc:
-                self._fetch_failed_at[name] = time.monotonic()
-                log.warning("model_not_fetched", model=name, code=exc.code, reason=str(exc))
+        """Fetches the weights of those that could be served if they were here. Raises nothing."""
 
     def load(self, model: str) -> None:
-        if model in self._networks:
-            self._networks.move_to_end(model)
-            return
-        begun, before_bytes = time.monotonic(), metrics.resident_bytes() + device.taken_bytes()
-        self._make_room(registry.known(model).size_bytes)
-        try:
-            self._networks[model] = registry.load(model, self._settings.model_dir)
-        except ModelCorrupt:
-            self._broken.add(model)  # it is not offered again until this worker starts anew or fetches it
-            raise
-        taken_bytes = metrics.resident_bytes() + device.taken_bytes() - before_bytes
-        metrics.MODEL_MEMORY.labels(model).set(max(0, taken_bytes))
-        log.info("model_loaded", model=model, seconds=round(time.monotonic() - begun, 2), bytes=taken_bytes)
+        """Puts the network in memory unless it is there. Raises ModelUnavailable, ModelCorrupt."""
 
     def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
-        return engine.choose_tile_size(self._network(params), params, height, width)
+        """For this device."""
 
     def dream(
         self,
@@ -94,38 +34,10 @@ class TensorFlowDreamer:
         *,
         inputs: Inputs,
         keep_gradient: KeepGradient | None,
-        watch: Watch,
+        observer: EngineObserver,
         resume: ResumePoint | None,
     ) -> tuple[Image, Report]:
-        return engine.dream(
-            self._network(params),
-            image,
-            params,
-            inputs=inputs,
-            keep_gradient=keep_gradient,
-            watch=watch,
-            resume=resume,
-            threads=self._settings.tile_threads,
-        )
+        """See worker.dream.engine.dream."""
 
     def feature_maps(self, image: Image, params: FeatureMapsParams) -> FeatureMaps:
-        return maps.feature_maps(self._network(params), image, params)
-
-    def _served(self) -> tuple[str, ...]:
-        return self._settings.models or tuple(catalog.MODELS)
-
-    def _make_room(self, size_bytes: int) -> None:
-        """Forgets networks, the longest unused first, until one of that size fits the budget."""
-        held = {name: registry.known(name).size_bytes for name in self._networks}
-        while self._networks and sum(held.values()) + size_bytes > self._settings.model_memory_bytes:
-            forgotten, _ = self._networks.popitem(last=False)
-            held.pop(forgotten)
-            metrics.MODEL_MEMORY.remove(forgotten)
-            for compiled in (gradient_of, guide.compiled):  # each compiled gradient holds its network
-                compiled.cache_clear()
-            log.info("model_forgotten", model=forgotten)
-
-    def _network(self, params: Params) -> Network:
-        if params.model not in self._networks:
-            raise ModelUnavailable
-        return self._networks[params.model]
+        """See worker.dream.feature_maps.feature_maps."""

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from shared.catalog import LONGEST_SIDE
 from shared.errors import ImageTooLarge, ImageUnreadable, UnsupportedImage
+from shared.networks.catalog import LONGEST_SIDE
 from shared.params import Format
-from worker.dream.finish import LUMA
 from worker.dream.inputs import Mask
-from worker.dream.watch import Image
+from worker.dream.postprocess import LUMA
+from worker.dream.types import Image
 from worker.png16 import write_png16
 
 CONTENT_TYPES: dict[Format, str] = {
@@ -53,14 +53,14 @@ def decode(file: BinaryIO, *, max_pixels: int) -> Image:
         profile = photo.info.get("icc_profile")
         upright = ImageOps.exif_transpose(photo)
     if upright.mode.startswith("I"):
-        return _from_16_bit_grey(upright)
+        return _from_16_bit_gray(upright)
     return _to_float(_to_srgb(_flatten(upright), profile))
 
 
 def encode(image: Image, file: BinaryIO, *, format: Format, recipe: Mapping[str, object]) -> None:  # noqa: A002
     """Writes the picture, tagged sRGB, the recipe in its metadata. The same bytes for the same input.
 
-    8 bits a colour, but for `png16`.
+    8 bits a color, but for `png16`.
 
     image: float32 (H, W, 3), RGB, 0..255. Raises UnsupportedImage when the format can't hold so long a side.
     """
@@ -88,13 +88,13 @@ def encode(image: Image, file: BinaryIO, *, format: Format, recipe: Mapping[str,
 
 def mask_of(image: Image) -> Mask:
     """A decoded picture as a mask: (height, width), 1 where it is white."""
-    grey: Mask = np.asarray(cv2.transform(image, LUMA), np.float32)
-    grey /= 255
-    return grey
+    gray: Mask = np.asarray(cv2.transform(image, LUMA), np.float32)
+    gray /= 255
+    return gray
 
 
 def gradient_picture(gradient: Image) -> bytes:
-    """A PNG of a gradient: grey is nothing, three standard deviations either way are black and white."""
+    """A PNG of a gradient: gray is nothing, three standard deviations either way are black and white."""
     spread = float(gradient.std()) or 1.0
     file = io.BytesIO()
     Pillow.fromarray(to_pixels(127.5 + gradient * np.float32(127.5 / (3 * spread)))).save(file, "PNG")
@@ -170,7 +170,7 @@ def _to_srgb(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
             if (converted := ImageCms.profileToProfile(picture, source, _SRGB, outputMode="RGB")) is not None:
                 return converted
         except (ImageCms.PyCMSError, OSError):
-            pass  # a profile that is damaged or of another colour space: most such pictures are sRGB after all
+            pass  # a profile that is damaged or of another color space: most such pictures are sRGB after all
     return picture.convert("RGB")
 
 
@@ -182,6 +182,6 @@ def _to_float(picture: Pillow.Image) -> Image:
     return image
 
 
-def _from_16_bit_grey(picture: Pillow.Image) -> Image:
-    grey = np.asarray(picture, np.float32) / 257  # 65535 -> 255
-    return np.repeat(np.clip(grey, 0, 255)[..., None], 3, axis=2)
+def _from_16_bit_gray(picture: Pillow.Image) -> Image:
+    gray = np.asarray(picture, np.float32) / 257  # 65535 -> 255
+    return np.repeat(np.clip(gray, 0, 255)[..., None], 3, axis=2)

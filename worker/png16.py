@@ -1,4 +1,4 @@
-"""PNG with 16 bits a colour, which Pillow can't write, strip by strip. ISO/IEC 15948."""
+"""PNG with 16 bits a color, which Pillow can't write, strip by strip. ISO/IEC 15948."""
 
 import struct
 import zlib
@@ -7,18 +7,18 @@ from typing import BinaryIO
 
 import numpy as np
 
-from worker.dream.watch import Image
+from worker.dream.types import Image
 
 _ROWS = 128  # at a time, so that the picture is never held twice
 _UP = 2  # the filter: each byte less the one above it
-_TRUECOLOUR = 2
+_TRUECOLOR = 2
 
 
 def write_png16(image: Image, file: BinaryIO, *, profile: bytes, text: Mapping[str, str]) -> None:
     """image: float32 (H, W, 3), RGB, 0..255; 255 becomes 65535. The same bytes for the same input."""
     height, width, _ = image.shape
     file.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _TRUECOLOUR, 0, 0, 0))
+    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _TRUECOLOR, 0, 0, 0))
     _chunk(file, b"iCCP", b"sRGB\0\0" + zlib.compress(profile))
     for key, value in text.items():
         _chunk(file, b"iTXt", key.encode("latin-1") + b"\0\0\0\0\0" + value.encode())

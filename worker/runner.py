@@ -6,18 +6,20 @@ from functools import partial
 
 import structlog
 
-from shared import layout, ledger, webhooks
+from shared import lifecycle
 from shared.clock import Clock
 from shared.errors import ClaimLost, DreamError, OutOfMemory, StoreUnavailable
+from shared.interfaces import JobStore, Notifier, ObjectStorage
 from shared.jobs import Job, JobError, JobState, Outcome
-from shared.ports import Blobs, Doorbell, Store
+from shared.s3 import object_keys
 from shared.settings import Settings
-from worker import metrics
+from shared.webhooks import delivery
+from worker import worker_metrics
 from worker.attempt import STALL_STORE_S, Attempt
-from worker.heart import Heart
+from worker.dreamer import Dreamer
+from worker.feature_maps_attempt import FeatureMapsAttempt
 from worker.interrupts import Canceled, Deleted, Drained
-from worker.maps import MapsAttempt
-from worker.port import Dreamer
+from worker.lease import LeaseKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +30,9 @@ class Runner:
     def __init__(
         self,
         *,
-        store: Store,
-        blobs: Blobs,
-        doorbell: Doorbell,
+        store: JobStore,
+        storage: ObjectStorage,
+        notifier: Notifier,
         dreamer: Dreamer,
         clock: Clock,
         settings: Settings,
@@ -38,15 +40,15 @@ class Runner:
         die: Callable[[], None],
     ) -> None:
         self._store = store
-        self._blobs = blobs
-        self._doorbell = doorbell
+        self._storage = storage
+        self._notifier = notifier
         self._dreamer = dreamer
         self._clock = clock
         self._settings = settings
         self._drain = drain
         self._die = die
         self._running: Job | None = None
-        self.heart: Heart | None = None
+        self.lease: LeaseKeeper | None = None
 
     @property
     def job_id(self) -> str | None:
@@ -70,8 +72,8 @@ class Runner:
             return False
         self._running = job
         with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt, owner=job.owner):
-            log.info("claimed", waited_s=round((job.started_at or 0) - job.created_at, 3))
-            metrics.claimed(job)
+            log.info("job_claimed", waited_s=round((job.started_at or 0) - job.created_at, 3))
+            worker_metrics.claimed(job)
             try:
                 self._attempt(job)
             finally:
@@ -82,125 +84,127 @@ class Runner:
         return self._store.claim(self._settings.worker_name, self._dreamer.models(), lease_s=self._settings.lease_s)
 
     def _attempt(self, job: Job) -> None:
-        heart = Heart(
+        lease = LeaseKeeper(
             job,
             store=self._store,
-            blobs=self._blobs,
+            storage=self._storage,
             clock=self._clock,
             settings=self._settings,
             drain=self._drain,
             die=self._die,
         )
-        self.heart = heart
-        attempt = (MapsAttempt if job.kind == "feature_maps" else Attempt)(
+        self.lease = lease
+        attempt = (FeatureMapsAttempt if job.kind == "feature_maps" else Attempt)(
             job,
             store=self._store,
-            blobs=self._blobs,
+            storage=self._storage,
             dreamer=self._dreamer,
-            heart=heart,
+            lease=lease,
             clock=self._clock,
             settings=self._settings,
         )
-        with heart:
-            self._end(job, attempt, heart)
+        with lease:
+            self._end(job, attempt, lease)
 
-    def _end(self, job: Job, attempt: Attempt, heart: Heart) -> None:
+    def _end(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> None:
         try:
-            settled = self._settle(job, attempt, heart)
+            settled = self._settle(job, attempt, lease)
         except Drained:
-            metrics.attempt_ended(job, "drained")
+            worker_metrics.attempt_ended(job, "drained")
             attempt.park()
             self._hand_back(job)
             return
         except (ClaimLost, Deleted) as exc:
-            log.warning("abandoned", reason=str(exc) or type(exc).__name__)
-            metrics.attempt_ended(job, "abandoned")
+            log.warning("attempt_abandoned", reason=str(exc) or type(exc).__name__)
+            worker_metrics.attempt_ended(job, "abandoned")
             settled = None
         try:
             if settled is not None and settled.claim == job.claim:
                 attempt.quiet()
-                ledger.sweep(self._blobs, job.id, settled)
+                lifecycle.sweep(self._storage, job.id, settled)
             else:
                 attempt.discard()
         except DreamError as exc:
-            log.warning("not_tidied", reason=str(exc))  # the caretaker will
+            log.warning("cleanup_failed", reason=str(exc))  # the caretaker will
 
-    def _settle(self, job: Job, attempt: Attempt, heart: Heart) -> Outcome | None:
-        outcome = self._outcome(job, attempt, heart)
+    def _settle(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
+        outcome = self._outcome(job, attempt, lease)
         if outcome is None:
-            metrics.attempt_ended(job, "adopted")
+            worker_metrics.attempt_ended(job, "adopted")
             return None
-        heart.commit(stall_s=STALL_STORE_S)
-        settle = partial(ledger.settle, self._blobs, self._store, job.id, outcome)
+        lease.commit(stall_s=STALL_STORE_S)
+        settle = partial(lifecycle.settle, self._storage, self._store, job.id, outcome)
         settled = attempt.patiently(settle, also_when_full=True)
-        log.info("settled", state=settled.state, won=settled.claim == outcome.claim)
-        metrics.attempt_ended(job, settled.state)
+        log.info("job_settled", state=settled.state, won=settled.claim == outcome.claim)
+        worker_metrics.attempt_ended(job, settled.state)
         return settled
 
-    def _outcome(self, job: Job, attempt: Attempt, heart: Heart) -> Outcome | None:
+    def _outcome(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
         """How this attempt ended the job; None if it had ended before."""
         try:
-            kept = attempt.patiently(lambda: ledger.kept(self._blobs, job.id))
+            kept = attempt.patiently(lambda: lifecycle.kept(self._storage, job.id))
             if attempt.patiently(lambda: self._ended_before(job, kept)):
                 return None
             attempt.patiently(lambda: self._tell_of_start(job))
             attempt.run(kept)
-            self._confirm(heart)
+            self._confirm(lease)
         except Canceled:
             return self._as(job, JobState.CANCELED)
         except (ClaimLost, Drained, Deleted):
             raise
         except DreamError as exc:
-            log.warning("failed", code=exc.code, reason=str(exc))
+            log.warning("job_failed", code=exc.code, reason=str(exc))
             return self._as(job, JobState.FAILED, JobError(code=exc.code, message=str(exc), retryable=exc.retryable))
         except MemoryError:
-            log.exception("failed", code=OutOfMemory.code)
+            log.exception("job_failed", code=OutOfMemory.code)
             return self._as(job, JobState.FAILED, JobError(code=OutOfMemory.code, message=str(OutOfMemory())))
         except Exception as exc:
-            log.exception("failed", code=DreamError.code)
+            log.exception("job_failed", code=DreamError.code)
             message = f"The dream stopped on an unexpected error ({type(exc).__name__}); the worker's log says more."
             return self._as(job, JobState.FAILED, JobError(code=DreamError.code, message=message))
         return self._as(job, JobState.SUCCEEDED)
 
     def _tell_of_start(self, job: Job) -> None:
-        webhooks.owe_started(self._blobs, job.id, epoch=job.epoch, started_at=job.started_at or self._clock.now())
+        delivery.owe_started(
+            self._storage, job.id, retry_count=job.retry_count, started_at=job.started_at or self._clock.now()
+        )
 
     def _ended_before(self, job: Job, kept: Collection[str]) -> bool:
         """What S3 says outweighs what Redis believes: an outcome is adopted, a cancel or a tombstone obeyed."""
-        done = layout.outcome(job.id, job.epoch) in kept
-        outcome = ledger.read_outcome(self._blobs, job.id, job.epoch) if done else None
+        done = object_keys.outcome(job.id, job.retry_count) in kept
+        outcome = lifecycle.read_outcome(self._storage, job.id, job.retry_count) if done else None
         if outcome is not None:
-            ledger.close(self._blobs, self._store, job.id, outcome)
-            log.info("adopted", state=outcome.state)
+            lifecycle.close(self._storage, self._store, job.id, outcome)
+            log.info("outcome_adopted", state=outcome.state)
             return True
-        if ledger.is_deleted(self._blobs, job.id):
+        if lifecycle.is_deleted(self._storage, job.id):
             self._store.forget(job.id)
             raise Deleted
-        if layout.cancel(job.id) in kept and ledger.cancel_asked(self._blobs, job):
+        if object_keys.cancel(job.id) in kept and lifecycle.cancel_asked(self._storage, job):
             self._store.cancel(job.id)
             raise Canceled
         return False
 
-    def _confirm(self, heart: Heart) -> None:
+    def _confirm(self, lease: LeaseKeeper) -> None:
         try:
-            heart.confirm()
+            lease.confirm()
         except StoreUnavailable:
-            log.warning("unconfirmed")  # the first outcome in S3 decides
+            log.warning("claim_unconfirmed")  # the first outcome in S3 decides
 
     def _hand_back(self, job: Job) -> None:
         try:
             released = self._store.release(job)
             if released.state is JobState.CANCELING:
-                ledger.settle(self._blobs, self._store, job.id, self._as(job, JobState.CANCELED))
+                lifecycle.settle(self._storage, self._store, job.id, self._as(job, JobState.CANCELED))
             else:
-                self._doorbell.ring()
-            log.info("handed_back", state=released.state)
+                self._notifier.notify_workers()
+            log.info("job_released", state=released.state)
         except DreamError as exc:  # the lease lapses, another worker resumes
-            log.warning("not_handed_back", reason=str(exc))
+            log.warning("job_release_failed", reason=str(exc))
 
     def _as(self, job: Job, state: JobState, error: JobError | None = None) -> Outcome:
         return Outcome(
-            epoch=job.epoch,
+            retry_count=job.retry_count,
             state=state,  # type: ignore[arg-type] # pydantic checks that it is terminal
             finished_at=self._clock.now(),
             claim=job.claim if state is JobState.SUCCEEDED else None,

@@ -2,8 +2,8 @@
 
 import structlog
 
+from shared.celery_app import TASK
 from shared.errors import DreamError
-from shared.queue import TASK
 from worker import child
 from worker.app import app
 
@@ -17,4 +17,4 @@ def work(*_: object, **__: object) -> None:
         child.runner().run_next()
     except DreamError as exc:
         # Nothing was claimed, or the lease will lapse: either way the caretaker rings again.
-        log.warning("doorbell_unanswered", code=exc.code, reason=str(exc))
+        log.warning("wake_up_failed", code=exc.code, reason=str(exc))

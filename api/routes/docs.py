@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 bp = Blueprint("docs", __name__)
 
-HERE = Path(__file__).resolve().parent.parent
+TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 TABLE = """<table><caption>Fields</caption>{% for name, field in schema.properties.items() %}<tr>
 <th scope="row"><code>{{ name }}</code>{{ ' required' if name in schema.get('required', []) }}</th>
 <td>{{ field|shape }}</td><td>{{ (field.description or '')|ticks }}</td></tr>{% endfor %}</table>"""
@@ -24,7 +24,7 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at mos
 @bp.get("/docs")
 def docs() -> Response:
     """What `/openapi.json` says, for people."""
-    style = (HERE / "docs.css").read_text()
+    style = (TEMPLATES / "docs.css").read_text()
     response = Response(_page(style), mimetype="text/html")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     response.headers["Content-Security-Policy"] = (
@@ -45,7 +45,7 @@ def _page(style: str) -> str:
             tag = operation.get("tags", ["Operation"])[0]
             groups.setdefault(tag, []).append({**operation, "path": path, "method": method.upper()})
     rows = environment.from_string(TABLE)
-    template = environment.from_string((HERE / "docs.html").read_text())
+    template = environment.from_string((TEMPLATES / "docs.html").read_text())
     return template.render(
         spec=spec,
         groups=groups,

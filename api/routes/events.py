@@ -3,7 +3,8 @@
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api import context, following
+from api import request_context
+from api.events import sse
 
 bp = APIBlueprint("events", __name__, url_prefix="/v1/jobs/<job_id>", tag="Jobs")
 
@@ -26,11 +27,11 @@ def events(job_id: str) -> Response:
     With `Last-Event-ID`, as browsers send it by themselves, what happened since is told first. The stream ends with the
     job, or after some minutes; reconnect then. Lines that begin with a colon only keep the connection open.
     """
-    job = context.jobs().get(context.owner(), job_id)
+    job = request_context.jobs().get(request_context.owner(), job_id)
     after = _version(request.headers.get("Last-Event-ID", ""))
     if after is not None and job.state.is_terminal and after >= job.version:
         return Response(status=204)  # which tells a browser to stay away
-    told = following.stream(context.services(), job, after)
+    told = sse.stream(request_context.services(), job, after)
     return Response(
         told, mimetype="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )

@@ -2,8 +2,8 @@
 
 from apiflask import APIBlueprint
 
-from api import context
-from api.schemas.status import Alive, Readiness
+from api import request_context
+from api.schemas.status_views import Alive, Readiness
 
 bp = APIBlueprint("health", __name__, tag="Health")
 
@@ -25,5 +25,5 @@ def healthz() -> Alive:
 )
 def readyz() -> Readiness | tuple[Readiness, int]:
     """Redis and the object storage answer, and a worker is alive."""
-    found = context.jobs().readiness()
+    found = request_context.jobs().readiness()
     return found if found.ready else (found, 503)

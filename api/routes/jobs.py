@@ -3,9 +3,11 @@
 from apiflask import APIBlueprint
 from flask import Response, g, request
 
-from api import context, following
-from api.parsing import Known, etag, idempotency_key, known, preferred_wait_s, submission
-from api.schemas.jobs import JobPage, JobView
+from api import request_context
+from api.events import wait
+from api.jobs.poll_cursor import PollCursor
+from api.jobs.request_parsing import idempotency_key, preferred_wait_s, submission
+from api.schemas.job_view import JobPage, JobView
 from api.schemas.requests import ListQuery, encode_cursor
 from shared.jobs import Job, JobState
 
@@ -24,9 +26,9 @@ def submit() -> Response:
     for the end.
     """
     asked, key, wait_s = submission(request), idempotency_key(request), preferred_wait_s(request)
-    accepted = context.services().intake.submit(context.owner(), asked, key=key)
-    job = following.until_it_ends(accepted.job, wait_s) if wait_s else accepted.job
-    response = _shown(job, context.jobs().position(job), status=200 if job.state.is_terminal else 202)
+    accepted = request_context.services().submissions.submit(request_context.owner(), asked, key=key)
+    job = wait.until_terminal(accepted.job, wait_s) if wait_s else accepted.job
+    response = _shown(job, request_context.jobs().position(job), status=200 if job.state.is_terminal else 202)
     response.location = f"/v1/jobs/{job.id}"
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s}"
@@ -41,9 +43,9 @@ def submit() -> Response:
 @bp.doc(summary="List jobs", operation_id="listJobs", responses=[422, 429, 503])
 def list_jobs(query: ListQuery) -> JobPage:
     """Newest first."""
-    service = context.jobs()
+    service = request_context.jobs()
     found = service.list_jobs(
-        context.owner(), states=query.state, kind=query.kind, before=query.before, limit=query.limit + 1
+        request_context.owner(), states=query.state, kind=query.kind, before=query.before, limit=query.limit + 1
     )
     page = found[: query.limit]
     positions = service.positions(page)
@@ -67,16 +69,19 @@ def get(job_id: str) -> Response:
     `Prefer: wait=N` waits up to N seconds for the end.
     """
     wait_s = preferred_wait_s(request)
-    seen = context.jobs().look(
-        context.owner(), job_id, known=None if wait_s else _current(known(request)), allowance=context.poll_allowance()
+    seen = request_context.jobs().poll(
+        request_context.owner(),
+        job_id,
+        cursor=None if wait_s else _current(PollCursor.from_request(request)),
+        rate_limit=request_context.poll_rate_limit(),
     )
     g.usage = seen.usage
     if seen.job is None:
         return _unchanged(request.headers["If-None-Match"])
     job, position = seen.job, seen.position
     if wait_s and not job.state.is_terminal:
-        job = following.until_it_ends(job, wait_s)
-        position = context.jobs().position(job)
+        job = wait.until_terminal(job, wait_s)
+        position = request_context.jobs().position(job)
     response = _shown(job, position)
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s}"
@@ -88,7 +93,7 @@ def get(job_id: str) -> Response:
 @bp.doc(summary="Cancel a job", operation_id="cancelJob", responses=[404, 409, 429, 503])
 def cancel(job_id: str) -> Response:
     """A waiting job ends at once; a running one ends at its next tile and is `canceling` until then."""
-    return _shown(context.jobs().cancel(context.owner(), job_id), None)
+    return _shown(request_context.jobs().cancel(request_context.owner(), job_id), None)
 
 
 @bp.post("/<job_id>/retry")
@@ -96,8 +101,8 @@ def cancel(job_id: str) -> Response:
 @bp.doc(summary="Try a failed job again", operation_id="retryJob", responses=[404, 409, 429, 503])
 def retry(job_id: str) -> Response:
     """It goes on from its last checkpoint."""
-    job = context.jobs().retry(context.owner(), job_id)
-    return _shown(job, context.jobs().position(job), status=202)
+    job = request_context.jobs().retry(request_context.owner(), job_id)
+    return _shown(job, request_context.jobs().position(job), status=202)
 
 
 @bp.delete("/<job_id>")
@@ -105,22 +110,22 @@ def retry(job_id: str) -> Response:
 @bp.doc(summary="Delete a job", operation_id="deleteJob", responses=[404, 429, 503])
 def delete(job_id: str) -> str:
     """The job and all its objects, for good; a running one is stopped."""
-    context.jobs().delete(context.owner(), job_id)
+    request_context.jobs().delete(request_context.owner(), job_id)
     return ""
 
 
-def _current(known: Known | None) -> tuple[int, int | None] | None:
-    """What a poll has seen, unless workers have come or gone while the job waits for one."""
-    if known is None or (known.position is not None and known.fleet != context.jobs().fleet_tag()):
+def _current(cursor: PollCursor | None) -> tuple[int, int | None] | None:
+    """Returns what the client has seen, or None if workers came or left while the job waits for one."""
+    if cursor is None or (cursor.position is not None and cursor.fleet != request_context.jobs().fleet_tag()):
         return None
-    return known.version, known.position
+    return cursor.version, cursor.position
 
 
 def _shown(job: Job, position: int | None, *, status: int = 200) -> Response:
-    tag = etag(job.version, position, "" if position is None else context.jobs().fleet_tag())
+    tag = PollCursor(job.version, position, "" if position is None else request_context.jobs().fleet_tag()).etag()
     if request.method == "GET" and tag.strip('"') in request.if_none_match:
         return _unchanged(tag)
-    served = context.jobs().served() if job.state is JobState.QUEUED else None
+    served = request_context.jobs().served() if job.state is JobState.QUEUED else None
     response = Response(JobView.of(job, position, served).model_dump_json(), status, mimetype="application/json")
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "no-cache"

@@ -3,9 +3,10 @@
 from apiflask import APIBlueprint
 from flask import request
 
-from api import auth, context
-from api.parsing import body
-from api.schemas.access import KeyList, KeyView, NewKeyView
+from api import request_context
+from api.access import authentication
+from api.jobs.request_parsing import body
+from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.requests import KeyRequest
 
 bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
@@ -16,9 +17,9 @@ bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
 @bp.doc(summary="Make a key", operation_id="createKey", responses=[401, 403, 415, 422, 429, 503])
 def create() -> NewKeyView:
     """The key itself is in this answer and nowhere else: only its hash is kept."""
-    auth.require_admin()
+    authentication.require_admin()
     asked = body(request, KeyRequest)
-    record, key = context.services().keyring.create(asked.owner, asked.name)
+    record, key = request_context.services().keyring.create(asked.owner, asked.name)
     return NewKeyView(**KeyView.of(record).model_dump(), key=key)
 
 
@@ -26,8 +27,8 @@ def create() -> NewKeyView:
 @bp.output(KeyList)
 @bp.doc(summary="List the keys", operation_id="listKeys", responses=[401, 403, 429, 503])
 def list_keys() -> KeyList:
-    auth.require_admin()
-    return KeyList(keys=tuple(KeyView.of(record) for record in context.services().keyring.all()))
+    authentication.require_admin()
+    return KeyList(keys=tuple(KeyView.of(record) for record in request_context.services().keyring.all()))
 
 
 @bp.delete("/<key_id>")
@@ -35,5 +36,5 @@ def list_keys() -> KeyList:
 @bp.doc(summary="Revoke a key", operation_id="revokeKey", responses=[401, 403, 404, 429, 503])
 def revoke(key_id: str) -> KeyView:
     """For good. Other processes hear of it within 20 seconds. Its owner's jobs stay."""
-    auth.require_admin()
-    return KeyView.of(context.services().keyring.revoke(key_id))
+    authentication.require_admin()
+    return KeyView.of(request_context.services().keyring.revoke(key_id))

@@ -1,11 +1,11 @@
-"""What can be dreamt."""
+"""What can be dreamed."""
 
 from apiflask import APIBlueprint
 
-from api import context
-from api.schemas.catalog import LayerList, ModelList, ModelView
-from shared import catalog
+from api import request_context
+from api.schemas.network_views import LayerList, ModelList, ModelView
 from shared.errors import InvalidField, ModelNotFound
+from shared.networks import catalog
 
 bp = APIBlueprint("models", __name__, url_prefix="/v1/models", tag="Models")
 
@@ -15,7 +15,7 @@ bp = APIBlueprint("models", __name__, url_prefix="/v1/models", tag="Models")
 @bp.doc(summary="List the networks", operation_id="listModels")
 def list_models() -> ModelList:
     """Each says whether a live worker serves it right now."""
-    served = context.jobs().served()
+    served = request_context.jobs().served()
     return ModelList(models=tuple(ModelView.of(model, served) for model in catalog.MODELS.values()))
 
 

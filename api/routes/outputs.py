@@ -4,8 +4,8 @@ from apiflask import APIBlueprint
 from flask import Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from api import context
-from api.schemas.jobs import GradientList, GradientView
+from api import request_context
+from api.schemas.job_view import GradientList, GradientView
 from shared.errors import InvalidField
 
 PICTURE: dict[int, str] = {
@@ -29,7 +29,7 @@ bp = APIBlueprint("outputs", __name__, url_prefix="/v1/jobs/<job_id>", tag="Outp
 )
 def photograph(job_id: str) -> AnyResponse:
     """As it was submitted."""
-    return _elsewhere(context.jobs().input_url(context.owner(), job_id))
+    return _elsewhere(request_context.jobs().input_url(request_context.owner(), job_id))
 
 
 @bp.get("/result")
@@ -47,28 +47,28 @@ def photograph(job_id: str) -> AnyResponse:
 )
 def result(job_id: str) -> AnyResponse:
     """In full size and the format asked for, straight from the object storage. Ask again when it has expired."""
-    return _elsewhere(context.jobs().result_url(context.owner(), job_id))
+    return _elsewhere(request_context.jobs().result_url(request_context.owner(), job_id))
 
 
 @bp.get("/guide")
 @bp.doc(summary="Download the guide", operation_id="getGuide", responses=PICTURE)
 def guide(job_id: str) -> AnyResponse:
     """As it was submitted; 409 when the job has none."""
-    return _elsewhere(context.jobs().input_url(context.owner(), job_id, "guide"))
+    return _elsewhere(request_context.jobs().input_url(request_context.owner(), job_id, "guide"))
 
 
 @bp.get("/mask")
 @bp.doc(summary="Download the mask", operation_id="getMask", responses=PICTURE)
 def mask(job_id: str) -> AnyResponse:
     """As it was submitted; 409 when the job has none."""
-    return _elsewhere(context.jobs().input_url(context.owner(), job_id, "mask"))
+    return _elsewhere(request_context.jobs().input_url(request_context.owner(), job_id, "mask"))
 
 
 @bp.get("/data")
 @bp.doc(summary="Download the numbers of feature maps", operation_id="getData", responses=PICTURE)
 def data(job_id: str) -> AnyResponse:
     """NumPy's NPZ: `maps` (height, width, channels) and `channels`."""
-    return _elsewhere(context.jobs().data_url(context.owner(), job_id))
+    return _elsewhere(request_context.jobs().data_url(request_context.owner(), job_id))
 
 
 @bp.get("/gradients")
@@ -76,7 +76,7 @@ def data(job_id: str) -> AnyResponse:
 @bp.doc(summary="List the kept gradients", operation_id="listGradients", responses=[404, 429, 503])
 def gradients(job_id: str) -> GradientList:
     """Of a job with `keep_gradients`: one picture per octave, as it goes."""
-    octaves = context.jobs().gradients(context.owner(), job_id)
+    octaves = request_context.jobs().gradients(request_context.owner(), job_id)
     here = f"/v1/jobs/{job_id}/gradients"
     return GradientList(gradients=tuple(GradientView(octave=octave, url=f"{here}/{octave}") for octave in octaves))
 
@@ -84,24 +84,24 @@ def gradients(job_id: str) -> GradientList:
 @bp.get("/gradients/<octave>")
 @bp.doc(summary="Download an octave's gradient", operation_id="getGradient", responses={**PICTURE, 422: "No octave."})
 def gradient(job_id: str, octave: str) -> AnyResponse:
-    """The smoothed gradient of the octave's last iteration; grey is nothing."""
+    """The smoothed gradient of the octave's last iteration; gray is nothing."""
     if not (octave.isdecimal() and len(octave) < 3):
         raise InvalidField("an octave is a number; 0 is the smallest", path="octave")
-    return _elsewhere(context.jobs().gradient_url(context.owner(), job_id, int(octave)))
+    return _elsewhere(request_context.jobs().gradient_url(request_context.owner(), job_id, int(octave)))
 
 
 @bp.get("/report")
 @bp.doc(summary="How it was made", operation_id="getReport", responses=[404, 409, 410, 429, 503])
 def report(job_id: str) -> Response:
     """The resolved recipe, versions, timings and gradient statistics, as JSON."""
-    return _conditional(context.jobs().report(context.owner(), job_id), "application/json")
+    return _conditional(request_context.jobs().report(request_context.owner(), job_id), "application/json")
 
 
 @bp.get("/preview")
 @bp.doc(summary="The picture so far", operation_id="getPreview", responses=[404, 409, 410, 429, 503])
 def preview(job_id: str) -> Response:
     """A small JPEG."""
-    return _conditional(context.jobs().preview(context.owner(), job_id), "image/jpeg")
+    return _conditional(request_context.jobs().preview(request_context.owner(), job_id), "image/jpeg")
 
 
 def _elsewhere(address: str) -> AnyResponse:

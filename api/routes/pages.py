@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
 
-from api import context
+from api import request_context
 
 bp = Blueprint("pages", __name__)
 
@@ -58,7 +58,7 @@ def site() -> Site:
 @cache
 def storage_origin() -> str:
     """Where browsers are sent for photographs and dreams; empty when that is not an address for browsers."""
-    address = urlsplit(context.jobs().blobs.presigned_get("origin", expires_s=1))
+    address = urlsplit(request_context.jobs().storage.presigned_get("origin", expires_s=1))
     return f"{address.scheme}://{address.netloc}" if address.scheme in {"http", "https"} else ""
 
 

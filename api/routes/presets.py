@@ -2,8 +2,8 @@
 
 from apiflask import APIBlueprint
 
-from api.schemas.catalog import PresetList, PresetView
-from shared.presets import PRESETS
+from api.schemas.network_views import PresetList, PresetView
+from shared.networks.presets import PRESETS
 
 bp = APIBlueprint("presets", __name__, url_prefix="/v1/presets", tag="Models")
 

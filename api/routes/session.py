@@ -3,9 +3,10 @@
 from apiflask import APIBlueprint
 from flask import Response, g, request
 
-from api import auth, context
-from api.parsing import body
-from api.schemas.access import SessionView
+from api import request_context
+from api.access import authentication
+from api.jobs.request_parsing import body
+from api.schemas.account_views import SessionView
 from api.schemas.requests import SessionRequest
 
 bp = APIBlueprint("session", __name__, url_prefix="/v1/session", tag="Session")
@@ -15,7 +16,7 @@ bp = APIBlueprint("session", __name__, url_prefix="/v1/session", tag="Session")
 @bp.output(SessionView)
 @bp.doc(summary="Who am I?", operation_id="getSession", responses=[429, 503])
 def get() -> SessionView:
-    return SessionView(keys_required=auth.keys_required(), owner=g.get("owner"))
+    return SessionView(keys_required=authentication.keys_required(), owner=g.get("owner"))
 
 
 @bp.post("")
@@ -24,13 +25,13 @@ def get() -> SessionView:
 def log_in() -> Response:
     """Sets an HttpOnly cookie that stands for the key in requests from the same site."""
     asked = body(request, SessionRequest)
-    owner, cookie = auth.log_in(asked.key.get_secret_value())
-    shown = SessionView(keys_required=auth.keys_required(), owner=owner)
+    owner, cookie = authentication.log_in(asked.key.get_secret_value())
+    shown = SessionView(keys_required=authentication.keys_required(), owner=owner)
     response = Response(shown.model_dump_json(), mimetype="application/json")
     if cookie:
-        age_s = int(context.services().settings.session_days * 86400)
+        age_s = int(request_context.services().settings.session_days * 86400)
         response.set_cookie(
-            auth.COOKIE, cookie, max_age=age_s, secure=request.is_secure, httponly=True, samesite="Strict"
+            authentication.COOKIE, cookie, max_age=age_s, secure=request.is_secure, httponly=True, samesite="Strict"
         )
     return response
 
@@ -40,5 +41,5 @@ def log_in() -> Response:
 @bp.doc(summary="Log out", operation_id="logOut", responses=[429])
 def log_out() -> Response:
     response = Response(status=204)
-    response.delete_cookie(auth.COOKIE, secure=request.is_secure, httponly=True, samesite="Strict")
+    response.delete_cookie(authentication.COOKIE, secure=request.is_secure, httponly=True, samesite="Strict")
     return response

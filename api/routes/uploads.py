@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from apiflask import APIBlueprint
 from flask import request
 
-from api import context
-from api.intake import UPLOAD_URL_S
-from api.parsing import body
-from api.schemas.access import UploadView
+from api import request_context
+from api.jobs.request_parsing import body
+from api.jobs.submission_service import UPLOAD_URL_S
+from api.schemas.account_views import UploadView
 from api.schemas.requests import UploadRequest
 
 bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
@@ -23,13 +23,13 @@ def create() -> UploadView:
     Then submit a job as JSON that names the upload's `id`. The picture is checked when a job takes it, and is removed
     after a day; the job has a copy of its own.
     """
-    services = context.services()
+    services = request_context.services()
     announced = body(request, UploadRequest, optional=True)
-    upload_id, form = services.intake.upload(context.owner(), size_bytes=announced.size_bytes)
+    upload_id, form = services.submissions.upload(request_context.owner(), size_bytes=announced.size_bytes)
     return UploadView(
         id=upload_id,
         url=form.url,
         fields=dict(form.fields),
-        max_bytes=services.intake.max_bytes,
+        max_bytes=services.submissions.max_bytes,
         expires_at=datetime.fromtimestamp(services.clock.now() + UPLOAD_URL_S, UTC),
     )

@@ -2,9 +2,9 @@
 
 from apiflask import APIBlueprint
 
-from api import context
-from api.schemas.access import WebhookSecret
-from shared import webhooks
+from api import request_context
+from api.schemas.account_views import WebhookSecret
+from shared.webhooks import delivery
 
 bp = APIBlueprint("webhooks", __name__, url_prefix="/v1/webhooks", tag="Webhooks")
 
@@ -14,5 +14,5 @@ bp = APIBlueprint("webhooks", __name__, url_prefix="/v1/webhooks", tag="Webhooks
 @bp.doc(summary="Your signing secret", operation_id="getWebhookSecret", responses=[429, 503])
 def secret() -> WebhookSecret:
     """What your webhooks are signed with, as libraries for Standard Webhooks want it."""
-    master = context.services().keyring.secret(webhooks.SECRET)
-    return WebhookSecret(secret=webhooks.shown(webhooks.secret_of(context.owner(), master)))
+    master = request_context.services().keyring.secret(delivery.SECRET)
+    return WebhookSecret(secret=delivery.shown(delivery.secret_of(request_context.owner(), master)))

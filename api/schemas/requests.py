@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from shared.api_keys import OWNER
 from shared.jobs import JobState, Kind, Priority, WebhookEvent
-from shared.keys import OWNER
 from shared.params import DreamParams, FeatureMapsParams, Frozen
 
 MAX_DEADLINE_S = 30 * 86400
@@ -38,7 +38,7 @@ class JobForm(JobOptions):
     params: DreamParams = DreamParams()
 
 
-class MapsForm(JobOptions):
+class FeatureMapsForm(JobOptions):
     """The same for feature maps."""
 
     params: FeatureMapsParams = FeatureMapsParams()
@@ -59,7 +59,7 @@ class JobRequest(JobOptions):
     params: DreamParams = DreamParams()
 
 
-class MapsRequest(JobOptions):
+class FeatureMapsRequest(JobOptions):
     """The same for feature maps: kind `feature_maps`, and no guide or mask."""
 
     image: UploadRef

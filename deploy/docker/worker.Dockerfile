@@ -17,10 +17,10 @@ FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa1849
 COPY --from=build /opt/dream /opt/dream
 # A named volume takes over the owner that the folder has here.
 RUN install -d -o 10001 -g 10001 /models
-# Nothing is written but to /tmp (checkpoints on their way: four bytes per colour and pixel), /models and what is mounted.
+# Nothing is written but to /tmp (checkpoints on their way: four bytes per color and pixel), /models and what is mounted.
 ENV PATH=/opt/dream/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TF_CPP_MIN_LOG_LEVEL=2 NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility \
-    DREAM_MODEL_DIR=/models DREAM_HEARTBEAT_FILE=/tmp/alive DREAM_METRICS_HOST=0.0.0.0 DREAM_METRICS_PORT=9100
+    DREAM_MODEL_DIR=/models DREAM_LIVENESS_FILE=/tmp/alive DREAM_METRICS_HOST=0.0.0.0 DREAM_METRICS_PORT=9100
 USER 10001:10001
 WORKDIR /tmp
 VOLUME /models

@@ -5,13 +5,13 @@ from contextlib import suppress
 
 from shared.errors import DreamError
 from shared.jobs import Job
-from shared.store import RedisStore
+from shared.redis.job_store import RedisJobStore
 
 LOOK_S = 0.1
 
 
 class Observer:
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: RedisJobStore) -> None:
         self._store = store
         self._seen: dict[str, Job] = {}
         self._ended = threading.Event()
@@ -42,7 +42,7 @@ class Observer:
                     self.furthest[key] = max(self.furthest.get(key, 0.0), job.progress.fraction)
 
     def _compare(self, before: Job | None, now: Job) -> None:
-        if before is None or before.epoch != now.epoch:
+        if before is None or before.retry_count != now.retry_count:
             return
         if before.state.is_terminal and now.state is not before.state:
             self.broken.append(f"{now.id} went from {before.state} to {now.state}")

@@ -11,13 +11,13 @@ import psutil
 import skimage.data
 from PIL import Image
 
-from deploy import parts
-from deploy.process import Child
-from deploy.stack import Stack
-from shared.blobs import S3Blobs
+from deploy.local import components
+from deploy.local.process import Child
+from deploy.local.stack import Stack
 from shared.errors import DreamError
 from shared.jobs import Job, JobState
-from shared.store import RedisStore
+from shared.redis.job_store import RedisJobStore
+from shared.s3.object_storage import S3ObjectStorage
 from tests.chaos.crowd import Crowd
 from tests.chaos.observer import Observer
 
@@ -55,8 +55,8 @@ class Stage:
         Image.fromarray(skimage.data.chelsea()).crop((100, 50, 260, 170)).save(self.photograph)
         self.stack.start()
         settings = self.stack.settings
-        self.store, self.blobs = RedisStore.connect(settings), S3Blobs.connect(settings)
-        second = replace(parts.caretaker({**parts.environment(settings), **ENV}), name="caretaker-2")
+        self.store, self.storage = RedisJobStore.connect(settings), S3ObjectStorage.connect(settings)
+        second = replace(components.caretaker({**components.environment(settings), **ENV}), name="caretaker-2")
         self._launch("caretaker-2", second)
         self.crowd = Crowd(self.stack.api_url, self.photograph, random.Random(self.random.random()))
         self.observer = Observer(self.store)
@@ -131,7 +131,7 @@ class Stage:
         self.stack.kill_part(name)
         self._launch(name, self.stack.children[name].part)
 
-    def _launch(self, name: str, part: parts.Part) -> None:
+    def _launch(self, name: str, part: components.Part) -> None:
         """Without waiting for it, and with a log of its own for each start."""
         self._starts += 1
         self.stack.children[name] = Child(part, self.home / "logs" / f"{name}-{self._starts:03d}.log")

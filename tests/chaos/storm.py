@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from shared import layout
+from shared.celery_app import QUEUE, CeleryNotifier
 from shared.errors import DreamError
-from shared.queue import QUEUE, CeleryDoorbell
+from shared.s3 import object_keys
 from tests.chaos.stage import LEASE_S, Stage
 
 DRAIN_S = 15.0
@@ -64,7 +64,7 @@ class Storm(Stage):
     def _left(self) -> int | None:
         """How many jobs have not ended; None while S3 is not back yet."""
         with suppress(DreamError):
-            return len(list(self.blobs.keys(layout.PENDING)))
+            return len(list(self.storage.keys(object_keys.PENDING)))
         return None
 
     def _kinds(self) -> dict[str, Callable[[], None]]:
@@ -78,7 +78,7 @@ class Storm(Stage):
             "FLUSHALL": self._flush,
             "s3 stopped and back": lambda: self._away_for("s3", self.random.uniform(0.2, 4)),
             "doorbells lost": lambda: self.store.redis.delete(QUEUE),
-            "doorbells multiplied": lambda: CeleryDoorbell.connect(self.stack.settings).ring(50),
+            "doorbells multiplied": lambda: CeleryNotifier.connect(self.stack.settings).ring(50),
             "api killed in an upload": self._kill_api,
             "caretaker killed or frozen": self._hit_caretaker,
         }

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from shared import layout, ledger
+from shared import lifecycle
 from shared.clock import SystemClock
 from shared.jobs import Job, JobState, Manifest
+from shared.s3 import object_keys
 from shared.settings import Settings
 from tests.chaos.storm import Storm
 from worker.dream.octaves import octave_sizes
-from worker.housekeeping import Housekeeping
+from worker.recovery.housekeeping import Housekeeping
 
 HOURS_S = 4 * 3600
 
@@ -56,18 +57,18 @@ class Later(SystemClock):
 def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
     """references: the undisturbed picture by seed. Call it while the stack is still up."""
     verdict = Verdict(broken=[*storm.broken, *storm.observer.broken, *storm.crowd.broken])
-    blobs, store = storm.blobs, storm.store
-    housekeeping = Housekeeping(store=store, blobs=blobs, clock=Later(), settings=Settings())
+    storage, store = storm.storage, storm.store
+    housekeeping = Housekeeping(store=store, storage=storage, clock=Later(), settings=Settings())
     housekeeping.go_on(for_s=600)
     # SeaweedFS lists a folder for a while after its last object went: what was swept just now is no job.
-    stored = {job_id for job_id in blobs.folders(layout.JOBS) if any(blobs.keys(layout.job(job_id)))}
+    stored = {job_id for job_id in storage.folders(object_keys.JOBS) if any(storage.keys(object_keys.job(job_id)))}
     accepted = set(storm.crowd.asked) | stored
     verdict.jobs = len(accepted)
     for job_id in sorted(accepted):
         _judge_one(storm, job_id, references, verdict)
-    for key in blobs.keys(layout.DELETED):
-        if store.get(key.removeprefix(layout.DELETED)) or list(
-            blobs.keys(layout.job(key.removeprefix(layout.DELETED)))
+    for key in storage.keys(object_keys.DELETED):
+        if store.get(key.removeprefix(object_keys.DELETED)) or list(
+            storage.keys(object_keys.job(key.removeprefix(object_keys.DELETED)))
         ):
             verdict.broken.append(f"{key} came back")
     _read_logs(storm, verdict)
@@ -76,12 +77,12 @@ def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
 
 def _judge_one(storm: Storm, job_id: str, references: dict[int, bytes], verdict: Verdict) -> None:
     asked = storm.crowd.asked.get(job_id, {})
-    if ledger.is_deleted(storm.blobs, job_id):
+    if lifecycle.is_deleted(storm.storage, job_id):
         verdict.states["deleted"] += 1
         if not asked.get("deleted?"):
             verdict.broken.append(f"{job_id} was deleted by nobody")
         return
-    job = ledger.recall(storm.blobs, job_id)
+    job = lifecycle.recall(storm.storage, job_id)
     if job is None or not job.state.is_terminal:
         told = "answered with 202" if asked else "never answered"
         verdict.lost.append(f"{job_id}, {told}, is {job.state if job else 'gone'}")
@@ -92,10 +93,10 @@ def _judge_one(storm: Storm, job_id: str, references: dict[int, bytes], verdict:
         verdict.broken.append(f"{job_id} is {job.state} in S3 and {known and known.state} in Redis")
     verdict.broken += _unasked(job, asked)
     if job.state is JobState.SUCCEEDED:
-        picture = storm.blobs.get(layout.output(job_id, job.claim or "", "result.png"))
+        picture = storm.storage.get(object_keys.output(job_id, job.claim or "", "result.png"))
         if picture != references[job.params.seed]:
             verdict.broken.append(f"{job_id}: its picture is not the undisturbed one")
-    if orphans := list(_orphans(list(storm.blobs.keys(layout.job(job_id))), job)):
+    if orphans := list(_orphans(list(storm.storage.keys(object_keys.job(job_id))), job)):
         verdict.broken.append(f"{job_id} left {orphans}")
 
 
@@ -109,9 +110,9 @@ def _unasked(job: Job, asked: dict[str, object]) -> Iterator[str]:
 
 
 def _orphans(keys: list[str], job: Job) -> Iterator[str]:
-    winner = layout.output(job.id, job.claim, "") if job.claim else None
+    winner = object_keys.output(job.id, job.claim, "") if job.claim else None
     for key in keys:
-        name = key.removeprefix(layout.job(job.id))
+        name = key.removeprefix(object_keys.job(job.id))
         if name.startswith("attempts/") and not (winner and key.startswith(winner)):
             yield key
         if name.startswith("checkpoints/") and job.state is not JobState.FAILED:
@@ -123,9 +124,9 @@ def _read_logs(storm: Storm, verdict: Verdict) -> None:
     won: Counter[str] = Counter()
     spans: dict[str, list[float]] = defaultdict(list)
     for record in _records(storm.home / "logs"):
-        if record.get("event") == "settled" and record.get("won"):
-            won[f"{record['job_id']} epoch {record.get('epoch', 0)}"] += 1
-        if record.get("event") == "dreaming":
+        if record.get("event") == "job_settled" and record.get("won"):
+            won[f"{record['job_id']} retry_count {record.get('retry_count', 0)}"] += 1
+        if record.get("event") == "dream_started":
             verdict.attempts += 1
             verdict.resumed += record["resumed_from"] is not None
             spans[record["job_id"]].append(_fraction(storm, record))
@@ -141,7 +142,7 @@ def _fraction(storm: Storm, record: dict) -> float:
     """How far the checkpoint was from which that attempt went on."""
     if record["resumed_from"] is None:
         return 0.0
-    document = storm.blobs.get(layout.manifest(record["job_id"]))
+    document = storm.storage.get(object_keys.manifest(record["job_id"]))
     if document is None:
         return 0.0
     manifest = Manifest.model_validate_json(document)
@@ -166,14 +167,14 @@ def _records(folder: Path) -> Iterator[dict]:
 
 
 def undisturbed(storm: Storm, seeds: tuple[int, ...]) -> dict[int, bytes]:
-    """Each picture dreamt in good weather; also sets how long one takes."""
+    """Each picture dreamed in good weather; also sets how long one takes."""
     jobs = {seed: storm.crowd.submit(seed) for seed in seeds}
     storm.calm_wait(list(jobs.values()))
     took, pictures = [], {}
     for seed, job_id in jobs.items():
         job = storm.store.get(job_id)
         took.append(job.finished_at - job.started_at)
-        picture = storm.blobs.get(layout.output(job_id, job.claim, "result.png"))
+        picture = storm.storage.get(object_keys.output(job_id, job.claim, "result.png"))
         pictures[seed] = picture
     storm.undisturbed_s = median(took)
     return pictures

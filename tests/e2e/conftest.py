@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from api.client import DreamClient
+from api.client.dream_client import DreamClient
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from PIL import Image, ImageChops
 
-from api.client import Refused
-from shared import layout
-from shared.blobs import S3Blobs
+from api.client.dream_client import Refused
 from shared.jobs import JobState
+from shared.s3 import object_keys
+from shared.s3.object_storage import S3ObjectStorage
 
 SMALL = {"octaves": 2, "iterations": 3}
 LONG = {"octaves": 2, "iterations": 1000}
@@ -18,8 +18,8 @@ PATIENCE_S = 60.0
 
 
 @pytest.fixture
-def blobs(stack):
-    return S3Blobs.connect(stack.settings)
+def storage(stack):
+    return S3ObjectStorage.connect(stack.settings)
 
 
 def wait_until(condition, limit_s=PATIENCE_S):
@@ -40,14 +40,14 @@ def test_two_workers_dream_two_jobs_at_the_same_time(client, photograph):
         assert client.wait(job.id).state is JobState.CANCELED
 
 
-def test_a_photograph_becomes_a_dream_in_s3(client, photograph, blobs, tmp_path):
+def test_a_photograph_becomes_a_dream_in_s3(client, photograph, storage, tmp_path):
     job = client.wait(client.submit(photograph, SMALL).id)
     client.download(job.id, tmp_path / "dream.png")
 
     assert job.state is JobState.SUCCEEDED
     assert job.progress.fraction == 1
-    (result,) = [key for key in blobs.keys(layout.attempts(job.id)) if key.endswith("result.png")]
-    assert blobs.get(result) == (tmp_path / "dream.png").read_bytes()
+    (result,) = [key for key in storage.keys(object_keys.attempts(job.id)) if key.endswith("result.png")]
+    assert storage.get(result) == (tmp_path / "dream.png").read_bytes()
     with Image.open(photograph) as before, Image.open(tmp_path / "dream.png") as after:
         assert after.size == before.size
         assert ImageChops.difference(before.convert("RGB"), after.convert("RGB")).getbbox()
@@ -106,14 +106,14 @@ def test_a_job_that_breaks_its_worker_s_engine_fails_with_a_sentence_and_the_nex
 
 
 @pytest.fixture
-def refusal(client, blobs):
+def refusal(client, storage):
     """Submits what must be refused; the problem that came back. Nothing may be left behind."""
 
     def submit(image, params=None):
-        before = list(blobs.keys("")), client.list_jobs().jobs
+        before = list(storage.keys("")), client.list_jobs().jobs
         with pytest.raises(Refused) as refused:
             client.submit(image, params)
-        assert (list(blobs.keys("")), client.list_jobs().jobs) == before
+        assert (list(storage.keys("")), client.list_jobs().jobs) == before
         return refused.value.problem
 
     return submit

@@ -9,15 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.client import DreamClient
-from deploy import parts
-from deploy.process import ROOT, Child, Part
-from deploy.services import Kept
-from shared import layout
-from shared.blobs import S3Blobs
+from api.client.dream_client import DreamClient
+from deploy.local import components
+from deploy.local.embedded_services import Kept
+from deploy.local.process import ROOT, Child, Part
 from shared.jobs import JobState
+from shared.redis.job_store import RedisJobStore
+from shared.s3 import object_keys
+from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
-from shared.store import RedisStore
 from tests.e2e.test_dreams import wait_until
 
 LONG = {"octaves": 2, "iterations": 150, "seed": 7}
@@ -26,14 +26,14 @@ LONG = {"octaves": 2, "iterations": 150, "seed": 7}
 OTHERWISE = (
     ("shared/jobs.py", "    format: Literal[1] = 1\n", "    format: Literal[1] = 1\n    mood: str = 'unheard of'\n"),
     (
-        "shared/queue.py",
+        "shared/celery_app.py",
         "send_task(TASK, queue",
         "send_task(TASK, args=('hint',), kwargs={'mood': 'unheard of'}, queue",
     ),
-    ("shared/store.py", '        "id": job.id,\n', '        "id": job.id,\n        "mood": "unheard of",\n'),
-    ("shared/store.py", '        "fraction": job.progress.fraction,\n', ""),
-    ("shared/store.py", '{"models": worker.models,', '{"mood": "unheard of", "models": worker.models,'),
-    ("shared/lua/prelude.lua", "return 'dream:turns:' .. priority", "return 'dream:other:' .. priority"),
+    ("shared/redis/job_store.py", '        "id": job.id,\n', '        "id": job.id,\n        "mood": "unheard of",\n'),
+    ("shared/redis/job_store.py", '        "fraction": job.progress.fraction,\n', ""),
+    ("shared/redis/job_store.py", '{"models": worker.models,', '{"mood": "unheard of", "models": worker.models,'),
+    ("shared/redis/lua/prelude.lua", "return 'dream:turns:' .. priority", "return 'dream:other:' .. priority"),
 )
 
 
@@ -52,7 +52,7 @@ def other_version(tmp_path_factory) -> Path:
 
 @dataclass
 class Worker:
-    """One that can be kept from hearing the doorbell, to say which of several takes the next job."""
+    """One that can be kept from hearing the notifier, to say which of several takes the next job."""
 
     child: Child
 
@@ -78,11 +78,11 @@ class Rollout:
     running: ExitStack
 
     def start(self) -> None:
-        env = {**parts.environment(self.settings), "DREAM_TILE_THREADS": "1"}
+        env = {**components.environment(self.settings), "DREAM_TILE_THREADS": "1"}
         ports = Kept()
-        apis = [parts.api(ports.port("theirs"), env), parts.api(ports.port("ours"), env)]
-        workers = parts.workers(3, self.settings, env)
-        self._run("their caretaker", parts.caretaker(env), self.other)
+        apis = [components.api(ports.port("theirs"), env), components.api(ports.port("ours"), env)]
+        workers = components.workers(3, self.settings, env)
+        self._run("their caretaker", components.caretaker(env), self.other)
         their_api = self._run("their api", apis[0], self.other)
         our_api = self._run("our api", apis[1], ROOT)
         started = [
@@ -123,7 +123,7 @@ def test_a_dream_passes_from_version_to_version_and_ends_as_the_same_picture(rol
     # when its worker is stopped, this version's goes on, and is stopped as well
     second.let_go()
     first.child.stop()
-    wait_until(lambda: second.record("first_iteration", job.id))
+    wait_until(lambda: second.record("first_iteration_completed", job.id))
     waiting = [api.submit(photograph, LONG | {"iterations": 2}) for api in (rollout.theirs, rollout.ours)]
     third.let_go()
     second.child.stop()
@@ -131,14 +131,14 @@ def test_a_dream_passes_from_version_to_version_and_ends_as_the_same_picture(rol
     # then the other version finishes it, and nothing that was waiting is lost
     ended = rollout.theirs.wait(job.id)
     assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 3)
-    resumed = [worker.record("dreaming", job.id)["resumed_from"] is not None for worker in rollout.workers]
+    resumed = [worker.record("dream_started", job.id)["resumed_from"] is not None for worker in rollout.workers]
     assert resumed == [False, True, True]
     for small in waiting:
         assert rollout.ours.wait(small.id).state is JobState.SUCCEEDED
-    with closing(RedisStore.connect(settings).redis) as redis:
+    with closing(RedisJobStore.connect(settings).redis) as redis:
         assert redis.hget(f"dream:job:{job.id}", "mood")  # it was another version indeed
         assert redis.hget(f"dream:job:{job.id}", "deaths") == "0"
-    assert b"unheard of" in S3Blobs.connect(settings).get(layout.manifest(job.id))
+    assert b"unheard of" in S3ObjectStorage.connect(settings).get(object_keys.manifest(job.id))
 
     # and the picture is the one that a single version dreams undisturbed
     undisturbed = rollout.ours.wait(rollout.ours.submit(photograph, LONG).id)

@@ -9,11 +9,11 @@ import time
 import psutil
 import pytest
 
-from api.client import DreamClient
-from deploy.process import ROOT
-from deploy.stack import Stack
+from api.client.dream_client import DreamClient
+from deploy.local.process import ROOT
+from deploy.local.stack import Stack
 
-LOCAL = [sys.executable, "-m", "deploy.local"]
+LOCAL = [sys.executable, "-m", "deploy.local.cli"]
 PATIENCE_S = 90  # on a busy machine; usually it takes one or two
 NO_WORKERS = ["--workers", "0"]  # they take seconds to load TensorFlow, and test_dreams.py has them
 

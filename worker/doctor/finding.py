@@ -28,5 +28,5 @@ def doubtful(check: str, found: str, advice: str) -> Finding:
 
 
 def bad(check: str, found: str, advice: str) -> Finding:
-    """Nothing is dreamt, or jobs are in danger, until this is mended."""
+    """Nothing is dreamed, or jobs are in danger, until this is mended."""
     return Finding(check=check, state="bad", found=found, advice=advice)

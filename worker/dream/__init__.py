@@ -1,7 +1,7 @@
 """The numerics: DeepDream by tiled gradient ascent over octaves. Pure: no queue, no store, no network.
 
 TensorFlow reads these variables once, when it is first imported, and every import of it in this project is inside
-`worker.dream` or `worker.models`, which import this package first. So this is the one place that is early enough,
+`worker.dream` or `worker.networks`, which import this package first. So this is the one place that is early enough,
 whether the worker, the command line or a test started the process. What the environment says already stays.
 """
 

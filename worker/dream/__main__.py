@@ -8,28 +8,29 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from shared import catalog
 from shared.errors import DreamError
+from shared.networks import catalog
 from shared.params import DreamParams, Format
 from worker import images
 from worker.dream import device
 from worker.dream.engine import dream
 from worker.dream.inputs import Inputs
+from worker.dream.observer import EngineProgress, ResumePoint
 from worker.dream.report import Report
-from worker.dream.watch import Image, Mark, ResumePoint
-from worker.models import registry
+from worker.dream.types import Image
+from worker.networks import registry
 
 FORMATS: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 MAX_PIXELS = 400_000_000  # one's own machine, one's own memory
 
 
 class Bar:
-    """A watch that draws where the dream is."""
+    """A observer that draws where the dream is."""
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar, self._task = bar, task
 
-    def tiles_done(self, mark: Mark) -> None:
+    def tiles_done(self, mark: EngineProgress) -> None:
         where = f"octave {mark.octave + 1}/{mark.octaves}, iteration {mark.iteration}/{mark.iterations}"
         self._bar.update(self._task, completed=mark.done_px, total=mark.total_px, description=where)
 
@@ -73,7 +74,7 @@ def _dream(
     inputs = Inputs(guide=_read(guide) if guide else None, mask=images.mask_of(_read(mask)) if mask else None)
     columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        return dream(network, _read(photo), params, inputs=inputs, watch=Bar(bar, bar.add_task("", total=None)))
+        return dream(network, _read(photo), params, inputs=inputs, observer=Bar(bar, bar.add_task("", total=None)))
 
 
 def _read(path: Path) -> Image:

@@ -11,17 +11,17 @@ import tensorflow as tf
 
 from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
-from worker.dream import chance, device
+from worker.dream import device, rng
 from worker.dream.blur import Statistics, sigmas, smooth, strips_of
-from worker.dream.finish import region
 from worker.dream.gradient import Gradient
 from worker.dream.inputs import Mask
 from worker.dream.memory import OUT_OF_MEMORY, TilePlan
-from worker.dream.progress import Progress
+from worker.dream.postprocess import region
+from worker.dream.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics
 from worker.dream.sampling import Shift, read_window, reflect_uncovered, write_core
 from worker.dream.tiling import Tile, layout
-from worker.dream.watch import Image
+from worker.dream.types import Image
 
 KeepGradient = Callable[[int, Image], None]  # octave, smoothed gradient (h, w, 3) of its last iteration: a loan
 
@@ -37,7 +37,7 @@ class Ascent:
     stride: int  # the targets' grid
     halo: int
     plan: TilePlan
-    progress: Progress
+    progress: ProgressTracker
     mask: Mask | None = None
     keep_gradient: KeepGradient | None = None
 
@@ -46,7 +46,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
     """Raises the objective in place, by the iterations from `first_iteration` on.
 
     image: float32 (H, W, 3), 0..255 at the start; not clipped afterwards.
-    Raises NonFiniteGradient (not retryable), OutOfMemory, and whatever the watch raises.
+    Raises NonFiniteGradient (not retryable), OutOfMemory, and whatever the observer raises.
     """
     params, progress = ascent.params, ascent.progress
     done = []
@@ -59,7 +59,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
         with progress.timed("blur"):
             sigma = sigmas(iteration, params.iterations)[0]
             smoothed = smooth(
-                gradient, sigma, device.pool(device.cores()), device.cores(), over_colours=params.color != "free"
+                gradient, sigma, device.pool(device.cores()), device.cores(), over_colors=params.color != "free"
             )
             statistics = _statistics(smoothed, octave, iteration, params.step_size)
             if ascent.keep_gradient and iteration + 1 == params.iterations:
@@ -78,8 +78,8 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
     Out of memory, it starts over with fewer or smaller tiles: the picture has not been touched yet.
     """
     while True:
-        random = chance.generator(ascent.params.seed, octave, iteration)
-        shift = chance.shift(random, ascent.params.jitter or 0, *image.shape[:2])
+        random = rng.generator(ascent.params.seed, octave, iteration)
+        shift = rng.shift(random, ascent.params.jitter or 0, *image.shape[:2])
         tile_size, stride = ascent.plan.tile_size, ascent.stride
         plan = layout(*image.shape[:2], tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
         try:
@@ -104,7 +104,7 @@ def _side_by_side(ascent: Ascent, image: Image, gradient: Image, tiles: Iterable
             running.append((tile, pool.submit(_one_tile, ascent.gradient, image, gradient, tile, shift)))
         while running:
             yield _finished(running)
-    finally:  # stopped by the watch or an error: no thread may write after we have returned
+    finally:  # stopped by the observer or an error: no thread may write after we have returned
         for _, future in running:
             future.cancel()
         wait([future for _, future in running])
@@ -117,7 +117,7 @@ def _finished(running: deque[tuple[Tile, Future[None]]]) -> Tile:
 
 
 def _one_tile(compute: Gradient, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
-    """One tile's gradient, normalised and written where it belongs."""
+    """One tile's gradient, normalized and written where it belongs."""
     window = read_window(image, tile.window, shift)  # (h, w, 3)
     whole = np.asarray(compute(tf.convert_to_tensor(window[None])))[0]  # (h, w, 3), TensorFlow's own memory: not a copy
     core = whole[tile.core_in_window]
@@ -125,11 +125,11 @@ def _one_tile(compute: Gradient, image: Image, gradient: Image, tile: Tile, shif
 
 
 def standard_deviation(core: Image) -> float:
-    """Over pixels and colours, in double precision. Raises NonFiniteGradient."""
-    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # of each colour
+    """Over pixels and colors, in double precision. Raises NonFiniteGradient."""
+    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # of each color
     if not np.isfinite(deviations).all():
         raise NonFiniteGradient
-    return float(np.sqrt(np.mean(deviations**2) + np.var(means)))  # within the colours, and between them
+    return float(np.sqrt(np.mean(deviations**2) + np.var(means)))  # within the colors, and between them
 
 
 def _step(image: Image, smoothed: Image, step: float) -> None:

@@ -12,16 +12,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from worker.dream.watch import Image
+from worker.dream.types import Image
 
-_GREY_SIGMA = 5.8  # from here on the colour matrix is 1/3 to 1e-5, of a gradient that such a blur has made small
+_GRAY_SIGMA = 5.8  # from here on the color matrix is 1/3 to 1e-5, of a gradient that such a blur has made small
 _STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 20 MB
 _STRIP_ROWS = 64  # but the halo should not outweigh it
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Of a whole gradient, over pixels and colours."""
+    """Of a whole gradient, over pixels and colors."""
 
     minimum: float
     maximum: float
@@ -39,29 +39,29 @@ def radius(sigma: float) -> int:
 
 
 def gaussian(image: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
-    """G(sigma) over y and x, not over colour. Any number of channels."""
+    """G(sigma) over y and x, not over color. Any number of channels."""
     size = 2 * radius(sigma) + 1
     return cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 
-def colour_matrix(sigma: float) -> npt.NDArray[np.float32]:
-    """G(sigma) over the colour axis: with only three colours a 3 x 3 matrix says all of it."""
+def color_matrix(sigma: float) -> npt.NDArray[np.float32]:
+    """G(sigma) over the color axis: with only three colors a 3 x 3 matrix says all of it."""
     size = 2 * radius(sigma) + 1
     unit = np.eye(3, dtype=np.float64)
     return cv2.GaussianBlur(unit, (1, size), 1.0, sigmaY=sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
 
 
 def _mix(sigma: float) -> npt.NDArray[np.float32]:
-    """What the colours become: three of them, or a single grey where the blur leaves no more of them than that."""
-    return np.full((1, 3), 1 / 3, np.float32) if sigma >= _GREY_SIGMA else colour_matrix(sigma)
+    """What the colors become: three of them, or a single gray where the blur leaves no more of them than that."""
+    return np.full((1, 3), 1 / 3, np.float32) if sigma >= _GRAY_SIGMA else color_matrix(sigma)
 
 
-def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_colours: bool) -> Statistics:
-    """gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, in place; over the colours as well if asked.
+def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_colors: bool) -> Statistics:
+    """gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, in place; over the colors as well if asked.
 
     gradient: float32 (H, W, 3). Returns the result's statistics. Deterministic: strips do not depend on `threads`.
     """
-    blurs = [(s, radius(s), _mix(s) if over_colours else None) for s in (sigma, 2 * sigma, sigma / 2)]
+    blurs = [(s, radius(s), _mix(s) if over_colors else None) for s in (sigma, 2 * sigma, sigma / 2)]
     height = len(gradient)
     reach = max(around for _, around, _ in blurs)
     strips = strips_of(height, gradient.shape[1])
@@ -95,12 +95,12 @@ def _smooth_strip(
     """One strip's blurs, written into `gradient`. `source` holds the original rows from `offset` on."""
     start, stop = rows
     total: Image | None = None
-    for sigma, around, colours in blurs:
+    for sigma, around, colors in blurs:
         low, high = max(start - around - offset, 0), stop + around - offset
         mixed: Image = source[low:high]
-        if colours is not None:
-            mixed = cv2.transform(mixed, colours)  # type: ignore[assignment]
-        blurred = gaussian(mixed, sigma)[start - offset - low :][: stop - start]  # (rows, W, 3), or (rows, W) if grey
+        if colors is not None:
+            mixed = cv2.transform(mixed, colors)  # type: ignore[assignment]
+        blurred = gaussian(mixed, sigma)[start - offset - low :][: stop - start]  # (rows, W, 3), or (rows, W) if gray
         if blurred.ndim == 2:
             blurred = cv2.merge([blurred] * 3)  # type: ignore[assignment]
         total = blurred if total is None else cv2.add(total, blurred, dst=total)  # type: ignore[assignment]

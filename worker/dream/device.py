@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from importlib import metadata
 
 import cv2
 import numpy as np
 import tensorflow as tf
+
+from shared.version import VERSION
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # <malloc.h>
 _KEPT_BYTES = 128 * 2**20  # freed memory that stays until `release_freed_memory`: the blur's strips, and then some
@@ -100,9 +101,5 @@ def pool(threads: int) -> ThreadPoolExecutor:
 
 
 def versions() -> dict[str, str]:
-    """Of what decides the pixels."""
-    try:
-        own = metadata.version("dreamqueue")
-    except metadata.PackageNotFoundError:
-        own = "not installed"  # run from a checkout
-    return {"dreamqueue": own, "tensorflow": tf.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    """Returns the versions of everything that decides the pixels."""
+    return {"dreamqueue": VERSION, "tensorflow": tf.__version__, "numpy": np.__version__, "opencv": cv2.__version__}

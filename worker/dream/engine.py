@@ -4,21 +4,22 @@ import numpy as np
 
 from shared.params import DreamParams, Target
 from worker.dream import ascent as on_host
-from worker.dream import device, memory, on_gpu
+from worker.dream import device, gpu_ascent, memory
 from worker.dream.ascent import Ascent, KeepGradient
-from worker.dream.finish import Light, Photograph, finish, needs_photograph
 from worker.dream.gradient import Gradient, gradient_of
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.memory import TilePlan
 from worker.dream.network import Network
+from worker.dream.observer import EngineObserver, ResumePoint
 from worker.dream.octaves import blend_into, enlarged, octave_sizes, pyramid
-from worker.dream.progress import Progress
+from worker.dream.postprocess import Light, Photograph, finish, needs_photograph
+from worker.dream.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics, Report, Timings
 from worker.dream.tiling import halo_for
-from worker.dream.watch import Image, ResumePoint, Watch
+from worker.dream.types import Image
 
-NOTHING_BESIDE = Inputs()
+NO_INPUTS = Inputs()
 
 
 def choose_tile_size(network: Network, params: DreamParams, height: int, width: int) -> int:
@@ -31,21 +32,21 @@ def dream(
     image: Image,
     params: DreamParams,
     *,
-    inputs: Inputs = NOTHING_BESIDE,
+    inputs: Inputs = NO_INPUTS,
     keep_gradient: KeepGradient | None = None,
-    watch: Watch | None = None,
+    observer: EngineObserver | None = None,
     resume: ResumePoint | None = None,
     threads: int | None = None,
 ) -> tuple[Image, Report]:
-    """The photograph dreamt over, float32 (H, W, 3), RGB, 0..255, and an account of how.
+    """The photograph dreamed over, float32 (H, W, 3), RGB, 0..255, and an account of how.
 
     image: float32 (H, W, 3), RGB, 0..255; consumed: the engine writes into it, and may return it.
     inputs: a guide, a mask.
     keep_gradient: is lent the smoothed gradient of each octave's last iteration.
-    params: resolved (`shared.catalog.resolve`) and with a tile_size; a missing one is chosen.
+    params: resolved (`shared.networks.catalog.resolve`) and with a tile_size; a missing one is chosen.
     resume: goes on from there, to the very pixels of the undisturbed run; its image is consumed too.
     threads: tiles at once; all cores when None. It changes no pixel.
-    Raises NonFiniteGradient and OutOfMemory (neither can be retried), and whatever the watch raises.
+    Raises NonFiniteGradient and OutOfMemory (neither can be retried), and whatever the observer raises.
     Source: Mordvintsev et al. 2015; tiles, halo and jitter are described in `tiling` and `sampling`.
     """
     image = np.require(image, np.float32, ["C", "W"])
@@ -60,7 +61,7 @@ def dream(
     sizes = octave_sizes(
         height, width, octaves=params.octaves, scale=params.octave_scale, minimum_px=network.minimum_px
     )
-    progress = Progress(watch, sizes, params.iterations)
+    progress = ProgressTracker(observer, sizes, params.iterations)
     stride = network.stride([target.layer for target in targets])
     ascent = Ascent(
         params=params,
@@ -105,28 +106,28 @@ def _climb(
 ) -> tuple[Image, list[IterationStatistics]]:
     """From the smallest octave to the largest, each starting from what the one below has become."""
     progress, iterations = ascent.progress, []
-    ascend = on_gpu.ascend if device.gpu() else on_host.ascend
+    ascend = gpu_ascent.ascend if device.gpu() else on_host.ascend
     with progress.timed("resize"):
         octaves = pyramid(image, sizes, progress.step_done)
     light = Light(octaves) if ascent.params.brightness_lock else None
     if resume is not None:
         octaves[: resume.octave + 1] = [np.require(resume.image, np.float32, ["C", "W"])]
     del image
-    dreamt: Image | None = None
+    dreamed: Image | None = None
     for octave in range(resume.octave if resume else 0, len(sizes)):
         here = octaves.pop(0)
         first_iteration = resume.iteration if resume and octave == resume.octave else 0
         progress.begin(octave, first_iteration)
-        if dreamt is not None:
+        if dreamed is not None:
             with progress.timed("resize"):
-                blend_into(here, dreamt, ascent.params.blend, progress.step_done)
-        dreamt = None  # the octave below is done with
+                blend_into(here, dreamed, ascent.params.blend, progress.step_done)
+        dreamed = None  # the octave below is done with
         device.release_freed_memory()
         iterations += ascend(ascent, here, octave, first_iteration)
-        dreamt = np.clip(here, 0, 255, out=here)
+        dreamed = np.clip(here, 0, 255, out=here)
         if light is not None:
-            light.restore(dreamt, octave)
-            np.clip(dreamt, 0, 255, out=dreamt)
-    if dreamt is None:
+            light.restore(dreamed, octave)
+            np.clip(dreamed, 0, 255, out=dreamed)
+    if dreamed is None:
         raise ValueError("a resume point lies beyond the last octave")
-    return dreamt, iterations
+    return dreamed, iterations

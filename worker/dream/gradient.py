@@ -9,7 +9,7 @@ from shared.params import Target
 from worker.dream import device
 from worker.dream.network import Network
 
-Gradient = Callable[[tf.Tensor], tf.Tensor]  # float32 (n, h, w, 3), 0..255 -> the same shape, unnormalised
+Gradient = Callable[[tf.Tensor], tf.Tensor]  # float32 (n, h, w, 3), 0..255 -> the same shape, unnormalized
 
 _traces = 0  # how often a gradient was traced: the benchmark reads it
 

@@ -10,10 +10,10 @@ from functools import lru_cache
 import tensorflow as tf
 
 from shared.params import Target
+from worker.dream.activations import look, sized
 from worker.dream.gradient import Gradient, chosen_channels
-from worker.dream.look import look, sized
 from worker.dream.network import Network
-from worker.dream.watch import Image
+from worker.dream.types import Image
 
 GUIDE_PX = 512  # the guide's longer side: 768 vectors at stride 16, more than the notebook's 196
 SHORTEST_PX = 128  # and at least so much of its shorter side

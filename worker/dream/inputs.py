@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from worker.dream.watch import Image
+from worker.dream.types import Image
 
 Mask: TypeAlias = npt.NDArray[
     np.float32

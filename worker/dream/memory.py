@@ -22,7 +22,7 @@ GPU_SHARE = 0.6  # of its free memory, for tiles; the rest is for the picture, t
 LIMIT_BYTES_PER_PX = 48
 LARGE_BYTES_PER_CORE = 272 * 2**20
 SMALL_BYTES_PER_CORE, SMALL_PX = 544 * 2**20, 6_000_000
-# Of that, the picture and its gradient take 24 (float32, three colours); and the compiled gradient, oneDNN's primitives
+# Of that, the picture and its gradient take 24 (float32, three colors); and the compiled gradient, oneDNN's primitives
 # for five octaves, the blur's strips and what TensorFlow's allocator leaves between its blocks so much:
 IMAGE_BYTES_PER_PX = 24
 FIXED_BYTES = 165 * 2**20

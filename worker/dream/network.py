@@ -1,4 +1,4 @@
-"""What the dream needs to know of a network. `worker.models` builds them, tests bring toys."""
+"""What the dream needs to know of a network. `worker.networks` builds them, tests bring toys."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 from worker.dream import device
 from worker.dream.blur import gaussian
-from worker.dream.watch import Image
+from worker.dream.types import Image
 
 _SIDE_BY_SIDE_PX = 4_000_000
 _BAND_ROWS = 512
@@ -28,13 +28,13 @@ def octave_sizes(height: int, width: int, *, octaves: int, scale: float, minimum
 
 
 def enlarged(image: Image, height: int, width: int) -> Image:
-    """The photograph at the size at which it is dreamt; itself where that is its own."""
+    """The photograph at the size at which it is dreamed; itself where that is its own."""
     if image.shape[:2] == (height, width):
         return image
     result = np.empty((height, width, 3), np.float32)
-    for colour in range(3):
-        for rows, resized in resized_bands(image[..., colour], height, width):
-            result[rows, :, colour] = np.clip(resized, 0, 255)  # Lanczos overshoots
+    for color in range(3):
+        for rows, resized in resized_bands(image[..., color], height, width):
+            result[rows, :, color] = np.clip(resized, 0, 255)  # Lanczos overshoots
     return result
 
 
@@ -43,29 +43,29 @@ def pyramid(image: Image, sizes: list[tuple[int, int]], step: Callable[[], None]
     octaves = [image]
     for height, width in sizes[-2::-1]:
         below = np.empty((height, width, 3), np.float32)
-        _each_colour(partial(_shrink, octaves[-1], below), octaves[-1], step)
+        _each_color(partial(_shrink, octaves[-1], below), octaves[-1], step)
         octaves.append(below)
     return octaves[::-1]
 
 
 def blend_into(octave: Image, previous: Image, blend: float, step: Callable[[], None]) -> None:
     """octave <- blend * octave + (1 - blend) * resize(previous), in place. Calls `step` as it goes."""
-    _each_colour(partial(_blend, octave, previous, blend), octave, step)
+    _each_color(partial(_blend, octave, previous, blend), octave, step)
 
 
-def _shrink(image: Image, below: Image, colour: int) -> None:
-    blurred = gaussian(image[..., colour].copy(), _ANTIALIAS)
+def _shrink(image: Image, below: Image, color: int) -> None:
+    blurred = gaussian(image[..., color].copy(), _ANTIALIAS)
     for rows, resized in resized_bands(blurred, *below.shape[:2]):
-        below[rows, :, colour] = resized
+        below[rows, :, color] = resized
 
 
-def _blend(octave: Image, previous: Image, blend: float, colour: int) -> None:
-    for rows, grown in resized_bands(previous[..., colour], *octave.shape[:2]):
-        octave[rows, :, colour] = np.float32(blend) * octave[rows, :, colour] + np.float32(1 - blend) * grown
+def _blend(octave: Image, previous: Image, blend: float, color: int) -> None:
+    for rows, grown in resized_bands(previous[..., color], *octave.shape[:2]):
+        octave[rows, :, color] = np.float32(blend) * octave[rows, :, color] + np.float32(1 - blend) * grown
 
 
-def _each_colour(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:
-    """Colours side by side, or one at a time where their copies would be a large picture's."""
+def _each_color(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:
+    """Colors side by side, or one at a time where their copies would be a large picture's."""
     several = larger.size <= _SIDE_BY_SIDE_PX * 3
     for _ in device.pool(device.cores()).map(work, range(3)) if several else map(work, range(3)):
         step()

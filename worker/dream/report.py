@@ -17,7 +17,7 @@ class IterationStatistics(_Record):
     minimum: float
     maximum: float
     std: float
-    step: float  # what the gradient was multiplied by: grey levels per unit
+    step: float  # what the gradient was multiplied by: gray levels per unit
 
 
 class TileChange(_Record):
@@ -55,7 +55,7 @@ class Report(_Record):
     versions: dict[str, str]
 
     def recipe(self) -> dict[str, object]:
-        """What the picture itself carries, to be dreamt again. Nothing of the attempt or the time is in it."""
+        """What the picture itself carries, to be dreamed again. Nothing of the attempt or the time is in it."""
         kept = {"params", "model", "weights_sha256", "tile_size", "versions"}
         return self.model_dump(mode="json", include=kept)
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.dream.tiling import Box
-from worker.dream.watch import Image
+from worker.dream.types import Image
 
 Shift = tuple[
     int, int

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 from PIL import Image
 
-from deploy.process import ROOT
+from deploy.local.process import ROOT
 from tests.benchmarks.api.stage import Api, Load, ask, on_one_core
 
 SECONDS, TURNS = 10, 4

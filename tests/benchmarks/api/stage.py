@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from deploy import parts
-from deploy.process import ROOT, Child, Part
-from deploy.services import Kept, embedded_redis, embedded_s3
+from deploy.local import components
+from deploy.local.embedded_services import Kept, embedded_redis, embedded_s3
+from deploy.local.process import ROOT, Child, Part
 from shared.settings import Settings
 
 # On, and out of reach.
@@ -54,7 +54,10 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
         home, kept, settings = Path(folder), Kept(), Settings(**LIMITS)
         redis, settings = embedded_redis(home / "redis", kept, settings)
         s3, settings = embedded_s3(home / "s3", kept, settings)
-        env = {**parts.environment(settings), **{f"DREAM_{name.upper()}": str(limit) for name, limit in LIMITS.items()}}
+        env = {
+            **components.environment(settings),
+            **{f"DREAM_{name.upper()}": str(limit) for name, limit in LIMITS.items()},
+        }
 
         def start(part: Part, on: list[int]) -> Child:
             os.sched_setaffinity(0, on)  # a child inherits it
@@ -71,7 +74,7 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
         apis = []
         for number, checkout in enumerate(checkouts):
             port = kept.port(f"api-{number}")
-            part = _of(checkout, parts.api(port, env), number)
+            part = _of(checkout, components.api(port, env), number)
             apis.append(Api(checkout, f"http://127.0.0.1:{port}", start(part, cores[:1]).pid, settings))
         time.sleep(1)
         yield apis

@@ -15,9 +15,9 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from shared import catalog
+from shared.networks import catalog
 from shared.params import DreamParams, Target
-from tests.benchmarks.engine import likeness, speed, watching
+from tests.benchmarks.engine import observer_cost, similarity, speed
 from tests.benchmarks.engine.networks import TARGETS, load
 from worker.dream import device
 
@@ -39,7 +39,7 @@ def main():
         console.print(f"[dim]{name} …")
         found["networks"][name] = measure(load(name), Target(layer=TARGETS[name]), short=args.short)
         console.print(speed_table(name, found["networks"][name]))
-    found["watch_share"], found["watch_calls"] = watching.share(
+    found["watch_share"], found["watch_calls"] = observer_cost.share(
         width=640 if args.short else 1280, height=480 if args.short else 960
     )
     console.print(
@@ -84,7 +84,7 @@ def in_a_process(*args):
 def cosines():
     lite0, inception = load("efficientnet-lite0"), load("inception5h")
     pairs = [(lite0, "block11_expand"), (lite0, "block13_expand"), (inception, "mixed4a"), (inception, "mixed4c")]
-    return {layer: likeness.cosine(network, layer, height=1920, width=2560) for network, layer in pairs}
+    return {layer: similarity.cosine(network, layer, height=1920, width=2560) for network, layer in pairs}
 
 
 def machine():

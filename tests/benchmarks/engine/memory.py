@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared import catalog
+from shared.networks import catalog
 from shared.params import DreamParams
 from tests.benchmarks.engine.networks import load
 from worker.dream import device
@@ -28,7 +28,7 @@ def main():
 
 
 def peak(network, args):
-    """Bytes per pixel at the peak, above the worker that has loaded the network and dreamt nothing."""
+    """Bytes per pixel at the peak, above the worker that has loaded the network and dreamed nothing."""
     height, width = args.size
     params = catalog.resolve(DreamParams(model=network.name, octaves=args.octaves, iterations=1))
     params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from shared import catalog
+from shared.networks import catalog
 from tests.benchmarks.engine.stand_in import write_graph
-from worker.models import frozen_graph, registry
+from worker.networks import frozen_graph, registry
 
 TARGETS = {"efficientnet-lite0": "block11_expand", "inception5h": "mixed4a"}
 

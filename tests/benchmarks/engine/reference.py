@@ -19,11 +19,11 @@ def pyramid(image, octaves, octave_scale, minimum_px):
 
 
 def resize(image, height, width):
-    """Antialiased Lanczos, colour by colour, in float."""
-    colours = [
-        Image.fromarray(image[..., colour]).resize((width, height), Image.Resampling.LANCZOS) for colour in range(3)
+    """Antialiased Lanczos, color by color, in float."""
+    colors = [
+        Image.fromarray(image[..., color]).resize((width, height), Image.Resampling.LANCZOS) for color in range(3)
     ]
-    return np.stack([np.asarray(colour) for colour in colours], axis=-1)
+    return np.stack([np.asarray(color) for color in colors], axis=-1)
 
 
 def dream(image, params, minimum_px, ascend):
@@ -44,7 +44,7 @@ def step(image, iteration, params, gradient, choices):
     return image + s * params.step_size / (np.std(s) + 1e-8)
 
 
-def tiled_gradient(image, gradient, tiles, shift, *, normalised=True):
+def tiled_gradient(image, gradient, tiles, shift, *, normalized=True):
     """The picture moves under the network, its gradient moves back."""
     moved = move(image, shift)
     g = np.full(image.shape, np.nan)
@@ -53,7 +53,7 @@ def tiled_gradient(image, gradient, tiles, shift, *, normalised=True):
         (y0, y1), (x0, x1) = tile.core
         on_window = gradient(moved[top:bottom, left:right])
         core = on_window[y0 - top : y1 - top, x0 - left : x1 - left]
-        g[y0:y1, x0:x1] = core / (np.std(core) + 1e-8) if normalised else core
+        g[y0:y1, x0:x1] = core / (np.std(core) + 1e-8) if normalized else core
     return move(g, (-shift[0], -shift[1]))
 
 

@@ -1,7 +1,7 @@
 """Microseconds per pixel and iteration: the bare gradient, the ordinary way, the engine; all in one process.
 
 A shared machine is faster now and slower a minute later. So bare gradient, engine and plain reference take turns, each
-is a mean over some seconds, and a ratio is one of neighbours: its median over the rounds says what holds on any day.
+is a mean over some seconds, and a ratio is one of neighbors: its median over the rounds says what holds on any day.
 """
 
 import time

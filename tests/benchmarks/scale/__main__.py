@@ -20,11 +20,11 @@ import redis
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.client import DreamClient
-from deploy import parts
-from deploy.process import Child
-from deploy.services import Kept
-from deploy.stack import Stack
+from api.client.dream_client import DreamClient
+from deploy.local import components
+from deploy.local.embedded_services import Kept
+from deploy.local.process import Child
+from deploy.local.stack import Stack
 from shared.jobs import JobState
 
 TINY = {"octaves": 1, "iterations": 2, "jitter": 0}  # on the tiny picture: next to no dreaming
@@ -52,8 +52,8 @@ class Fleet:
         self.client = DreamClient(self.stack.api_url)
 
     def _parts(self, count):
-        env = {**parts.environment(self.stack.settings), "DREAM_TILE_THREADS": "1"}
-        return parts.workers(count, self.stack.settings, env)
+        env = {**components.environment(self.stack.settings), "DREAM_TILE_THREADS": "1"}
+        return components.workers(count, self.stack.settings, env)
 
     def _worker(self, part, core: int) -> Child:
         port = self._ports.port(part.name)
@@ -131,11 +131,11 @@ def overhead(fleet: Fleet, photo: Path, jobs: int) -> dict:
     """One job at a time on a warm worker: from its submission to its claim, its dream and its first iteration."""
     for _ in range(3):
         submit_and_wait(fleet.client, photo, TINY)
-    skip = len(fleet.records("first_iteration"))
+    skip = len(fleet.records("first_iteration_completed"))
     for _ in range(jobs):
         submit_and_wait(fleet.client, photo, TINY)
         time.sleep(0.05)
-    waits = {"claimed": "waited_s", "dreaming": "since_submission_s", "first_iteration": "since_submission_s"}
+    waits = {"job_claimed": "waited_s", "dream_started": "since_submission_s", "first_iteration_completed": "since_submission_s"}
     return {event: quantiles([r[wait] for r in fleet.records(event)[skip:]]) for event, wait in waits.items()}
 
 

@@ -4,17 +4,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.process import Child
-from deploy.services import Kept, embedded_redis
+from deploy.local.embedded_services import Kept, embedded_redis
+from deploy.local.process import Child
+from shared.redis.job_store import RedisJobStore
 from shared.settings import Settings
-from shared.store import RedisStore
-from tests.twins.jobs import a_job
+from tests.fakes.job_factory import a_job
 
 CASES = ((1_000, 1), (10_000, 1), (10_000, 1_000))  # waiting jobs, owners
 MODEL = "efficientnet-lite0"
 
 
-def measure(store: RedisStore, jobs: int, owners: int) -> dict[str, float]:
+def measure(store: RedisJobStore, jobs: int, owners: int) -> dict[str, float]:
     """Microseconds inside Redis, which has one processor for all of it; bytes per job."""
     store.redis.flushall()
     for number in range(jobs):
@@ -25,7 +25,7 @@ def measure(store: RedisStore, jobs: int, owners: int) -> dict[str, float]:
         "claim": lambda: store.claim("w", [MODEL], lease_s=600),
         "claim, nothing for it": lambda: store.claim("w", ["another"], lease_s=600),
         "renew": lambda: store.renew(job, lease_s=600, progress=job.progress),
-        "census": store.census,
+        "queue_stats": store.queue_stats,
     }
     for name, call in calls.items():
         store.redis.config_resetstat()
@@ -33,7 +33,7 @@ def measure(store: RedisStore, jobs: int, owners: int) -> dict[str, float]:
             call()
         stats = store.redis.info("commandstats")
         # A script's time is its caller's; outside of scripts, all commands count.
-        counted = ["cmdstat_evalsha"] if "cmdstat_evalsha" in stats and name != "census" else list(stats)
+        counted = ["cmdstat_evalsha"] if "cmdstat_evalsha" in stats and name != "queue_stats" else list(stats)
         found[f"{name}, us"] = sum(stats[command]["usec"] for command in counted) / 100
     return found
 
@@ -45,7 +45,7 @@ def main() -> None:
         try:
             redis.wait_until_ready()
             for jobs, owners in CASES:
-                found = measure(RedisStore.connect(settings), jobs, owners)
+                found = measure(RedisJobStore.connect(settings), jobs, owners)
                 numbers = "  ".join(f"{name} {value:.0f}" for name, value in found.items())
                 sys.stdout.write(f"{jobs:>6} waiting, {owners:>4} owners: {numbers}\n")
         finally:

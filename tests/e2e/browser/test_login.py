@@ -6,9 +6,9 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from deploy import parts
-from deploy.process import Child
-from deploy.services import Kept
+from deploy.local import components
+from deploy.local.embedded_services import Kept
+from deploy.local.process import Child
 from tests.e2e.browser import steps
 
 ADMIN_KEY = "an-admin-key-for-tests-only-000000"
@@ -18,8 +18,8 @@ ADMIN_KEY = "an-admin-key-for-tests-only-000000"
 def private(stack, tmp_path_factory):
     """A second API on the same Redis and S3, with keys on; its address."""
     port = Kept().port("api")
-    env = {**parts.environment(stack.settings), "DREAM_KEYS": "on", "DREAM_ADMIN_KEY": ADMIN_KEY}
-    api = Child(parts.api(port, env), tmp_path_factory.mktemp("private") / "api.log")
+    env = {**components.environment(stack.settings), "DREAM_KEYS": "on", "DREAM_ADMIN_KEY": ADMIN_KEY}
+    api = Child(components.api(port, env), tmp_path_factory.mktemp("private") / "api.log")
     try:
         api.wait_until_ready()
         yield f"http://127.0.0.1:{port}"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy import parts
-from deploy.process import Child
+from deploy.local import components
+from deploy.local.process import Child
 
 
 def a_free_port() -> int:
@@ -19,14 +19,14 @@ def a_free_port() -> int:
 def live(services, tmp_path_factory) -> Iterator[str]:
     """The address of a running api. Its limits are far away, its streams short."""
     env = {
-        **parts.environment(services.settings),
+        **components.environment(services.settings),
         "DREAM_STREAM_LIMIT_S": "20",
         "DREAM_POLLS_PER_MINUTE": "1000000",
         "DREAM_REQUESTS_PER_MINUTE": "1000000",
         "DREAM_SUBMISSIONS_PER_MINUTE": "1000000",
     }
     port = a_free_port()
-    api = Child(parts.api(port, env), tmp_path_factory.mktemp("api") / "api.log")
+    api = Child(components.api(port, env), tmp_path_factory.mktemp("api") / "api.log")
     try:
         api.wait_until_ready()
         yield f"http://127.0.0.1:{port}"

@@ -6,29 +6,31 @@ from urllib.error import HTTPError
 
 import pytest
 
-from api.app import connect, create_app
-from shared import layout, ledger
-from shared.blobs import S3Blobs
+from api.app import create_app
+from api.wiring import connect
+from shared import lifecycle
+from shared.celery_app import CeleryNotifier
 from shared.jobs import JobState, Outcome
-from shared.queue import CeleryDoorbell
-from shared.store import RedisStore
+from shared.redis.job_store import RedisJobStore
+from shared.s3 import object_keys
+from shared.s3.object_storage import S3ObjectStorage
 from tests.conftest import empty_redis
-from tests.unit.api.pictures import a_picture
+from tests.fakes.pictures import a_picture
 
 
 @pytest.fixture
 def store(settings):
-    return RedisStore.connect(settings)
+    return RedisJobStore.connect(settings)
 
 
 @pytest.fixture
-def blobs(settings):
-    return S3Blobs.connect(settings)
+def storage(settings):
+    return S3ObjectStorage.connect(settings)
 
 
 @pytest.fixture
-def http(settings, blobs):
-    blobs.check()  # makes the bucket
+def http(settings, storage):
+    storage.check()  # makes the bucket
     return create_app(settings).test_client()
 
 
@@ -41,23 +43,23 @@ def fetch(address: str) -> tuple[bytes, str]:
         return answer.read(), answer.headers["Content-Disposition"]
 
 
-def test_a_job_goes_from_submission_to_a_downloaded_picture(http, settings, store, blobs):
+def test_a_job_goes_from_submission_to_a_downloaded_picture(http, settings, store, storage):
     # given
     job_id = submit(http, params='{"octaves": 2}').json["id"]
-    assert CeleryDoorbell.connect(settings).pending() == 1
+    assert CeleryNotifier.connect(settings).pending() == 1
 
     # when a worker's part is played by hand
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
     running = http.get(f"/v1/jobs/{job_id}").json
-    blobs.put(layout.output(job_id, job.claim, "preview.jpg"), b"jpg")
-    blobs.put(layout.output(job_id, job.claim, "result.png"), b"png")
-    ledger.settle(
-        blobs, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=job.created_at + 1, claim=job.claim)
+    storage.put(object_keys.output(job_id, job.claim, "preview.jpg"), b"jpg")
+    storage.put(object_keys.output(job_id, job.claim, "result.png"), b"png")
+    lifecycle.settle(
+        storage, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=job.created_at + 1, claim=job.claim)
     )
 
     # then
     assert (running["state"], running["attempt"]) == ("running", 1)
-    assert blobs.get(layout.image(job_id)) == a_picture()
+    assert storage.get(object_keys.image(job_id)) == a_picture()
     assert http.get(f"/v1/jobs/{job_id}").json["state"] == "succeeded"
     assert http.get(f"/v1/jobs/{job_id}/preview").data == b"jpg"
     body, disposition = fetch(http.get(f"/v1/jobs/{job_id}/result").location)
@@ -65,17 +67,17 @@ def test_a_job_goes_from_submission_to_a_downloaded_picture(http, settings, stor
     assert disposition == f'attachment; filename="dream-{job_id}.png"'
 
 
-def test_a_results_address_opens_nothing_else(http, store, blobs):
+def test_a_results_address_opens_nothing_else(http, store, storage):
     # given
     job_id = submit(http).json["id"]
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
-    blobs.put(layout.output(job_id, job.claim, "result.png"), b"png")
-    ledger.settle(blobs, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=1.0, claim=job.claim))
+    storage.put(object_keys.output(job_id, job.claim, "result.png"), b"png")
+    lifecycle.settle(storage, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=1.0, claim=job.claim))
     address = http.get(f"/v1/jobs/{job_id}/result").location
 
     # when, then
     with pytest.raises(HTTPError) as refused:
-        fetch(address.replace(layout.output(job_id, job.claim, "result.png"), layout.image(job_id)))
+        fetch(address.replace(object_keys.output(job_id, job.claim, "result.png"), object_keys.image(job_id)))
     assert refused.value.code == 403
     refused.value.close()
 
@@ -95,17 +97,17 @@ def test_after_redis_was_wiped_every_accepted_job_is_still_known(http, settings,
     assert store.claim("worker-1", ["efficientnet-lite0"], lease_s=15).id == waiting["id"]
 
 
-def test_a_deleted_job_leaves_only_its_tombstone(http, blobs):
+def test_a_deleted_job_leaves_only_its_tombstone(http, storage):
     job_id = submit(http).json["id"]
 
     assert http.delete(f"/v1/jobs/{job_id}").status_code == 204
-    assert list(blobs.keys("")) == [layout.tombstone(job_id)]
+    assert list(storage.keys("")) == [object_keys.tombstone(job_id)]
 
 
-def test_a_refused_submission_leaves_nothing(http, store, blobs):
+def test_a_refused_submission_leaves_nothing(http, store, storage):
     assert submit(http, params='{"octaves": 0}').status_code == 422
 
-    assert list(blobs.keys("")) == []
+    assert list(storage.keys("")) == []
     assert store.list_jobs("local") == []
 
 

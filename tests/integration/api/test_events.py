@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from deploy import parts
-from deploy.process import Child
-from shared.jobs import JobState, Outcome, Progress
-from shared.store import RedisStore
+from deploy.local import components
+from deploy.local.process import Child
+from shared.jobs import JobProgress, JobState, Outcome
+from shared.redis.job_store import RedisJobStore
+from tests.fakes.pictures import a_picture
 from tests.integration.api.conftest import a_free_port
-from tests.unit.api.pictures import a_picture
 
 STREAMS = 200
 
@@ -54,7 +54,7 @@ class Stream:
 
 @pytest.fixture
 def store(settings):
-    return RedisStore.connect(settings)
+    return RedisJobStore.connect(settings)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_what_was_missed_is_told_first(live, store, job_id):
         _, seen, _ = stream.next()
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
     for iteration in (1, 2):
-        progress = Progress(octaves=1, iteration=iteration, iterations=2, fraction=iteration / 2)
+        progress = JobProgress(octaves=1, iteration=iteration, iterations=2, fraction=iteration / 2)
         store.renew(job, lease_s=15, progress=progress)
     store.finish(job_id, Outcome(state=JobState.CANCELED, finished_at=job.created_at + 1))
 
@@ -132,7 +132,7 @@ def test_an_answer_waits_for_the_jobs_end_when_asked_to(live, store, job_id):
 def test_open_streams_do_not_delay_a_stop(services, settings, tmp_path):
     # given
     port = a_free_port()
-    api = Child(parts.api(port, parts.environment(services.settings)), tmp_path / "api.log")
+    api = Child(components.api(port, components.environment(services.settings)), tmp_path / "api.log")
     try:
         api.wait_until_ready()
         url = f"http://127.0.0.1:{port}"
@@ -156,6 +156,6 @@ def test_a_new_preview_is_told(live, store, job_id):
     with Stream(live, f"/v1/jobs/{job_id}/events") as stream:
         stream.next()
 
-        store.previewed(job)
+        store.preview_stored(job)
 
         assert [stream.next()[0] for _ in range(2)] == ["job", "preview"]

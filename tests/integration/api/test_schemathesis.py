@@ -10,13 +10,13 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, seed, settings
 
-from api.openapi import COMMITTED
-from deploy import parts
-from deploy.process import Child
-from shared.ports import WorkerInfo
-from shared.store import RedisStore
+from deploy.local import components
+from deploy.local.process import Child
+from shared.interfaces import WorkerInfo
+from shared.redis.job_store import RedisJobStore
+from tests.fakes.pictures import a_picture
 from tests.integration.api.conftest import a_free_port
-from tests.unit.api.pictures import a_picture
+from tools.openapi import COMMITTED
 
 ADMIN = "an-admin-key-of-some-length"
 
@@ -39,7 +39,7 @@ schema = schemathesis.openapi.from_dict(_document())
 def guarded(services, tmp_path_factory) -> Iterator[str]:
     """A running api that wants keys."""
     env = {
-        **parts.environment(services.settings),
+        **components.environment(services.settings),
         "DREAM_KEYS": "on",
         "DREAM_ADMIN_KEY": ADMIN,
         "DREAM_STREAM_LIMIT_S": "0.05",
@@ -49,11 +49,11 @@ def guarded(services, tmp_path_factory) -> Iterator[str]:
         "DREAM_STRANGERS_PER_MINUTE": "1000000",
     }
     port = a_free_port()
-    api = Child(parts.api(port, env), tmp_path_factory.mktemp("guarded") / "api.log")
+    api = Child(components.api(port, env), tmp_path_factory.mktemp("guarded") / "api.log")
     try:
         api.wait_until_ready()
         alive = WorkerInfo(name="w", models=(), device="cpu", job_id=None, seen_at=0)
-        RedisStore.connect(services.settings).beat(alive, ttl_s=600)
+        RedisJobStore.connect(services.settings).register_worker(alive, ttl_s=600)
         yield f"http://127.0.0.1:{port}"
     finally:
         api.stop()

@@ -7,18 +7,19 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from deploy.process import Child
-from deploy.services import Kept, embedded_s3
-from shared import layout, ledger
-from shared.blobs import S3Blobs
+from deploy.local.embedded_services import Kept, embedded_s3
+from deploy.local.process import Child
+from shared import lifecycle
 from shared.clock import SystemClock
 from shared.jobs import Job, JobState, Manifest, Outcome
+from shared.redis.job_store import RedisJobStore
+from shared.s3 import object_keys
+from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
-from shared.store import RedisStore
 from tests.conftest import empty_redis
-from tests.twins.blobs import MemoryDoorbell
-from tests.twins.jobs import a_manifest
-from worker.caretaker import Caretaker
+from tests.fakes.job_factory import a_manifest
+from tests.fakes.object_storage import MemoryNotifier
+from worker.recovery.caretaker import Caretaker
 
 
 def s3(settings):
@@ -46,7 +47,7 @@ def elsewhere(tmp_path, settings) -> Settings:
 
 def copy_bucket(source: Settings, target: Settings) -> None:
     """What `aws s3 sync` or `rclone sync` do."""
-    S3Blobs.connect(target).check()  # makes the bucket
+    S3ObjectStorage.connect(target).check()  # makes the bucket
     reader, writer = s3(source), s3(target)
     for page in reader.get_paginator("list_objects_v2").paginate(Bucket=source.s3_bucket):
         for item in page.get("Contents", ()):
@@ -58,25 +59,25 @@ def copy_bucket(source: Settings, target: Settings) -> None:
 
 @dataclass
 class Service:
-    store: RedisStore
-    blobs: S3Blobs
+    store: RedisJobStore
+    storage: S3ObjectStorage
 
     @classmethod
     def on(cls, settings):
-        return cls(RedisStore.connect(settings), S3Blobs.connect(settings))
+        return cls(RedisJobStore.connect(settings), S3ObjectStorage.connect(settings))
 
     def accept(self, **fields) -> Job:
         manifest: Manifest = a_manifest(**fields)
-        ledger.accept(self.blobs, manifest, io.BytesIO(b"photograph"))
+        lifecycle.accept(self.storage, manifest, io.BytesIO(b"photograph"))
         job = Job.from_manifest(manifest)
         self.store.create(job)
         return job
 
     def end(self, job, state, claim=None):
         if claim:
-            self.blobs.put(layout.output(job.id, claim, "result.png"), b"dream")
-        outcome = Outcome(epoch=0, state=state, finished_at=job.created_at + 5, claim=claim, attempt=1)
-        ledger.settle(self.blobs, self.store, job.id, outcome)
+            self.storage.put(object_keys.output(job.id, claim, "result.png"), b"dream")
+        outcome = Outcome(retry_count=0, state=state, finished_at=job.created_at + 5, claim=claim, attempt=1)
+        lifecycle.settle(self.storage, self.store, job.id, outcome)
 
 
 def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings, elsewhere):
@@ -85,9 +86,9 @@ def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings
     waiting, running, done, failed, deleted = (before.accept() for _ in range(5))
     before.end(done, JobState.SUCCEEDED, claim="c1")
     before.end(failed, JobState.FAILED)
-    ledger.erase(before.blobs, deleted.id)
+    lifecycle.erase(before.storage, deleted.id)
     before.store.forget(deleted.id)
-    before.blobs.put(layout.checkpoint(running.id, 1, 3, "c2"), b"a checkpoint's bytes")
+    before.storage.put(object_keys.checkpoint(running.id, 1, 3, "c2"), b"a checkpoint's bytes")
 
     # when: the bucket is copied, Redis is empty, the service starts on both
     copy_bucket(settings, elsewhere)
@@ -95,12 +96,12 @@ def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings
     after = Service.on(elsewhere)
     caretaker = Caretaker(
         store=after.store,
-        blobs=after.blobs,
-        doorbell=MemoryDoorbell(),
+        storage=after.storage,
+        notifier=MemoryNotifier(),
         clock=SystemClock(),
         settings=elsewhere.model_copy(update={"caretaker_interval_s": 5.0}),
     )
-    caretaker.look_around()
+    caretaker.run_round()
 
     # then
     states = {job.id: job.state for job in after.store.list_jobs("local")}
@@ -110,21 +111,21 @@ def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings
         done.id: JobState.SUCCEEDED,
         failed.id: JobState.FAILED,
     }
-    assert after.blobs.get(layout.output(done.id, "c1", "result.png")) == b"dream"
-    assert after.blobs.get(layout.checkpoint(running.id, 1, 3, "c2")) == b"a checkpoint's bytes"
+    assert after.storage.get(object_keys.output(done.id, "c1", "result.png")) == b"dream"
+    assert after.storage.get(object_keys.checkpoint(running.id, 1, 3, "c2")) == b"a checkpoint's bytes"
     assert after.store.get(deleted.id) is None
-    assert after.store.census().jobs["dream", JobState.QUEUED] == 2
+    assert after.store.queue_stats().jobs["dream", JobState.QUEUED] == 2
 
 
 def test_documents_of_a_newer_version_are_read_without_what_is_not_known_yet(settings):
     service = Service.on(settings)
     job = service.accept()
-    key = layout.manifest(job.id)
-    document = service.blobs.get(key)
-    service.blobs.put(key, document[:-1] + b',"invented_tomorrow":{"a":1}}')
+    key = object_keys.manifest(job.id)
+    document = service.storage.get(key)
+    service.storage.put(key, document[:-1] + b',"invented_tomorrow":{"a":1}}')
     empty_redis(settings)
 
-    restored = ledger.restore(service.blobs, service.store, job.id, now=0)
+    restored = lifecycle.restore(service.storage, service.store, job.id, now=0)
 
     assert restored is not None
     assert restored.state is JobState.QUEUED

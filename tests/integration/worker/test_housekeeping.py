@@ -2,27 +2,27 @@
 
 import time
 
-from shared import layout
-from shared.blobs import S3Blobs
-from tests.twins.clock import FakeClock
-from tests.twins.store import MemoryStore
-from worker.housekeeping import Housekeeping
+from shared.s3 import object_keys
+from shared.s3.object_storage import S3ObjectStorage
+from tests.fakes.clock import FakeClock
+from tests.fakes.job_store import MemoryJobStore
+from worker.recovery.housekeeping import Housekeeping
 
 
 def test_uploads_go_after_a_day_and_idempotency_keys_after_seven(settings):
     # given
-    blobs, clock = S3Blobs.connect(settings), FakeClock()
+    storage, clock = S3ObjectStorage.connect(settings), FakeClock()
     clock.time = time.time()
-    house = Housekeeping(store=MemoryStore(clock), blobs=blobs, clock=clock, settings=settings)
-    for key in (layout.upload("ann", "u"), layout.idempotency("ann", "k"), layout.webhook("w")):
-        blobs.put(key, b"x")
+    house = Housekeeping(store=MemoryJobStore(clock), storage=storage, clock=clock, settings=settings)
+    for key in (object_keys.upload("ann", "u"), object_keys.idempotency("ann", "k"), object_keys.webhook("w")):
+        storage.put(key, b"x")
 
     def left_after(seconds):
         clock.time += seconds
         house.go_on(for_s=60)
-        return [key.split("/")[0] for key in blobs.keys("")]
+        return [key.split("/")[0] for key in storage.keys("")]
 
     # when, then
     assert left_after(0) == ["idempotency", "uploads", "webhooks"]
-    assert left_after(layout.UPLOADS_KEPT_S + 60) == ["idempotency", "webhooks"]
-    assert left_after(layout.IDEMPOTENCY_KEPT_S) == ["webhooks"]
+    assert left_after(object_keys.UPLOADS_KEPT_S + 60) == ["idempotency", "webhooks"]
+    assert left_after(object_keys.IDEMPOTENCY_KEPT_S) == ["webhooks"]

@@ -8,11 +8,11 @@ import time
 import pytest
 import redis
 
-from deploy.parts import environment
-from deploy.process import ROOT
+from deploy.local.components import environment
+from deploy.local.process import ROOT
 from shared.settings import EX_CONFIG
 
-CARETAKER = [sys.executable, "-m", "worker.caretaker"]
+CARETAKER = [sys.executable, "-m", "worker.recovery.caretaker"]
 WORKER = [sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool=prefork", "--concurrency=1"]
 
 
@@ -54,7 +54,7 @@ def test_a_redis_that_evicts_is_refused_with_a_sentence(start, evicting, command
 def test_a_redis_that_is_away_is_waited_for(start, command):
     process = start(command, DREAM_REDIS_URL="redis://127.0.0.1:1/0")
     for line in process.stdout:
-        if "waiting" in line:
+        if "dependency_unavailable" in line:
             break
     assert process.poll() is None
 

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from api.app import assemble, create_app
-from api.context import Services
-from api.intake import Intake
-from api.service import JobService
-from shared import layout, ledger
+from api.app import create_app
+from api.jobs.job_service import JobService
+from api.jobs.submission_service import SubmissionService
+from api.request_context import Services
+from api.wiring import assemble
+from shared import lifecycle
 from shared.jobs import Job, JobState, Outcome
+from shared.s3 import object_keys
 from shared.settings import Settings
-from tests.twins.blobs import MemoryBlobs, MemoryDoorbell
-from tests.twins.clock import FakeClock
-from tests.twins.feed import MemoryFeed, Script, WatchedStore
-from tests.unit.api.pictures import a_picture
+from tests.fakes.clock import FakeClock
+from tests.fakes.job_queries import MemoryJobQueries, RecordingJobStore, Script
+from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
+from tests.fakes.pictures import a_picture
 
 
 @dataclass
@@ -24,10 +26,10 @@ class World:
     """The service, what it stands on, and a worker's part played by hand."""
 
     clock: FakeClock
-    store: WatchedStore
-    blobs: MemoryBlobs
-    doorbell: MemoryDoorbell
-    changes: Script
+    store: RecordingJobStore
+    storage: MemoryObjectStorage
+    notifier: MemoryNotifier
+    subscriptions: Script
     services: Services
 
     @property
@@ -35,8 +37,8 @@ class World:
         return self.services.jobs
 
     @property
-    def intake(self) -> Intake:
-        return self.services.intake
+    def submissions(self) -> SubmissionService:
+        return self.services.submissions
 
     def claim(self) -> Job:
         job = self.store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
@@ -45,12 +47,18 @@ class World:
 
     def end(self, job: Job, state: JobState, **outputs: bytes) -> Job:
         for name, body in outputs.items():
-            self.blobs.put(layout.output(job.id, job.claim or "", name.replace("_", ".")), body)
-        ledger.settle(
-            self.blobs,
+            self.storage.put(object_keys.output(job.id, job.claim or "", name.replace("_", ".")), body)
+        lifecycle.settle(
+            self.storage,
             self.store,
             job.id,
-            Outcome(epoch=job.epoch, state=state, finished_at=self.clock.now(), claim=job.claim, attempt=job.attempt),
+            Outcome(
+                retry_count=job.retry_count,
+                state=state,
+                finished_at=self.clock.now(),
+                claim=job.claim,
+                attempt=job.attempt,
+            ),
         )
         ended = self.store.get(job.id)
         assert ended is not None
@@ -70,18 +78,18 @@ def settings() -> Settings:
 @pytest.fixture
 def world(settings) -> World:
     clock = FakeClock()
-    store, blobs, doorbell = WatchedStore(clock), MemoryBlobs(clock), MemoryDoorbell()
-    changes = Script(clock)
+    store, storage, notifier = RecordingJobStore(clock), MemoryObjectStorage(clock), MemoryNotifier()
+    subscriptions = Script(clock)
     services = assemble(
         settings,
         store=store,
-        blobs=blobs,
-        doorbell=doorbell,
-        feed=MemoryFeed(store, clock),
-        changes=changes,
+        storage=storage,
+        notifier=notifier,
+        job_queries=MemoryJobQueries(store, clock),
+        subscriptions=subscriptions,
         clock=clock,
     )
-    return World(clock, store, blobs, doorbell, changes, services)
+    return World(clock, store, storage, notifier, subscriptions, services)
 
 
 @pytest.fixture

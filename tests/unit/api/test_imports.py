@@ -40,12 +40,12 @@ def test_the_api_is_imported_within_its_budget_and_without_the_engines_libraries
 
 
 def test_connecting_to_redis_and_s3_imports_nothing_heavy_either():
-    _, names = imported("shared.store, shared.blobs, shared.queue, shared.settings, api.app")
+    _, names = imported("shared.redis.job_store, shared.s3.object_storage, shared.celery_app, shared.settings, api.app")
 
     assert names.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["api.client", "api.cli"])
+@pytest.mark.parametrize("module", ["api.client.dream_client", "api.cli.main"])
 def test_the_client_needs_nothing_of_the_servers(module):
     _, names = imported(module)
 

@@ -12,8 +12,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from deploy.process import ROOT
+from deploy.local.process import ROOT
 from shared.settings import Settings
+from shared.version import VERSION
 
 DOCKER, COMPOSE = ROOT / "deploy" / "docker", ROOT / "deploy" / "compose"
 IMAGES = ["api", "worker"]
@@ -91,9 +92,9 @@ def test_the_steps_of_the_api_image_give_a_service_that_starts(tmp_path):
         assert done.returncode == 0, done.stderr
     program = """
 import importlib.metadata, sys
-import api.app, worker.caretaker
+import api.app, worker.recovery.caretaker
 from importlib.resources import files
-from shared.store import SCRIPTS
+from shared.redis.job_store import SCRIPTS
 
 absent = [name for name in SCRIPTS if not (files("shared") / "lua" / f"{name}.lua").is_file()]
 heavy = [name for name in ("tensorflow", "numpy") if name in sys.modules]
@@ -104,7 +105,7 @@ print(importlib.metadata.version("dreamqueue"), *absent, *heavy)
         [target / "bin" / "python", "-c", program], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
     )
 
-    assert (started.stdout.strip(), started.stderr) == (PROJECT["project"]["version"], "")
+    assert (started.stdout.strip(), started.stderr) == (VERSION, "")
 
 
 def services(name):

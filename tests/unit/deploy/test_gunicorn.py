@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.parts import GUNICORN
-from deploy.process import ROOT
-from deploy.services import Kept
+from deploy.local.components import GUNICORN
+from deploy.local.embedded_services import Kept
+from deploy.local.process import ROOT
 
 
 @pytest.fixture

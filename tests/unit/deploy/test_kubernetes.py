@@ -9,9 +9,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from deploy.monitoring import dashboard
-from deploy.process import ROOT
+from deploy.local.process import ROOT
 from shared.settings import Settings
+from tools import dashboard
 from worker import child
 
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -200,10 +200,10 @@ def test_the_grace_period_outlasts_the_drain():
 def test_a_worker_is_ready_with_its_model_and_alive_by_its_parents_heartbeat():
     container = pod(named("Deployment", "worker"))["containers"][0]
     image = (ROOT / "deploy" / "docker" / "worker.Dockerfile").read_text()
-    (heartbeat_file,) = re.findall(r"DREAM_HEARTBEAT_FILE=(\S+)", image)
+    (liveness_file,) = re.findall(r"DREAM_LIVENESS_FILE=(\S+)", image)
     (port,) = re.findall(r"DREAM_METRICS_PORT=(\d+)", image)
 
-    assert heartbeat_file in container["livenessProbe"]["exec"]["command"][-1]
+    assert liveness_file in container["livenessProbe"]["exec"]["command"][-1]
     assert container["ports"] == [{"name": "metrics", "containerPort": int(port)}]
     for probe in ("startupProbe", "readinessProbe"):
         assert container[probe]["httpGet"] == {"path": "/readyz", "port": "metrics"}

@@ -8,13 +8,13 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from api import telemetry
-from deploy.monitoring import dashboard
-from deploy.process import ROOT
+from api.http import request_metrics
+from deploy.local.process import ROOT
 from shared.jobs import JobState
-from tests.twins.jobs import a_job
-from tests.twins.store import MemoryStore
-from worker import metrics
+from tests.fakes.job_factory import a_job
+from tests.fakes.job_store import MemoryJobStore
+from tools import dashboard
+from worker import worker_metrics
 
 ALERTS = yaml.safe_load((ROOT / "deploy" / "monitoring" / "alerts.yml").read_text())["groups"][0]["rules"]
 SCRAPE = yaml.safe_load((ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text())
@@ -36,11 +36,11 @@ def queries():
 @pytest.fixture(scope="module")
 def known():
     """Series name -> its labels, from what the processes really register."""
-    store = MemoryStore()
+    store = MemoryJobStore()
     store.create(a_job())
-    metrics.lapsed(JobState.QUEUED)
+    worker_metrics.lapsed(JobState.QUEUED)
     series = {"process_resident_memory_bytes": set(), "dream_build_info": {"component", "version"}}
-    for family in telemetry.Fleet(store, "0").collect():
+    for family in request_metrics.Fleet(store).collect():
         labels = {name for sample in family.samples for name in sample.labels}
         series.update({family.name + suffix: labels for suffix in SUFFIXES[family.type]})
     for collector in set(REGISTRY._collector_to_names):

@@ -32,12 +32,12 @@ def stderr(request, monkeypatch):
 
 def test_a_record_is_one_line_of_json_with_what_is_bound(stderr):
     with structlog.contextvars.bound_contextvars(job_id="01K", attempt=2, owner="ann"):
-        structlog.get_logger("worker.runner").info("claimed", waited_s=0.5)
+        structlog.get_logger("worker.runner").info("job_claimed", waited_s=0.5)
 
     record = json.loads(stderr.getvalue())
     assert record.pop("timestamp").endswith("Z")
     assert record == {
-        "event": "claimed", "level": "info", "logger": "worker.runner",
+        "event": "job_claimed", "level": "info", "logger": "worker.runner",
         "job_id": "01K", "attempt": 2, "owner": "ann", "waited_s": 0.5,
     }  # fmt: skip
 
@@ -71,8 +71,8 @@ def test_a_traceback_does_not_show_local_variables(stderr):
 
 @pytest.mark.parametrize("stderr", [Terminal], indirect=True)
 def test_on_a_terminal_a_record_is_words(stderr):
-    structlog.get_logger("t").info("claimed", job_id="01K")
+    structlog.get_logger("t").info("job_claimed", job_id="01K")
 
-    assert "claimed" in stderr.getvalue()
+    assert "job_claimed" in stderr.getvalue()
     with pytest.raises(json.JSONDecodeError):
         json.loads(stderr.getvalue())

@@ -57,7 +57,7 @@ def test_models_are_separated_by_commas(monkeypatch):
 def test_a_misspelt_variable_is_found_with_the_one_that_was_meant(monkeypatch):
     monkeypatch.setenv("DREAM_REDIS_ULR", "redis://elsewhere")
 
-    assert settings.misspelt() == {"DREAM_REDIS_ULR": "DREAM_REDIS_URL"}
+    assert settings.misspelled() == {"DREAM_REDIS_ULR": "DREAM_REDIS_URL"}
 
 
 def test_secrets_stay_hidden_where_settings_are_printed():
@@ -67,10 +67,10 @@ def test_secrets_stay_hidden_where_settings_are_printed():
 @pytest.mark.parametrize(
     "command",
     [
-        ["worker.caretaker"],
+        ["worker.recovery.caretaker"],
         ["celery", "-A", "worker.app", "worker"],
         ["gunicorn", "-c", "deploy/gunicorn.conf.py", "-b", "127.0.0.1:0", "api.app:create_app()"],
-        ["worker.cli", "doctor"],
+        ["worker.worker_cli", "doctor"],
     ],
     ids=lambda command: command[0],
 )

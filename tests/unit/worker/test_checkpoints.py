@@ -5,30 +5,30 @@ import threading
 import numpy as np
 import pytest
 
-from shared import layout
-from shared.errors import BlobsUnavailable
-from tests.twins.blobs import MemoryBlobs
-from tests.twins.jobs import a_job
-from tests.twins.store import MemoryStore
+from shared.errors import StorageUnavailable
+from shared.s3 import object_keys
+from tests.fakes.job_factory import a_job
+from tests.fakes.job_store import MemoryJobStore
+from tests.fakes.object_storage import MemoryObjectStorage
 from worker import checkpoints
 from worker.checkpoints import Checkpoints
-from worker.dream.watch import ResumePoint
+from worker.dream.observer import ResumePoint
 
 
 class World:
     def __init__(self) -> None:
-        self.store, self.blobs = MemoryStore(), MemoryBlobs()
+        self.store, self.storage = MemoryJobStore(), MemoryObjectStorage()
         self.store.create(a_job())
         self.job = self.store.claim("w", ["efficientnet-lite0"], lease_s=10)
 
     def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.job, store=self.store, blobs=self.blobs)
+        return Checkpoints(self.job, store=self.store, storage=self.storage)
 
     def latest(self) -> ResumePoint | None:
-        return self.checkpoints().latest(self.blobs.keys(layout.job(self.job.id)))
+        return self.checkpoints().latest(self.storage.keys(object_keys.job(self.job.id)))
 
     def kept(self) -> list[str]:
-        return [key.rsplit("/", 1)[1][:7] for key in self.blobs.keys(layout.checkpoints(self.job.id))]
+        return [key.rsplit("/", 1)[1][:7] for key in self.storage.keys(object_keys.checkpoints(self.job.id))]
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def test_there_may_be_none(world):
 
 def test_the_dream_may_change_its_picture_while_the_checkpoint_is_on_its_way(world):
     gate = threading.Event()
-    put, world.blobs.put = world.blobs.put, lambda *args, **how: gate.wait() and put(*args, **how)
+    put, world.storage.put = world.storage.put, lambda *args, **how: gate.wait() and put(*args, **how)
     point = a_point()
     before = point.image.copy()
     saving = world.checkpoints()
-    assert saving.save_beside(point)
+    assert saving.save_in_background(point)
     point.image[:] = 0
-    assert not saving.save_beside(a_point(2))  # one at a time
+    assert not saving.save_in_background(a_point(2))  # one at a time
     gate.set()
     saving.settle()
     assert np.array_equal(world.latest().image, before)
@@ -79,7 +79,7 @@ def test_those_of_the_attempt_before_give_way_to_newer_ones(world):
     world.checkpoints().save(a_point(1))
     world.checkpoints().save(a_point(2))
     resumed = world.checkpoints()
-    resumed.latest(world.blobs.keys(layout.job(world.job.id)))
+    resumed.latest(world.storage.keys(object_keys.job(world.job.id)))
     resumed.save(a_point(3))
     assert world.kept() == ["00-0002", "00-0003"]
 
@@ -90,10 +90,10 @@ def test_a_flipped_bit_anywhere_falls_back_to_the_one_before(world, place):
     saving = world.checkpoints()
     saving.save(a_point(1))
     saving.save(a_point(2))
-    (key,) = [key for key in world.blobs.objects if "00-0002" in key]
-    whole = bytearray(world.blobs.objects[key])
+    (key,) = [key for key in world.storage.objects if "00-0002" in key]
+    whole = bytearray(world.storage.objects[key])
     whole[place % len(whole)] ^= 1
-    world.blobs.objects[key] = bytes(whole)
+    world.storage.objects[key] = bytes(whole)
 
     found = world.latest()
 
@@ -105,49 +105,49 @@ def test_one_that_was_cut_off_falls_back_to_the_one_before(world, cut):
     saving = world.checkpoints()
     saving.save(a_point(1))
     saving.save(a_point(2))
-    (key,) = [key for key in world.blobs.objects if "00-0002" in key]
-    world.blobs.objects[key] = world.blobs.objects[key][:cut]
+    (key,) = [key for key in world.storage.objects if "00-0002" in key]
+    world.storage.objects[key] = world.storage.objects[key][:cut]
     assert world.latest().iteration == 1
 
 
 def test_a_header_that_asks_for_more_memory_than_there_is_asks_in_vain(world):
     world.checkpoints().save(a_point())
-    (key,) = [key for key in world.blobs.objects if "checkpoints" in key]
-    world.blobs.objects[key] = world.blobs.objects[key].replace(b'"height":7', b'"height":9999999999999')
+    (key,) = [key for key in world.storage.objects if "checkpoints" in key]
+    world.storage.objects[key] = world.storage.objects[key].replace(b'"height":7', b'"height":9999999999999')
     assert world.latest() is None
 
 
 def test_an_upload_waits_for_s3_to_come_back(world, monkeypatch):
     tried = threading.Event()
-    put = world.blobs.put
+    put = world.storage.put
 
     def away_at_first(*args, **how):
         if not tried.is_set():
             tried.set()
-            raise BlobsUnavailable
+            raise StorageUnavailable
         return put(*args, **how)
 
-    world.blobs.put = away_at_first
+    world.storage.put = away_at_first
     monkeypatch.setattr(checkpoints, "AGAIN_S", 0.001)
     saving = world.checkpoints()
-    saving.save_beside(a_point())
+    saving.save_in_background(a_point())
     saving._uploads.wait()
     assert world.kept() == ["00-0001"]
 
 
 def test_who_has_to_leave_does_not_wait_for_s3(world):
-    world.blobs.available = False
+    world.storage.available = False
     saving = world.checkpoints()
-    saving.save_beside(a_point())
+    saving.save_in_background(a_point())
     saving.settle()
-    world.blobs.available = True
+    world.storage.available = True
     assert world.kept() == []
 
 
 def test_an_attempt_that_lost_its_claim_forgives_no_death(world):
     saving = world.checkpoints()
     world.store.release(world.job)
-    saving.save_beside(a_point())
+    saving.save_in_background(a_point())
     saving.settle()
     assert world.store.get(world.job.id).deaths == 0
     assert world.kept() == ["00-0001"]  # as good as any: the same pixels

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from shared import layout, ledger
+from shared import lifecycle
 from shared.errors import ModelUnavailable, NonFiniteGradient, StoreUnavailable
 from shared.jobs import Job, JobState
+from shared.s3 import object_keys
 from shared.settings import Settings
-from tests.twins.blobs import MemoryBlobs, MemoryDoorbell
-from tests.twins.clock import FakeClock
-from tests.twins.jobs import a_manifest
-from tests.twins.store import MemoryStore
-from worker.dream.watch import Mark, ResumePoint
+from tests.fakes.clock import FakeClock
+from tests.fakes.job_factory import a_manifest
+from tests.fakes.job_store import MemoryJobStore
+from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
+from worker.dream.observer import EngineProgress, ResumePoint
 from worker.runner import Runner
 
 
@@ -28,7 +29,7 @@ class FakeReport:
 
 
 class FakeDreamer:
-    """Brightens the picture by one grey level an iteration; `during` is called in each, and may raise."""
+    """Brightens the picture by one gray level an iteration; `during` is called in each, and may raise."""
 
     def __init__(self) -> None:
         self.during = lambda iteration: None
@@ -44,15 +45,15 @@ class FakeDreamer:
     def choose_tile_size(self, params, height, width):
         return 256
 
-    def dream(self, image, params, *, inputs, keep_gradient, watch, resume):
+    def dream(self, image, params, *, inputs, keep_gradient, observer, resume):
         self.resumed_from = resume and (resume.octave, resume.iteration)
         first = resume.iteration if resume else 0
         image = resume.image if resume else image
         for iteration in range(first, params.iterations):
             self.during(iteration)
             done = (iteration + 1) * image.shape[0] * image.shape[1]
-            watch.tiles_done(
-                Mark(
+            observer.tiles_done(
+                EngineProgress(
                     octave=0,
                     octaves=1,
                     iteration=iteration,
@@ -62,7 +63,7 @@ class FakeDreamer:
                 )
             )
             image += 1
-            watch.iteration_done(
+            observer.iteration_done(
                 ResumePoint(octave=0, iteration=iteration + 1, image=image, tile_size=params.tile_size)
             )
         return image, FakeReport()
@@ -71,9 +72,9 @@ class FakeDreamer:
 class World:
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.store = MemoryStore(self.clock)
-        self.blobs = MemoryBlobs()
-        self.doorbell = MemoryDoorbell()
+        self.store = MemoryJobStore(self.clock)
+        self.storage = MemoryObjectStorage()
+        self.notifier = MemoryNotifier()
         self.dreamer = FakeDreamer()
         self.drain = threading.Event()
         self.deaths = 0
@@ -81,8 +82,8 @@ class World:
     def runner(self, **settings) -> Runner:
         return Runner(
             store=self.store,
-            blobs=self.blobs,
-            doorbell=self.doorbell,
+            storage=self.storage,
+            notifier=self.notifier,
             dreamer=self.dreamer,
             clock=self.clock,
             # An hour between the heart's own looks: in these tests it beats when the work asks.
@@ -96,7 +97,7 @@ class World:
 
     def submit(self, content: bytes | None = None, **fields) -> Job:
         manifest = a_manifest(**fields)
-        ledger.accept(self.blobs, manifest, io.BytesIO(content or a_png()))
+        lifecycle.accept(self.storage, manifest, io.BytesIO(content or a_png()))
         job = Job.from_manifest(manifest)
         self.store.create(job)
         return job
@@ -104,11 +105,11 @@ class World:
     def job(self, job_id: str) -> Job:
         return self.store.get(job_id)
 
-    def outcome(self, job_id: str, epoch: int = 0):
-        return ledger.read_outcome(self.blobs, job_id, epoch)
+    def outcome(self, job_id: str, retry_count: int = 0):
+        return lifecycle.read_outcome(self.storage, job_id, retry_count)
 
     def pixels(self, job: Job) -> np.ndarray:
-        result = self.blobs.get(layout.output(job.id, job.claim, "result.png"))
+        result = self.storage.get(object_keys.output(job.id, job.claim, "result.png"))
         return np.asarray(Pillow.open(io.BytesIO(result)))
 
 
@@ -134,10 +135,10 @@ def test_a_job_is_dreamt_stored_and_committed(world):
     assert (done.state, done.attempt, done.params.tile_size) == (JobState.SUCCEEDED, 1, 256)
     assert world.pixels(done)[0, 0].tolist() == [102, 112, 122]
     assert world.outcome(job.id).claim == done.claim
-    names = {key.rsplit("/", 1)[1] for key in world.blobs.keys(layout.attempts(job.id))}
+    names = {key.rsplit("/", 1)[1] for key in world.storage.keys(object_keys.attempts(job.id))}
     assert names == {"result.png", "preview.jpg", "report.json"}
-    assert list(world.blobs.keys("pending/")) == []
-    assert list(world.blobs.keys(layout.checkpoints(job.id))) == []
+    assert list(world.storage.keys("pending/")) == []
+    assert list(world.storage.keys(object_keys.checkpoints(job.id))) == []
 
 
 def test_a_job_whose_engine_raises_fails_with_a_sentence_and_the_next_one_runs(world):
@@ -179,13 +180,13 @@ def test_a_cancel_is_heard_within_a_tile_batch(world):
     def cancel(iteration):
         if iteration == 1:
             world.store.cancel(job.id)
-            runner.heart.confirm()
+            runner.lease.confirm()
 
     world.dreamer.during = cancel
     runner.run_next()
     assert world.job(job.id).state is JobState.CANCELED
     assert world.outcome(job.id).state is JobState.CANCELED
-    assert list(world.blobs.keys(layout.attempts(job.id))) == []
+    assert list(world.storage.keys(object_keys.attempts(job.id))) == []
 
 
 def test_a_drain_hands_the_job_back_at_its_last_iteration_and_the_next_worker_goes_on(world):
@@ -198,7 +199,7 @@ def test_a_drain_hands_the_job_back_at_its_last_iteration_and_the_next_worker_go
     world.dreamer.during = drain
     world.runner().run_next()
     waiting = world.job(job.id)
-    assert (waiting.state, waiting.deaths, world.doorbell.rings) == (JobState.QUEUED, 0, 1)
+    assert (waiting.state, waiting.deaths, world.notifier.wake_ups) == (JobState.QUEUED, 0, 1)
     assert not world.runner().run_next()
 
     world.drain.clear()
@@ -223,7 +224,7 @@ def test_a_drain_that_takes_too_long_hands_the_job_back_from_its_last_checkpoint
     with pytest.raises(SystemExit):
         runner.run_next()
     waiting = world.job(job.id)
-    assert (waiting.state, waiting.deaths, world.doorbell.rings) == (JobState.QUEUED, 0, 1)
+    assert (waiting.state, waiting.deaths, world.notifier.wake_ups) == (JobState.QUEUED, 0, 1)
 
 
 def test_a_corrupt_checkpoint_falls_back_to_the_one_before(world):
@@ -235,11 +236,11 @@ def test_a_corrupt_checkpoint_falls_back_to_the_one_before(world):
 
     world.dreamer.during = drain
     world.runner().run_next()
-    (key,) = world.blobs.keys(layout.checkpoints(job.id))
-    whole = world.blobs.objects[key]
-    world.blobs.objects[key.replace("0001-", "0002-")] = whole[:-1] + bytes([whole[-1] ^ 1])
-    world.blobs.objects[key.replace("0001-", "0003-")] = whole[:100]
-    world.blobs.objects[key.replace("0001-", "0004-")] = b"rubbish"
+    (key,) = world.storage.keys(object_keys.checkpoints(job.id))
+    whole = world.storage.objects[key]
+    world.storage.objects[key.replace("0001-", "0002-")] = whole[:-1] + bytes([whole[-1] ^ 1])
+    world.storage.objects[key.replace("0001-", "0003-")] = whole[:100]
+    world.storage.objects[key.replace("0001-", "0004-")] = b"rubbish"
     world.drain.clear()
     world.dreamer.during = lambda _: None
     world.runner().run_next()
@@ -254,14 +255,14 @@ def test_a_worker_that_lost_its_claim_stores_nothing(world):
     def lose(iteration):
         if iteration == 1:
             world.clock.time += 60
-            world.store.reap(world.job(job.id), max_deaths=3)
-            runner.heart.confirm()
+            world.store.expire_lease(world.job(job.id), max_deaths=3)
+            runner.lease.confirm()
 
     world.dreamer.during = lose
     runner.run_next()
     assert world.job(job.id).state is JobState.QUEUED
     assert world.outcome(job.id) is None
-    assert list(world.blobs.keys(layout.attempts(job.id))) == []
+    assert list(world.storage.keys(object_keys.attempts(job.id))) == []
 
 
 def test_a_winner_whom_the_caretaker_told_redis_about_keeps_its_pictures(world):
@@ -276,8 +277,8 @@ def test_a_winner_whom_the_caretaker_told_redis_about_keeps_its_pictures(world):
     def somebody_else_closes(seconds):
         sleep(seconds)
         world.store.finish = finish
-        ledger.close(world.blobs, world.store, job.id, world.outcome(job.id))
-        runner.heart.tick()
+        lifecycle.close(world.storage, world.store, job.id, world.outcome(job.id))
+        runner.lease.tick()
 
     world.store.finish, world.clock.sleep = away, somebody_else_closes
 
@@ -295,31 +296,31 @@ def test_a_successor_adopts_an_outcome_instead_of_dreaming_again(world):
     # Redis is rolled back to before the end; S3 is not.
     world.store.wipe()
     world.store.create(job)
-    world.dreamer.during = lambda _: pytest.fail("dreamt twice")
+    world.dreamer.during = lambda _: pytest.fail("dreamed twice")
     world.runner().run_next()
     assert (world.job(job.id).state, world.job(job.id).claim) == (JobState.SUCCEEDED, done.claim)
 
 
 def test_a_cancel_survives_a_wiped_redis(world):
     job = world.submit()
-    ledger.ask_to_cancel(world.blobs, job)
+    lifecycle.ask_to_cancel(world.storage, job)
     world.runner().run_next()
     assert world.job(job.id).state is JobState.CANCELED
 
 
 def test_a_deleted_job_does_not_come_back(world):
     job = world.submit()
-    ledger.erase(world.blobs, job.id)
+    lifecycle.erase(world.storage, job.id)
     world.runner().run_next()
     assert world.store.get(job.id) is None
-    assert set(world.blobs.objects) == {layout.tombstone(job.id)}
+    assert set(world.storage.objects) == {object_keys.tombstone(job.id)}
 
 
 def test_a_dream_goes_on_while_s3_and_redis_are_away(world):
     job = world.submit()
 
     def away(_):
-        world.store.available = world.blobs.available = False
+        world.store.available = world.storage.available = False
 
     # Both come back while the outputs wait to be stored.
     sleep = world.clock.sleep
@@ -327,7 +328,7 @@ def test_a_dream_goes_on_while_s3_and_redis_are_away(world):
     def come_back(seconds):
         sleep(seconds)
         if world.clock.time > 1_800_000_005:
-            world.store.available = world.blobs.available = True
+            world.store.available = world.storage.available = True
 
     world.clock.sleep = come_back
     world.dreamer.during = away
@@ -339,13 +340,13 @@ def test_a_full_store_fails_the_job_when_told_so(world):
     job = world.submit()
 
     def fill(_):
-        world.blobs.full = True
+        world.storage.full = True
 
     def room_for_the_outcome(key, body, **how):
-        world.blobs.full = world.blobs.full and "outcome" not in key
+        world.storage.full = world.storage.full and "outcome" not in key
         return put(key, body, **how)
 
-    put, world.blobs.put = world.blobs.put, room_for_the_outcome
+    put, world.storage.put = world.storage.put, room_for_the_outcome
     world.dreamer.during = fill
     world.runner(storage_full="fail").run_next()
     assert world.job(job.id).error.code == "storage_full"
@@ -367,7 +368,7 @@ def test_a_deadline_ends_a_running_job(world):
 
     def late(_):
         world.clock.time += 60
-        runner.heart.tick()
+        runner.lease.tick()
 
     world.dreamer.during = late
     runner.run_next()
@@ -379,9 +380,9 @@ def test_a_hung_dream_kills_its_worker_and_a_slow_one_does_not(world):
     runner = world.runner()
 
     def hang(iteration):
-        runner.heart.tick()
+        runner.lease.tick()
         world.clock.time += 500 if iteration == 0 else 700
-        runner.heart.tick()
+        runner.lease.tick()
 
     world.dreamer.during = hang
     runner.run_next()

@@ -1,4 +1,4 @@
-"""The doorbell, as an older or newer version may ring it."""
+"""The notifier, as an older or newer version may ring it."""
 
 from worker import child, tasks
 

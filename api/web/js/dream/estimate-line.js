@@ -36,7 +36,7 @@ export function estimateLine(values, signal) {
     const few = octaves < params.octaves ? ` Only ${octaves} of ${params.octaves} octaves fit this size.` : "";
     if (!measured) {
       fill(headline, "No estimate yet");
-      fill(basis, `Nothing has been dreamt with this network here, so any number would be a guess.${few}`);
+      fill(basis, `Nothing has been dreamed with this network here, so any number would be a guess.${few}`);
       return;
     }
     const { workers = 1 } = await get("/readyz").catch(() => ({}));

@@ -1,4 +1,4 @@
-// A mask as it is painted, and as it is sent: opacity here, grey there.
+// A mask as it is painted, and as it is sent: opacity here, gray there.
 
 import { h } from "../core/dom.js";
 
@@ -6,7 +6,7 @@ import { h } from "../core/dom.js";
 export const TINT = "#4fd6cc";
 
 /**
- * A grey picture as a mask to paint on.
+ * A gray picture as a mask to paint on.
  * @param {Blob} blob
  */
 export async function canvasFromMask(blob) {
@@ -24,7 +24,7 @@ export async function canvasFromMask(blob) {
 }
 
 /**
- * The mask as a grey PNG: white dreams, black stays.
+ * The mask as a gray PNG: white dreams, black stays.
  * @param {HTMLCanvasElement} canvas
  * @returns {Promise<Blob>}
  */

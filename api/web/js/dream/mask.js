@@ -163,7 +163,7 @@ export function maskPainter(photo, frame, onChange) {
       pixels.data[i + 3] = 255 - pixels.data[i + 3];
     }
     pen.putImageData(pixels, 0, 0);
-    pen.globalCompositeOperation = "source-in"; // what was empty has no colour yet
+    pen.globalCompositeOperation = "source-in"; // what was empty has no color yet
     pen.fillStyle = TINT;
     pen.fillRect(0, 0, width, height);
   }

@@ -8,11 +8,11 @@ import { targetsEditor } from "./targets.js";
 
 /** How the known parameters look; what the server adds later appears by itself under "More settings". */
 const LOOKS = {
-  iterations: { label: "Depth", range: [1, 60, 1], hint: "How many steps each octave is dreamt for. More goes deeper, and takes longer." },
+  iterations: { label: "Depth", range: [1, 60, 1], hint: "How many steps each octave is dreamed for. More goes deeper, and takes longer." },
   step_size: { label: "Intensity", range: [0.5, 10, 0.5], hint: "How far each step goes. Gentle keeps the photograph; strong lets the dream take over." },
-  octaves: { label: "Octaves", range: [1, 10, 1], hint: "How many sizes of the picture are dreamt, small to large. More gives larger shapes." },
+  octaves: { label: "Octaves", range: [1, 10, 1], hint: "How many sizes of the picture are dreamed, small to large. More gives larger shapes." },
   strength: { label: "How much dream", range: [0.05, 1, 0.05], hint: "At 1 the whole dream; below, it fades into the photograph." },
-  color: { label: "Colours",  labels: { keep: "Keep", free: "Set free", original: "Original" }, hint: "Keep stays near the photograph’s colours. Set free turns pastel and psychedelic. Original keeps them exactly and dreams in light alone." },
+  color: { label: "Colours",  labels: { keep: "Keep", free: "Set free", original: "Original" }, hint: "Keep stays near the photograph’s colors. Set free turns pastel and psychedelic. Original keeps them exactly and dreams in light alone." },
   blend: { label: "Photograph returns", range: [0, 1, 0.05] },
   octave_scale: { label: "Octave scale", range: [0.3, 0.95, 0.01] },
   seed: { label: "Seed", extra: dice },

@@ -12,7 +12,7 @@ const SAMPLES = [
   { file: "rocket.webp", title: "A rocket at dusk" },
   { file: "cat.webp", title: "A cat" },
 ];
-/** One photograph, dreamt deeper with each octave inwards; all of the same crop. */
+/** One photograph, dreamed deeper with each octave inwards; all of the same crop. */
 const TUNNEL = ["samples/tunnel-0.webp", "samples/tunnel-1.webp", "samples/tunnel-2.webp", "samples/tunnel-3.webp", "samples/tunnel-4.webp"];
 
 /**

@@ -77,7 +77,7 @@ export async function targetsEditor(properties, onChange) {
   async function write() {
     model.value = name();
     const now = chosen();
-    fill(about, now ? `${now.licence}, ${bytes(now.size_bytes)}. Early layers dream textures, late ones dream things.` : "");
+    fill(about, now ? `${now.license}, ${bytes(now.size_bytes)}. Early layers dream textures, late ones dream things.` : "");
     layers = now ? (await once(now.layers_url)).layers : [];
     rows.length = 0;
     fill(list);

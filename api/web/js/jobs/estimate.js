@@ -14,7 +14,7 @@ export function octaveSizes(width, height, { octaves, octave_scale: scale }, min
   return sizes;
 }
 
-/** The size that is dreamt, once `scale` or `long_side` have enlarged the photograph. */
+/** The size that is dreamed, once `scale` or `long_side` have enlarged the photograph. */
 export function dreamtSize(width, height, params) {
   const factor = params.long_side ? params.long_side / Math.max(width, height) : params.scale || 1;
   return [Math.round(width * factor), Math.round(height * factor)];
@@ -41,7 +41,7 @@ async function lately() {
 }
 
 /**
- * The measured pace of this network, of these layers where they have been dreamt before. Null: nothing measured yet.
+ * The measured pace of this network, of these layers where they have been dreamed before. Null: nothing measured yet.
  * @returns {Promise<Pace | null>}
  */
 export async function pace(params) {

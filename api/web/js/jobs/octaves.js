@@ -1,4 +1,4 @@
-// The octaves as frames that grow: what has been dreamt is filled, the one being dreamt fills as one watches.
+// The octaves as frames that grow: what has been dreamed is filled, the one being dreamed fills as one watches.
 
 import { fill, h } from "../core/dom.js";
 import { dreamtSize, octaveSizes } from "./estimate.js";

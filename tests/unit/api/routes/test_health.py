@@ -1,8 +1,8 @@
-from shared.ports import WorkerInfo
+from shared.interfaces import WorkerInfo
 
 
 def test_alive_asks_nobody_else(http, world):
-    world.store.available = world.blobs.available = False
+    world.store.available = world.storage.available = False
 
     assert http.get("/healthz").json == {"status": "ok"}
 
@@ -12,7 +12,7 @@ def test_ready_needs_a_live_worker(http, world):
     before = http.get("/readyz")
 
     # when
-    world.store.beat(WorkerInfo(name="w", models=(), device="cpu", job_id=None, seen_at=0), ttl_s=30)
+    world.store.register_worker(WorkerInfo(name="w", models=(), device="cpu", job_id=None, seen_at=0), ttl_s=30)
     after = http.get("/readyz")
 
     # then

@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from shared.jobs import JobError, JobState, Progress
-from shared.ports import WorkerInfo
-from tests.unit.api.pictures import a_picture, an_animation
+from shared.interfaces import WorkerInfo
+from shared.jobs import JobError, JobProgress, JobState
+from tests.fakes.pictures import a_picture, an_animation
 
 
 def test_a_submitted_job_is_accepted_with_its_address(submit, http):
@@ -80,7 +80,7 @@ def test_a_bad_submission_is_a_problem_and_leaves_nothing_behind(submit, world, 
     assert problem["status"] == status
     assert problem["title"]
     assert problem["detail"]
-    assert (world.blobs.objects, world.store.jobs, world.doorbell.rings) == ({}, {}, 0)
+    assert (world.storage.objects, world.store.jobs, world.notifier.wake_ups) == ({}, {}, 0)
 
 
 def test_every_mistake_is_named_at_once(submit):
@@ -108,7 +108,7 @@ def test_a_field_sent_twice_is_refused(http):
 def test_away_services_are_a_503_that_says_when_to_come_back(submit, http, world):
     # given
     job = submit().json
-    world.blobs.available = False
+    world.storage.available = False
     world.store.available = False
 
     # when
@@ -175,14 +175,14 @@ def test_workers_that_come_are_no_change_to_a_job_that_does_not_wait(submit, htt
 
 def a_worker(world):
     info = WorkerInfo(name="w", models=("efficientnet-lite0",), device="cpu", job_id=None, seen_at=0)
-    world.store.beat(info, ttl_s=1000)
+    world.store.register_worker(info, ttl_s=1000)
     world.clock.sleep(2)  # who is there was looked up just before
 
 
 def test_a_running_job_shows_how_far_it_is(submit, http, world):
     # given
     address = submit().location
-    progress = Progress(octave=1, octaves=5, iteration=3, iterations=10, fraction=0.2, eta_seconds=8.5)
+    progress = JobProgress(octave=1, octaves=5, iteration=3, iterations=10, fraction=0.2, eta_seconds=8.5)
     job = world.claim()
     world.store.renew(job, lease_s=15, progress=progress)
 
@@ -305,12 +305,12 @@ def test_an_idempotency_key_of_a_refused_request_can_be_used_again(submit_again)
 
 def test_an_idempotency_key_in_flight_is_a_409_and_one_whose_process_died_is_taken_over(submit_again, world):
     # given a process that dies between reserving the key and writing the job
-    accept = type(world.intake)._accept
+    accept = type(world.submissions)._accept
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(world.intake), "_accept", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(type(world.submissions), "_accept", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             submit_again("k1")
-    assert type(world.intake)._accept is accept
+    assert type(world.submissions)._accept is accept
 
     # when
     early = submit_again("k1")
@@ -354,7 +354,7 @@ def submit_again(http):
 
 def test_a_submission_can_wait_for_the_end(http, world):
     # given
-    world.changes.steps = [
+    world.subscriptions.steps = [
         world.claim,
         lambda: world.end(next(iter(world.store.jobs.values())), JobState.SUCCEEDED),
     ]
@@ -382,7 +382,7 @@ def test_a_wait_ends_with_its_time(submit, http, world, prefer, waited_s):
 def test_a_job_can_be_made_of_an_upload(http, world):
     # given
     upload = http.post("/v1/uploads", json={"size_bytes": 5000, "content_type": "image/jpeg"})
-    world.blobs.put(upload.json["fields"]["key"], a_picture())
+    world.storage.put(upload.json["fields"]["key"], a_picture())
 
     # when
     answer = http.post("/v1/jobs", json={"image": {"upload": upload.json["id"]}, "params": {"octaves": 2}})
@@ -391,7 +391,7 @@ def test_a_job_can_be_made_of_an_upload(http, world):
     assert upload.status_code == 201
     assert answer.status_code == 202
     assert (answer.json["params"]["octaves"], answer.json["input"]["width"]) == (2, 96)
-    assert world.blobs.get(f"jobs/{answer.json['id']}/input") == a_picture()
+    assert world.storage.get(f"jobs/{answer.json['id']}/input") == a_picture()
 
 
 @pytest.mark.parametrize(
@@ -407,15 +407,15 @@ def test_a_bad_upload_is_refused_when_a_job_takes_it_and_leaves_no_job(http, wor
     # given
     upload = http.post("/v1/uploads").json
     if content is not None:
-        world.blobs.put(upload["fields"]["key"], content)
-    before = dict(world.blobs.objects)
+        world.storage.put(upload["fields"]["key"], content)
+    before = dict(world.storage.objects)
 
     # when
     answer = http.post("/v1/jobs", json={"image": {"upload": upload["id"]}})
 
     # then
     assert (answer.status_code, answer.json["code"]) == (status, code)
-    assert (world.blobs.objects, world.store.jobs) == (before, {})
+    assert (world.storage.objects, world.store.jobs) == (before, {})
 
 
 @pytest.mark.parametrize("upload_id", ["", "../../keys", "x" * 26, "é" * 26])

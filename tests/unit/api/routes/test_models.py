@@ -1,4 +1,4 @@
-from shared import catalog
+from shared.networks import catalog
 
 
 def test_every_network_is_listed_with_its_layers(http):

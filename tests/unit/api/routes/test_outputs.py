@@ -1,5 +1,5 @@
-from shared import layout
 from shared.jobs import JobState
+from shared.s3 import object_keys
 
 
 def test_the_result_is_a_redirect_to_the_storage(submit, http, world):
@@ -12,7 +12,7 @@ def test_the_result_is_a_redirect_to_the_storage(submit, http, world):
 
     # then
     assert answer.status_code == 303
-    assert layout.output(job.id, job.claim, "result.png") in answer.location
+    assert object_keys.output(job.id, job.claim, "result.png") in answer.location
     assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -36,7 +36,7 @@ def test_the_preview_is_a_jpeg_that_a_browser_need_not_fetch_twice(submit, http,
     # given
     address = submit().location
     job = world.claim()
-    world.blobs.put(layout.output(job.id, job.claim, "preview.jpg"), b"\xff\xd8 jpeg")
+    world.storage.put(object_keys.output(job.id, job.claim, "preview.jpg"), b"\xff\xd8 jpeg")
 
     # when
     first = http.get(f"{address}/preview")
@@ -61,5 +61,5 @@ def test_the_photograph_can_be_fetched_as_it_was_sent(submit, http, world):
 
     assert answer.status_code == 303
     assert "/input?" in answer.location
-    world.blobs.objects.clear()
+    world.storage.objects.clear()
     assert http.get(links["input"]).status_code == 410

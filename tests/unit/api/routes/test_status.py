@@ -1,5 +1,5 @@
-from shared.jobs import Progress
-from shared.ports import WorkerInfo
+from shared.interfaces import WorkerInfo
+from shared.jobs import JobProgress
 
 
 def test_the_status_counts_everyones_jobs_and_tells_which_are_yours(submit, http, world):
@@ -7,8 +7,8 @@ def test_the_status_counts_everyones_jobs_and_tells_which_are_yours(submit, http
     submit()
     submit()
     mine = world.claim()
-    world.store.renew(mine, lease_s=15, progress=Progress(octaves=1, iterations=1, pixels_per_second=1000.0))
-    world.store.beat(
+    world.store.renew(mine, lease_s=15, progress=JobProgress(octaves=1, iterations=1, pixels_per_second=1000.0))
+    world.store.register_worker(
         WorkerInfo(name="w", models=("efficientnet-lite0",), device="cpu", job_id=mine.id, seen_at=0), ttl_s=30
     )
 
@@ -27,7 +27,7 @@ def test_the_status_counts_everyones_jobs_and_tells_which_are_yours(submit, http
 def test_another_owners_job_is_not_told(submit, http, world):
     submit()
     job = world.edit(world.claim(), owner="ann")
-    world.store.beat(WorkerInfo(name="w", models=(), device="cpu", job_id=job.id, seen_at=0), ttl_s=30)
+    world.store.register_worker(WorkerInfo(name="w", models=(), device="cpu", job_id=job.id, seen_at=0), ttl_s=30)
 
     (worker,) = http.get("/v1/status").json["workers"]
 

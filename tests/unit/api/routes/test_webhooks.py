@@ -8,7 +8,7 @@ from shared.jobs import Manifest, Webhook
 def test_a_job_remembers_whom_to_tell_of_what(submit, world):
     job_id = submit(webhook_url="https://receiver.example/hook", webhook_events="started,completed").json["id"]
 
-    manifest = Manifest.model_validate_json(world.blobs.objects[f"jobs/{job_id}/manifest.json"])
+    manifest = Manifest.model_validate_json(world.storage.objects[f"jobs/{job_id}/manifest.json"])
     assert manifest.webhook == Webhook(url="https://receiver.example/hook", events=("started", "completed"))
 
 
@@ -17,7 +17,7 @@ def test_an_address_inside_is_refused(submit, world, url):
     answer = submit(webhook_url=url)
 
     assert (answer.status_code, answer.json["path"]) == (422, "webhook_url")
-    assert world.blobs.objects == {}
+    assert world.storage.objects == {}
 
 
 def test_an_unknown_event_is_refused(submit):

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from shared import catalog
+from shared.networks import catalog
 from shared.params import DreamParams, Target
-from tests.unit.worker.toys import toy_network
+from tests.fakes.toy_networks import toy_network
 from worker.dream import device
-from worker.models import registry
+from worker.networks import registry
 
 
 @pytest.fixture(scope="session", autouse=True)

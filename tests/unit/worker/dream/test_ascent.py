@@ -6,19 +6,19 @@ import pytest
 from shared.errors import NonFiniteGradient
 from shared.params import DreamParams, Target
 from tests.benchmarks.engine import reference
-from tests.unit.worker.toys import brightness_network, photograph
+from tests.fakes.toy_networks import brightness_network, photograph
 from worker.dream import ascent as on_host
-from worker.dream import chance, on_gpu
+from worker.dream import gpu_ascent, rng
 from worker.dream.ascent import Ascent
 from worker.dream.gradient import gradient_of
 from worker.dream.memory import TilePlan
-from worker.dream.progress import Progress
+from worker.dream.progress_tracker import ProgressTracker
 from worker.dream.tiling import halo_for, layout
 
-STEP_TOLERANCE = 1e-3  # grey levels
+STEP_TOLERANCE = 1e-3  # gray levels
 
 
-def an_ascent(network, params, *, height, width, batch=2, watch=None):
+def an_ascent(network, params, *, height, width, batch=2, observer=None):
     stride = network.stride([target.layer for target in params.layers])
     return Ascent(
         params=params,
@@ -26,21 +26,21 @@ def an_ascent(network, params, *, height, width, batch=2, watch=None):
         stride=stride,
         halo=halo_for(stride),
         plan=TilePlan(params.tile_size, batch),
-        progress=Progress(watch, [(height, width)], params.iterations),
+        progress=ProgressTracker(observer, [(height, width)], params.iterations),
     )
 
 
 def choices(ascent, height, width, octave, iteration):
     """The tiles and the shift of an iteration: what the reference is told."""
-    random = chance.generator(ascent.params.seed, octave, iteration)
-    shift = chance.shift(random, ascent.params.jitter, height, width)
+    random = rng.generator(ascent.params.seed, octave, iteration)
+    shift = rng.shift(random, ascent.params.jitter, height, width)
     tile_size, stride = ascent.params.tile_size, ascent.stride
     plan = layout(height, width, tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
     return plan.tiles(random), shift
 
 
-class Recorder:
-    """A watch that keeps every iteration's image."""
+class RecordingObserver:
+    """A observer that keeps every iteration's image."""
 
     def __init__(self):
         self.images = []
@@ -52,21 +52,21 @@ class Recorder:
         self.images.append(point.image.copy())
 
 
-@pytest.mark.parametrize("ascend", [on_host.ascend, on_gpu.ascend], ids=["host", "device"])
+@pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 @pytest.mark.parametrize("color", ["keep", "free"])
 @pytest.mark.parametrize("size", [(100, 90), (261, 333)], ids=["one tile", "tiles"])
 def test_each_step_is_the_references(toy, toy_params, ascend, color, size):
     height, width = size
     params = toy_params.model_copy(update={"color": color})
-    watch = Recorder()
-    ascent = an_ascent(toy, params, height=height, width=width, watch=watch)
+    observer = RecordingObserver()
+    ascent = an_ascent(toy, params, height=height, width=width, observer=observer)
     image = photograph(height, width)
     before = image.copy()
 
     ascend(ascent, image, 0, 0)
 
     gradient = reference.gradient_of(toy, params.layers)
-    for iteration, after in enumerate(watch.images):
+    for iteration, after in enumerate(observer.images):
         expected = reference.step(before, iteration, params, gradient, choices(ascent, height, width, 0, iteration))
         assert np.abs(after - expected).max() < STEP_TOLERANCE
         before = after
@@ -74,15 +74,15 @@ def test_each_step_is_the_references(toy, toy_params, ascend, color, size):
 
 def test_each_step_is_the_references_on_lite0(lite0, lite0_params):
     height, width = 200, 431
-    watch = Recorder()
-    ascent = an_ascent(lite0, lite0_params, height=height, width=width, watch=watch)
+    observer = RecordingObserver()
+    ascent = an_ascent(lite0, lite0_params, height=height, width=width, observer=observer)
     image = photograph(height, width)
     before = image.copy()
 
     on_host.ascend(ascent, image, 0, 0)
 
     gradient = reference.gradient_of(lite0, lite0_params.layers)
-    for iteration, after in enumerate(watch.images):
+    for iteration, after in enumerate(observer.images):
         chosen = choices(ascent, height, width, 0, iteration)
         assert len(chosen[0]) > 1
         expected = reference.step(before, iteration, lite0_params, gradient, chosen)
@@ -126,7 +126,7 @@ def a_known_gradients_params():
     return DreamParams(layers=(Target(layer="pixels"),), jitter=0, iterations=1, tile_size=400)
 
 
-@pytest.mark.parametrize("ascend", [on_host.ascend, on_gpu.ascend], ids=["host", "device"])
+@pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 def test_a_gradient_that_is_not_finite_is_refused(ascend):
     image = photograph(80, 80)
     image[3, 4] = np.inf

@@ -16,7 +16,7 @@ def test_the_blur_is_scipys(shape, color, iteration):
 
     with ThreadPoolExecutor(2) as pool:
         sigma = blur.sigmas(iteration, 10)[0]
-        statistics = blur.smooth(gradient, sigma, pool, 2, over_colours=color == "keep")
+        statistics = blur.smooth(gradient, sigma, pool, 2, over_colors=color == "keep")
 
     np.testing.assert_allclose(gradient, expected, atol=2e-6)
     assert statistics.std == pytest.approx(expected.std(), rel=1e-5)
@@ -29,7 +29,7 @@ def test_the_blur_does_not_depend_on_its_threads():
     for threads in (1, 3):
         with ThreadPoolExecutor(threads) as pool:
             blurred = gradient.copy()
-            statistics = blur.smooth(blurred, 4.1, pool, threads, over_colours=True)
+            statistics = blur.smooth(blurred, 4.1, pool, threads, over_colors=True)
             results.append((blurred.tobytes(), statistics))
 
     assert results[0] == results[1]

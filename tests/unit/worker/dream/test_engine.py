@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from shared.params import DreamParams, Target
-from tests.unit.worker.toys import photograph
+from tests.fakes.toy_networks import photograph
 from worker.dream import gradient
 from worker.dream.engine import choose_tile_size, dream
-from worker.dream.watch import ResumePoint
+from worker.dream.observer import ResumePoint
 
 
 class Notebook:
-    """A watch that keeps marks and copies of the resume points, and stops when told."""
+    """A observer that keeps marks and copies of the resume points, and stops when told."""
 
     def __init__(self, *, stop_after_tiles=None):
         self.marks, self.points, self._stop_after_tiles = [], [], stop_after_tiles
@@ -52,7 +52,7 @@ def test_another_seed_gives_another_dream(toy, toy_params):
 
 def test_a_dream_resumed_anywhere_is_the_undisturbed_one(toy, toy_params):
     notebook = Notebook()
-    undisturbed, _ = dream(toy, photograph(180, 211), toy_params, watch=notebook)
+    undisturbed, _ = dream(toy, photograph(180, 211), toy_params, observer=notebook)
 
     assert len(notebook.points) == 9
     for point in notebook.points:
@@ -62,7 +62,7 @@ def test_a_dream_resumed_anywhere_is_the_undisturbed_one(toy, toy_params):
 
 def test_resuming_keeps_the_tile_size_that_the_dream_was_begun_with(toy, toy_params):
     notebook = Notebook()
-    dream(toy, photograph(180, 211), toy_params, watch=notebook)
+    dream(toy, photograph(180, 211), toy_params, observer=notebook)
 
     _, report = dream(
         toy, photograph(180, 211), toy_params.model_copy(update={"tile_size": 512}), resume=notebook.points[4]
@@ -73,7 +73,7 @@ def test_resuming_keeps_the_tile_size_that_the_dream_was_begun_with(toy, toy_par
 
 def test_progress_grows_evenly_to_its_total(toy, toy_params):
     notebook = Notebook()
-    dream(toy, photograph(180, 211), toy_params, watch=notebook)
+    dream(toy, photograph(180, 211), toy_params, observer=notebook)
 
     done = [mark.done_px for mark in notebook.marks]
     assert done == sorted(done)
@@ -87,7 +87,7 @@ def test_a_watch_that_raises_stops_the_dream_and_the_last_point_stays_whole(toy,
     undisturbed, _ = dream(toy, photograph(180, 211), toy_params)
 
     with pytest.raises(InterruptedError):
-        dream(toy, photograph(180, 211), toy_params, watch=notebook)
+        dream(toy, photograph(180, 211), toy_params, observer=notebook)
 
     resume = notebook.points[-1] if notebook.points else None
     assert dream(toy, photograph(180, 211), toy_params, resume=resume)[0].tobytes() == undisturbed.tobytes()
@@ -101,7 +101,7 @@ def test_the_live_image_of_a_stopped_dream_is_that_of_the_last_iteration(toy, to
 
     holder = Holder(stop_after_tiles=20)
     with pytest.raises(InterruptedError):
-        dream(toy, photograph(180, 211), toy_params, watch=holder)
+        dream(toy, photograph(180, 211), toy_params, observer=holder)
 
     np.testing.assert_array_equal(np.clip(holder.live, 0, 255), np.clip(holder.points[-1].image, 0, 255))
 
@@ -140,7 +140,7 @@ def test_the_report_is_json_and_its_recipe_knows_nothing_of_the_attempt(toy, toy
 
 
 def test_colours_are_kept_or_let_go(lite0, lite0_params):
-    """With `keep` the colour differences hardly move; with `free` they do."""
+    """With `keep` the color differences hardly move; with `free` they do."""
     moved = {}
     for color in ("keep", "free"):
         image = photograph(160, 160)

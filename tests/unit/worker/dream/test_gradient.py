@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from shared.params import Target
 from tests.benchmarks.engine import reference
-from tests.unit.worker.toys import photograph
+from tests.fakes.toy_networks import photograph
 from worker.dream import gradient
 from worker.dream.gradient import gradient_of
 

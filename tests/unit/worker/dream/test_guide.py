@@ -2,11 +2,11 @@ import numpy as np
 import tensorflow as tf
 
 from shared.params import DreamParams, Target
-from tests.unit.worker.toys import photograph, toy_network
+from tests.fakes.toy_networks import photograph, toy_network
+from worker.dream.activations import look
 from worker.dream.engine import dream
 from worker.dream.guide import best_matches, guide_features, guided_gradient_of, guided_objective, shrunk
 from worker.dream.inputs import Inputs
-from worker.dream.look import look
 
 TARGETS = (Target(layer="layer2"),)
 
@@ -64,11 +64,11 @@ def test_three_steps_bring_the_picture_nearer_to_the_guide():
 
     photo = photograph(96, 128)
     params = DreamParams(model="toy", layers=TARGETS, octaves=1, iterations=3, jitter=4, tile_size=256)
-    dreamt, _ = dream(network, photo.copy(), params, inputs=Inputs(guide=guide))
+    dreamed, _ = dream(network, photo.copy(), params, inputs=Inputs(guide=guide))
     unguided, _ = dream(network, photo.copy(), params)
 
-    assert nearness(dreamt) > nearness(photo)
-    assert nearness(dreamt) > nearness(unguided)
+    assert nearness(dreamed) > nearness(photo)
+    assert nearness(dreamed) > nearness(unguided)
 
 
 def test_one_trace_serves_every_guide():

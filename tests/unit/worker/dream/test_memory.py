@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from shared.errors import OutOfMemory
+from tests.fakes.toy_networks import photograph
 from tests.unit.worker.dream.test_ascent import an_ascent
-from tests.unit.worker.toys import photograph
 from worker.dream import ascent as on_host
-from worker.dream import on_gpu
+from worker.dream import gpu_ascent
 from worker.dream.memory import batch_for, tile_size_for
 
 
@@ -23,7 +23,7 @@ def short_of_memory(ascent, largest_px):
     return dataclasses.replace(ascent, gradient=compute)
 
 
-@pytest.mark.parametrize("ascend", [on_host.ascend, on_gpu.ascend], ids=["host", "device"])
+@pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 def test_out_of_memory_halves_the_batch_then_the_tile_and_goes_on(toy, toy_params, ascend):
     params = toy_params.model_copy(update={"tile_size": 512})
     ascent = short_of_memory(an_ascent(toy, params, height=500, width=700, batch=4), 256 * 256)
@@ -37,7 +37,7 @@ def test_out_of_memory_halves_the_batch_then_the_tile_and_goes_on(toy, toy_param
     assert len(statistics) == 3
 
 
-@pytest.mark.parametrize("ascend", [on_host.ascend, on_gpu.ascend], ids=["host", "device"])
+@pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 def test_a_smaller_batch_alone_changes_no_pixel(toy, toy_params, ascend):
     images = [photograph(260, 333), photograph(260, 333)]
     plenty = an_ascent(toy, toy_params, height=260, width=333, batch=1)

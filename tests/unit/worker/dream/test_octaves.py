@@ -3,7 +3,7 @@ import pytest
 
 from shared.params import DreamParams
 from tests.benchmarks.engine import reference
-from tests.unit.worker.toys import photograph
+from tests.fakes.toy_networks import photograph
 from worker.dream.octaves import blend_into, octave_sizes, pyramid
 
 

@@ -1,4 +1,4 @@
-"""Tiles must not show: where they meet, neither the true gradient nor the normalised one may jump."""
+"""Tiles must not show: where they meet, neither the true gradient nor the normalized one may jump."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,170 @@
+"""`dream submit` and `dream again`: sending photographs, and staying until they are dreamed."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from api.cli import connection, display
+from api.cli.connection import REFUSED, UNSUCCESSFUL
+from api.client.dream_client import DreamClient, Refused
+from api.client.recipes import differences, other_pictures, read_recipe
+from api.schemas.job_view import JobView
+from shared.jobs import JobState
+from shared.params import DreamParams
+from shared.s3 import object_keys
+
+OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A PNG, JPEG or WebP file.")]
+
+
+def submit(  # noqa: PLR0913 - typer reads the options from here
+    context: typer.Context,
+    image: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or WebP files.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="The network; `dream models` lists them.")] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="What to see more of; may be repeated. `dream models NAME` lists them.")
+    ] = None,
+    octaves: Annotated[int | None, typer.Option(help="How many sizes are dreamed, small to large.")] = None,
+    octave_scale: Annotated[float | None, typer.Option(help="Size of each octave relative to the next one.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Steps per octave; more dream deeper.")] = None,
+    step_size: Annotated[float | None, typer.Option(help="How far each step goes, in gray levels.")] = None,
+    blend: Annotated[float | None, typer.Option(help="How much of the photograph returns at each octave.")] = None,
+    color: Annotated[str | None, typer.Option(help="`keep`, `free` or `original`.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture.")] = None,
+    look: Annotated[str | None, typer.Option(help="Begin with this preset; `dream looks` lists them.")] = None,
+    guide: OtherImage = None,
+    mask: OtherImage = None,
+    params: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with any parameters; options win.")
+    ] = None,
+    priority: Annotated[str, typer.Option(help="`high`, `normal` or `low`.")] = "normal",
+    deadline_s: Annotated[float | None, typer.Option(help="Fail the job if it is not done in so many seconds.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay and show the progress.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Save the dream here, a folder for several; stays until then.")
+    ] = None,
+) -> None:
+    """Submits photographs, all with the same parameters. Prints each job's id; one that is refused stops no other."""
+    client = connection.client(context)
+    chosen = (
+        (_look(client, look) if look else {})
+        | _from_file(params)
+        | {
+            name: value
+            for name, value in {
+                "model": model,
+                "layers": [{"layer": name} for name in layer] if layer else None,
+                "octaves": octaves,
+                "octave_scale": octave_scale,
+                "iterations": iterations,
+                "step_size": step_size,
+                "blend": blend,
+                "color": color,
+                "seed": seed,
+            }.items()
+            if value is not None
+        }
+    )
+    options: dict[str, str | float] = {"priority": priority}
+    if deadline_s is not None:
+        options["deadline_s"] = deadline_s
+    jobs, refused = [], 0
+    for photograph in image:
+        try:
+            job = client.submit(photograph, chosen, guide=guide, mask=mask, **options)
+        except Refused as exc:
+            if len(image) == 1:
+                raise
+            Console(stderr=True, style="red").print(f"{photograph}: {exc}", markup=False, soft_wrap=True)
+            refused += 1
+            continue
+        connection.answer(context, job, lambda: job.id)  # noqa: B023 - called at once
+        jobs.append(job)
+    if len(image) == 1 and (watch or output):
+        follow(context, client, jobs[0], output)
+    elif jobs and (watch or output):
+        follow_all(context, client, jobs, output)
+    if refused:
+        raise typer.Exit(REFUSED)
+
+
+def again(
+    context: typer.Context,
+    result: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A picture that was dreamed before.")],
+    *,
+    image: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The photograph.")],
+    guide: OtherImage = None,
+    mask: OtherImage = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the dream.")] = Path("again.png"),
+) -> None:
+    """Dreams a picture again, by the recipe that it carries; says what is different this time."""
+    recipe = read_recipe(result)
+    warn = Console(stderr=True, style="yellow", markup=False, soft_wrap=True)
+    for sentence in other_pictures(recipe, {"image": image, "guide": guide, "mask": mask}):
+        warn.print(f"Not the same: {sentence}.")
+    client = connection.client(context)
+    job = client.submit(image, recipe["params"], guide=guide, mask=mask, kind=recipe.get("kind", "dream"))
+    follow(context, client, job, output)
+    for sentence in differences(recipe, client.report(job.id)):
+        warn.print(f"Perhaps not the same: {sentence}.")
+
+
+def follow(context: typer.Context, client: DreamClient, job: JobView, output: Path | None) -> None:
+    """One job with its octaves; then saves it."""
+    console = connection.console(context)
+    try:
+        with display.JobProgressBars(console) as watch:
+            ended = client.wait(job.id, watch.update)
+    except KeyboardInterrupt:
+        console.print(f"The job goes on; `dream status {job.id}` shows it, `dream cancel {job.id}` ends it.")
+        raise
+    connection.record(context, ended)
+    if ended.state is not JobState.SUCCEEDED:
+        why = f": {ended.error.message}" if ended.error else "."
+        Console(stderr=True).print(f"The job {ended.state}{why}", style="red", markup=False)
+        raise typer.Exit(UNSUCCESSFUL)
+    if output:
+        client.download(job.id, output)
+        console.print(f"saved {output}")
+
+
+def follow_all(context: typer.Context, client: DreamClient, jobs: list[JobView], output: Path | None) -> None:
+    """All in one view; then saves what succeeded into the folder."""
+    console = connection.console(context)
+    ended = display.watch_all(console, client, [job.id for job in jobs])
+    for job in ended:
+        connection.record(context, job)
+    dreamed = [job for job in ended if job.state is JobState.SUCCEEDED]
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        for job in dreamed:
+            client.download(job.id, output / f"{job.id}{_suffix(job)}")
+        console.print(f"saved {len(dreamed)} in {output}", markup=False)
+    if len(dreamed) < len(ended):
+        raise typer.Exit(UNSUCCESSFUL)
+
+
+def _suffix(job: JobView) -> str:
+    return Path(object_keys.result(job.params.format if isinstance(job.params, DreamParams) else "png")).suffix
+
+
+def _look(client: DreamClient, name: str) -> dict[str, Any]:
+    presets = {preset.name: preset.params for preset in client.presets().presets}
+    if name not in presets:
+        raise typer.BadParameter(f"there is no look '{name}'; known are {', '.join(presets)}")
+    return presets[name]
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        chosen = json.loads(path.read_text())
+    except ValueError as exc:
+        raise typer.BadParameter(f"{path} is not JSON: {exc}") from exc
+    if not isinstance(chosen, dict):
+        raise typer.BadParameter(f"{path} must hold a JSON object")
+    return chosen

@@ -1,0 +1,1 @@
+"""Server-sent events of a job, and waiting for its end."""

@@ -1,0 +1,1 @@
+"""What all responses share: problem details, request metrics and the OpenAPI document."""

@@ -1,0 +1,1 @@
+"""Accepting, reading and canceling jobs, independent of HTTP except for request parsing."""

@@ -1,0 +1,224 @@
+"""What can be done with jobs, whoever asks. Knows no HTTP."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from zlib import crc32
+
+from api.jobs.submission_service import is_ulid
+from api.schemas.status_views import Readiness
+from shared import lifecycle
+from shared.clock import Clock
+from shared.errors import DreamError, JobNotFound, NotReady, ResultExpired, StoreUnavailable, WrongState
+from shared.interfaces import JobStore, Notifier, ObjectStorage
+from shared.job_events import JobQueries, PollResult
+from shared.jobs import Job, JobState, Kind
+from shared.params import DreamParams
+from shared.rate_limit import RateLimit
+from shared.s3 import object_keys
+
+logger = logging.getLogger(__name__)
+
+FLEET_FRESH_S = 2.0
+RESULT_URL_S = 300  # long enough to begin a download, short enough to be worthless in a log file
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobService:
+    """Submit, look at, cancel, retry and delete jobs. Every call concerns one owner's jobs only."""
+
+    store: JobStore
+    storage: ObjectStorage
+    notifier: Notifier
+    job_queries: JobQueries
+    clock: Clock
+    fleet: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict, repr=False)
+
+    def get(self, owner: str, job_id: str) -> Job:
+        """The job, from Redis, or rebuilt from S3 where Redis does not know it. Raises JobNotFound."""
+        job = self.store.get(job_id) or self._recall(job_id)
+        if job is None or job.owner != owner:
+            raise JobNotFound(f"There is no job '{job_id[:40]}'.")
+        return job
+
+    def poll(
+        self,
+        owner: str,
+        job_id: str,
+        *,
+        cursor: tuple[int, int | None] | None = None,
+        rate_limit: RateLimit | None = None,
+    ) -> PollResult:
+        """The job and its place in the queue, or no job where nothing changed since what is known.
+
+        Raises JobNotFound or TooManyRequests.
+        """
+        seen = self.job_queries.poll(job_id, owner, cursor=cursor, rate_limit=rate_limit)
+        if seen.foreign:
+            raise JobNotFound(f"There is no job '{job_id[:40]}'.")
+        if seen.known:
+            return seen
+        job = self.get(owner, job_id)
+        return PollResult(job=job, position=self.position(job), usage=seen.usage)
+
+    def position(self, job: Job) -> int | None:
+        """Its place in the queue; none while Redis is away."""
+        try:
+            return self.job_queries.positions([job]).get(job.id)
+        except StoreUnavailable:
+            return None
+
+    def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
+        return self.job_queries.positions(jobs)
+
+    def list_jobs(
+        self,
+        owner: str,
+        *,
+        states: frozenset[JobState] | None,
+        kind: Kind | None,
+        before: str | None,
+        limit: int,
+    ) -> Sequence[Job]:
+        return self.store.list_jobs(owner, states=states, kind=kind, before=before, limit=limit)
+
+    def cancel(self, owner: str, job_id: str) -> Job:
+        """queued ends at once, running ends at its next tile batch. Raises WrongState for one that ended otherwise."""
+        job = self.get(owner, job_id)
+        if job.state is JobState.CANCELED:
+            return job
+        if job.state.is_terminal:
+            raise WrongState(f"The job has already ended as {job.state}; there is nothing to cancel.")
+        lifecycle.ask_to_cancel(self.storage, job)
+        return lifecycle.cancel(self.storage, self.store, job, now=self.clock.now())
+
+    def retry(self, owner: str, job_id: str) -> Job:
+        """A failed job again, from its last checkpoint. Raises WrongState."""
+        job = self.get(owner, job_id)
+        if job.state is not JobState.FAILED:
+            raise WrongState(f"Only a failed job can be retried; this one is {job.state}.")
+        if job.deadline_at is not None and job.deadline_at <= self.clock.now():
+            raise WrongState("The job's deadline has passed; submit it again with a later one.")
+        retried = self.store.retry(job_id, retry_count=lifecycle.reopen(self.storage, job)) or job
+        self._notify_workers()
+        return retried
+
+    def delete(self, owner: str, job_id: str) -> None:
+        """Removes the job and all its objects; a worker that runs it stops at its next look."""
+        self.get(owner, job_id)
+        lifecycle.erase(self.storage, job_id)
+        self.store.forget(job_id)
+
+    def served(self) -> frozenset[str] | None:
+        """The networks that live workers serve, as of two seconds ago at most; None while Redis is away."""
+        now = self.clock.monotonic()
+        known = self.fleet.get("served")  # one poll in thousands asks: workers come and go in minutes
+        if known and now - known[0] < FLEET_FRESH_S:
+            return known[1]
+        try:
+            served = frozenset(name for worker in self.store.workers() for name in worker.models)
+        except StoreUnavailable:
+            return None
+        self.fleet["served"] = (now, served)
+        return served
+
+    def fleet_tag(self) -> str:
+        """Another one whenever what live workers serve has changed, and with it what a waiting job waits for."""
+        served = self.served()
+        return "" if served is None else f"{crc32(','.join(sorted(served)).encode()):08x}"
+
+    def result_url(self, owner: str, job_id: str) -> str:
+        """A short-lived address of the picture. Raises NotReady, WrongState or ResultExpired."""
+        job = self.get(owner, job_id)
+        name = object_keys.result(job.params.format if isinstance(job.params, DreamParams) else "png")
+        return self._address(self._settled_output(job, name), f"dream-{job_id}{name.removeprefix('result')}")
+
+    def data_url(self, owner: str, job_id: str) -> str:
+        """Of the numbers behind feature maps. Raises NotReady, WrongState or ResultExpired."""
+        job = self.get(owner, job_id)
+        if job.kind != "feature_maps":
+            raise WrongState("Only feature maps have numbers; this job is a dream.")
+        return self._address(self._settled_output(job, "maps.npz"), f"maps-{job_id}.npz")
+
+    def input_url(self, owner: str, job_id: str, part: Literal["image", "guide", "mask"] = "image") -> str:
+        """A short-lived address of a picture that came with the job. Raises WrongState when there was none,
+        ResultExpired once retention has taken it."""
+        job = self.get(owner, job_id)
+        sent = {"image": job.input, "guide": job.guide, "mask": job.mask}[part]
+        if sent is None:
+            raise WrongState(f"The job came without a {part}.")
+        place = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}[part]
+        name = "photo" if part == "image" else part
+        return self._address(place(job_id), f"{name}-{job_id}.{sent.format}")
+
+    def gradients(self, owner: str, job_id: str) -> Sequence[int]:
+        """The octaves whose gradient was kept, so far."""
+        self.get(owner, job_id)
+        return [object_keys.gradient_octave(key) for key in self.storage.keys(object_keys.gradients(job_id))]
+
+    def gradient_url(self, owner: str, job_id: str, octave: int) -> str:
+        """Raises NotReady while there is none; there is none either unless the job asked to keep them."""
+        self.get(owner, job_id)
+        key = object_keys.gradient(job_id, octave)
+        if self.storage.size(key) is None:
+            raise NotReady("There is no gradient of that octave; jobs with `keep_gradients` keep them as they go.")
+        return self._address(key, f"gradient-{job_id}-{octave}.png")
+
+    def _address(self, key: str, filename: str) -> str:
+        if self.storage.size(key) is None:
+            raise ResultExpired
+        return self.storage.presigned_get(key, expires_s=RESULT_URL_S, filename=filename)
+
+    def report(self, owner: str, job_id: str) -> bytes:
+        """JSON. Raises NotReady, WrongState or ResultExpired."""
+        found = self.storage.get(self._settled_output(self.get(owner, job_id), "report.json"))
+        if found is None:
+            raise ResultExpired
+        return found
+
+    def preview(self, owner: str, job_id: str) -> bytes:
+        """The picture so far, a small JPEG. Raises NotReady or ResultExpired."""
+        job = self.get(owner, job_id)
+        if job.state is JobState.EXPIRED:
+            raise ResultExpired
+        found = self.storage.get(object_keys.output(job_id, job.claim, "preview.jpg")) if job.claim else None
+        if found is None:
+            raise NotReady("The job has no preview yet.")
+        return found
+
+    def readiness(self) -> Readiness:
+        """Whether a job submitted now would run."""
+        redis, storage, workers = "ok", "ok", 0
+        try:
+            workers = len(self.store.workers())
+        except DreamError as exc:
+            redis = str(exc)
+        try:
+            self.storage.size("readiness")
+        except DreamError as exc:
+            storage = str(exc)
+        return Readiness(ready=redis == storage == "ok" and workers > 0, redis=redis, storage=storage, workers=workers)
+
+    def _settled_output(self, job: Job, name: str) -> str:
+        if job.state is JobState.EXPIRED:
+            raise ResultExpired
+        if not job.state.is_terminal:
+            raise NotReady(f"The job is {job.state}; it has no result yet.")
+        if job.state is not JobState.SUCCEEDED or job.claim is None:
+            raise WrongState(f"The job ended as {job.state}; it has no result.")
+        return object_keys.output(job.id, job.claim, name)
+
+    def _recall(self, job_id: str) -> Job | None:
+        if not is_ulid(job_id):
+            return None
+        job = lifecycle.restore(self.storage, self.store, job_id, now=self.clock.now())
+        if job is not None and job.state is JobState.QUEUED:
+            self._notify_workers()
+        return job
+
+    def _notify_workers(self) -> None:
+        try:
+            self.notifier.notify_workers()
+        except StoreUnavailable:
+            logger.warning("the notifier could not be rung; the caretaker will")

@@ -1,0 +1,58 @@
+"""Logging in, keys, uploads and secrets."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from api.schemas.base import View, utc, utc_or_none
+from shared.api_keys import ApiKey
+
+
+class UploadView(View):
+    """A form for one picture, to be POSTed as multipart/form-data: these fields first, then the file as `file`."""
+
+    id: Annotated[str, Field(description="Names the picture when the job is submitted.")]
+    url: str
+    fields: dict[str, str]
+    max_bytes: int
+    expires_at: datetime
+
+
+class SessionView(View):
+    keys_required: Annotated[bool, Field(description="Whether callers have to log in here.")]
+    owner: Annotated[str | None, Field(description="Whose jobs are shown; null when not logged in.")]
+
+
+class KeyView(View):
+    """An API key, without the key."""
+
+    id: str
+    owner: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, record: ApiKey) -> "KeyView":
+        return cls(
+            id=record.id,
+            owner=record.owner,
+            name=record.name,
+            created_at=utc(record.created_at),
+            revoked_at=utc_or_none(record.revoked_at),
+        )
+
+
+class NewKeyView(KeyView):
+    """A new API key."""
+
+    key: Annotated[str, Field(description="Never shown again.")]
+
+
+class KeyList(View):
+    keys: tuple[KeyView, ...]
+
+
+class WebhookSecret(View):
+    secret: str

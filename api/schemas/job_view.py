@@ -1,0 +1,118 @@
+"""Jobs as clients see them."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from api.schemas.base import View, utc, utc_or_none
+from shared.jobs import InputImage, Job, JobError, JobProgress, JobState, Kind, Priority
+from shared.params import DreamParams, FeatureMapsParams
+
+
+class Links(View):
+    """Where to go from here; what the job does not have is null."""
+
+    self: str
+    events: str | None = None
+    input: str | None = None
+    guide: str | None = None
+    mask: str | None = None
+    data: Annotated[str | None, Field(description="The numbers behind feature maps, as NPZ.")] = None
+    gradients: str | None = None
+    result: str | None = None
+    preview: str | None = None
+    report: str | None = None
+    cancel: str | None = None
+    retry: str | None = None
+
+
+class JobView(View):
+    """A job as clients see it."""
+
+    id: Annotated[str, Field(description="A ULID: sorts by the time of submission.")]
+    kind: Kind
+    state: JobState
+    priority: Priority
+    params: Annotated[DreamParams | FeatureMapsParams, Field(description="With every default filled in.")]
+    input: InputImage
+    guide: InputImage | None = None
+    mask: InputImage | None = None
+    progress: JobProgress
+    queue_position: Annotated[int | None, Field(description="Waiting jobs before this one; null unless queued.")]
+    waiting_for: Annotated[str | None, Field(description="What a waiting job lacks, in a sentence.")] = None
+    attempt: Annotated[int, Field(description="How many times a worker has begun it.")]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline_at: datetime | None
+    error: JobError | None
+    links: Links
+
+    @classmethod
+    def of(cls, job: Job, position: int | None, served: frozenset[str] | None = None) -> "JobView":
+        """served: what live workers serve, None where that is not known."""
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            state=job.state,
+            priority=job.priority,
+            params=job.params,
+            input=job.input,
+            guide=job.guide,
+            mask=job.mask,
+            progress=job.progress,
+            queue_position=position,
+            waiting_for=_waiting_for(job, served),
+            attempt=job.attempt,
+            created_at=utc(job.created_at),
+            started_at=utc_or_none(job.started_at),
+            finished_at=utc_or_none(job.finished_at),
+            deadline_at=utc_or_none(job.deadline_at),
+            error=job.error,
+            links=_links(job),
+        )
+
+
+class JobPage(View):
+    """One page of a list, newest first."""
+
+    jobs: tuple[JobView, ...]
+    next_cursor: Annotated[str | None, Field(description="Ask with `?cursor=` for older ones; null at the end.")]
+
+
+class GradientView(View):
+    octave: Annotated[int, Field(description="0 is the smallest.")]
+    url: str
+
+
+class GradientList(View):
+    gradients: tuple[GradientView, ...]
+
+
+def _waiting_for(job: Job, served: frozenset[str] | None) -> str | None:
+    if job.state is not JobState.QUEUED or served is None or job.params.model in served:
+        return None
+    if not served:
+        return "No worker is alive; the job starts as soon as one is."
+    return f"No live worker serves the model '{job.params.model}' right now; the job starts as soon as one does."
+
+
+def _links(job: Job) -> Links:
+    here = f"/v1/jobs/{job.id}"
+    cancelable = job.state in {JobState.QUEUED, JobState.RUNNING, JobState.CANCELING}
+    claimed = job.claim is not None and job.state is not JobState.EXPIRED
+    return Links(
+        self=here,
+        events=f"{here}/events",
+        input=f"{here}/input" if job.state is not JobState.EXPIRED else None,
+        guide=f"{here}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
+        mask=f"{here}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
+        data=f"{here}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,
+        gradients=f"{here}/gradients" if isinstance(job.params, DreamParams) and job.params.keep_gradients else None,
+        result=f"{here}/result" if job.state is JobState.SUCCEEDED else None,
+        preview=f"{here}/preview" if claimed else None,
+        report=f"{here}/report" if job.state is JobState.SUCCEEDED else None,
+        cancel=f"{here}/cancel" if cancelable else None,
+        retry=f"{here}/retry" if job.state is JobState.FAILED else None,
+    )

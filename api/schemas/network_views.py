@@ -1,0 +1,97 @@
+"""What can be dreamed: networks, their layers, and presets."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api.schemas.base import View
+from shared.networks.catalog import Model
+from shared.networks.presets import Preset
+
+
+class LayerView(View):
+    name: str
+    channels: int
+    stride: Annotated[int, Field(description="Input pixels per step of the layer's grid.")]
+
+
+class ModelView(View):
+    """A network that can dream."""
+
+    name: str
+    title: str
+    license: str
+    source: str
+    size_bytes: int
+    default_layer: str
+    minimum_px: Annotated[int, Field(description="Octaves with a shorter side than this are left out.")]
+    ready: Annotated[bool | None, Field(description="Whether a live worker serves it; null: can't be known now.")]
+    needs: Annotated[
+        Literal["download", "worker"] | None, Field(description="What it lacks: its weights, or a worker at all.")
+    ]
+    layers_url: str
+
+    @classmethod
+    def of(cls, model: Model, served: frozenset[str] | None) -> "ModelView":
+        """served: what live workers serve, None where that is not known."""
+        ready = None if served is None else model.name in served
+        needs: Literal["download", "worker"] = "download" if model.url and served else "worker"
+        return cls(
+            ready=ready,
+            needs=needs if ready is False else None,
+            name=model.name,
+            title=model.title,
+            license=model.license,
+            source=model.source,
+            size_bytes=model.size_bytes,
+            default_layer=model.default_layer,
+            minimum_px=model.minimum_px,
+            layers_url=f"/v1/models/{model.name}/layers",
+        )
+
+
+class ModelList(View):
+    models: tuple[ModelView, ...]
+
+
+class LayerList(View):
+    model: str
+    default_layer: str
+    layers: tuple[LayerView, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> "LayerList":
+        layers = (LayerView(name=layer.name, channels=layer.channels, stride=layer.stride) for layer in model.layers)
+        return cls(model=model.name, default_layer=model.default_layer, layers=tuple(layers))
+
+
+class PresetView(View):
+    """A name for parameters that go well together."""
+
+    name: str
+    title: str
+    sentence: str
+    kind: Annotated[Literal["look", "classic"], Field(description="This project's own, or a recipe of the field's.")]
+    source: Annotated[str | None, Field(description="Where a classic comes from.")]
+    seen: Annotated[bool, Field(description="Whether this project has looked at what it does; else it is by report.")]
+    model: str
+    thumbnail: Annotated[str | None, Field(description="A picture of it, under the page's files.")]
+    params: Annotated[dict[str, Any], Field(description="To be sent as a job's `params`.")]
+
+    @classmethod
+    def of(cls, preset: Preset) -> "PresetView":
+        return cls(
+            name=preset.name,
+            title=preset.title,
+            sentence=preset.sentence,
+            kind=preset.kind,
+            source=preset.source,
+            seen=preset.seen,
+            model=preset.params["model"],
+            thumbnail=f"looks/{preset.name}.webp" if preset.seen else None,
+            params=dict(preset.params),
+        )
+
+
+class PresetList(View):
+    presets: tuple[PresetView, ...]

@@ -1,0 +1,116 @@
+"""Builds the services that the routes call, on the real Redis and S3 or on what a test passes in."""
+
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
+
+import structlog
+
+from api.access.unauthenticated_limit import UnauthenticatedLimit
+from api.jobs.job_service import JobService
+from api.jobs.status_service import StatusService
+from api.jobs.submission_service import SubmissionService
+from shared.api_keys import Keyring
+from shared.clock import Clock, SystemClock
+from shared.errors import DreamError, UnfitService
+from shared.job_events import JobQueries, JobSubscriptions
+
+if TYPE_CHECKING:
+    from shared.interfaces import JobStore, Notifier, ObjectStorage
+    from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that the routes call."""
+
+    settings: "Settings"
+    jobs: JobService
+    submissions: SubmissionService
+    status: StatusService
+    job_queries: JobQueries
+    subscriptions: JobSubscriptions
+    keyring: Keyring
+    unauthenticated: UnauthenticatedLimit
+    clock: Clock = field(default_factory=SystemClock)
+    rate_limit_storage_uri: str = "memory://"  # where Flask-Limiter counts
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slots", BoundedSemaphore(max(1, self.settings.max_streams)))
+
+    slots: BoundedSemaphore = field(init=False, repr=False)  # for responses that hold a thread for long
+
+
+def connect(settings: "Settings") -> Services:
+    """Builds the services on the real Redis and S3 and checks both.
+
+    Raises UnfitService when one of them can never serve; one that is only unavailable is logged and may come back.
+    """
+    services = wire(settings)
+    for service in (services.jobs.store, services.jobs.storage):
+        try:
+            service.check()
+        except UnfitService:
+            raise
+        except DreamError as exc:
+            log.warning("dependency_unavailable", reason=str(exc))
+    return services
+
+
+def wire(settings: "Settings") -> Services:
+    """Builds the services on the real Redis and S3 without calling either."""
+    from shared.celery_app import CeleryNotifier  # noqa: PLC0415
+    from shared.redis.job_queries import RedisJobQueries  # noqa: PLC0415
+    from shared.redis.job_store import RedisJobStore  # noqa: PLC0415
+    from shared.redis.subscriptions import RedisSubscriptions  # noqa: PLC0415
+    from shared.s3.object_storage import S3ObjectStorage  # noqa: PLC0415 - boto3, redis and celery cost half of the import budget
+
+    store = RedisJobStore.connect(settings)
+    return assemble(
+        settings,
+        store=store,
+        storage=S3ObjectStorage.connect(settings),
+        notifier=CeleryNotifier.connect(settings),
+        job_queries=RedisJobQueries.beside(store),
+        subscriptions=RedisSubscriptions.connect(settings),
+        clock=SystemClock(),
+        rate_limit_storage_uri=settings.redis_url,
+    )
+
+
+def assemble(
+    settings: "Settings",
+    *,
+    store: "JobStore",
+    storage: "ObjectStorage",
+    notifier: "Notifier",
+    job_queries: "JobQueries",
+    subscriptions: "JobSubscriptions",
+    clock: Clock,
+    rate_limit_storage_uri: str = "memory://",
+) -> Services:
+    """Builds the services on the given implementations of the interfaces."""
+    return Services(
+        settings=settings,
+        jobs=JobService(store=store, storage=storage, notifier=notifier, job_queries=job_queries, clock=clock),
+        submissions=SubmissionService(
+            store=store,
+            storage=storage,
+            notifier=notifier,
+            job_queries=job_queries,
+            clock=clock,
+            max_pixels=settings.max_pixels,
+            max_bytes=settings.max_upload_bytes,
+            max_queued=settings.max_queued,
+            webhook_networks=settings.webhook_networks,
+        ),
+        status=StatusService(store=store, max_pixels=settings.max_pixels, max_bytes=settings.max_upload_bytes),
+        job_queries=job_queries,
+        subscriptions=subscriptions,
+        keyring=Keyring(storage, clock),
+        unauthenticated=UnauthenticatedLimit(clock, per_minute=settings.unauthenticated_per_minute),
+        clock=clock,
+        rate_limit_storage_uri=rate_limit_storage_uri,
+    )

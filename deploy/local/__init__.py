@@ -1,0 +1,1 @@
+"""The embedded stack behind `make up` and `make demo`."""

@@ -1,0 +1,66 @@
+"""The notifier: a Celery message that carries no job, only says that there is work."""
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from shared.errors import StoreUnavailable
+from shared.redis.job_store import RedisJobStore
+from shared.settings import Settings
+
+QUEUE = "dream"  # the Redis list's name
+TASK = "dream.work"
+
+
+def make_app(settings: Settings) -> Celery:
+    """The Celery application, alike for those who ring and those who listen."""
+    app = Celery("dreamqueue", broker=settings.redis_url, set_as_current=False)
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_ignore_result=True,  # a Redis result backend subscribes inside the api process and leaks
+        task_store_errors_even_if_ignored=False,
+        task_acks_late=False,  # recovery is by lease; a late ack delivers a running job twice when a connection drops
+        worker_disable_prefetch=True,
+        worker_prefetch_multiplier=1,
+        worker_pool="prefork",
+        worker_concurrency=1,
+        worker_pool_start_method="spawn",
+        worker_proc_alive_timeout=300.0,  # a child loads TensorFlow first; 4 s, the default, kills it in a loop
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=settings.redis_timeout_s,
+        broker_transport_options={
+            "socket_timeout": settings.redis_timeout_s,  # kombu's default waits for ever on a dead link
+            "socket_connect_timeout": settings.redis_timeout_s,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+            "visibility_timeout": 3600,
+        },
+    )
+    return app
+
+
+class CeleryNotifier:
+    """The Notifier port on Celery's Redis transport."""
+
+    def __init__(self, app: Celery, store: RedisJobStore) -> None:
+        self._app = app
+        self._store = store
+
+    @classmethod
+    def connect(cls, settings: Settings) -> "CeleryNotifier":
+        return cls(make_app(settings), RedisJobStore.connect(settings))
+
+    def notify_workers(self, times: int = 1) -> None:
+        try:
+            with self._app.producer_pool.acquire(block=True, timeout=3) as producer:
+                for _ in range(times):
+                    # Not retried: the caretaker rings for whoever waits.
+                    self._app.send_task(TASK, queue=QUEUE, producer=producer, ignore_result=True, retry=False)
+        except OperationalError as exc:
+            raise StoreUnavailable from exc
+
+    def pending_wake_ups(self) -> int:
+        return self._store.length(QUEUE)

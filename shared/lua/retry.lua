@@ -1,9 +1,0 @@
--- ARGV: id, epoch. The job: a failed one waiting again as that epoch, any other as it was; nil if unknown.
-local job = load(ARGV[1])
-if not job then return nil end
-if job.state == 'failed' and tonumber(job.epoch) < tonumber(ARGV[2]) then
-  change(job, {
-    state = 'queued', epoch = ARGV[2], deaths = 0, claim = false, error = false, finished_at = false, started_at = false,
-  })
-end
-return reply(job)

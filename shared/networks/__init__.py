@@ -1,0 +1,1 @@
+"""The catalog of networks, their layers, and the presets."""

@@ -1,0 +1,123 @@
+"""The networks by name, so that the api can check a request without TensorFlow."""
+
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared.errors import InvalidField, InvalidSettings
+from shared.networks.model import Layer, Model, built_in, read_models
+from shared.params import DreamParams, FeatureMapsParams, Target
+
+__all__ = [
+    "LONGEST_SIDE",
+    "MODELS",
+    "Layer",
+    "Model",
+    "check_size",
+    "extend",
+    "layer",
+    "model",
+    "resolve",
+    "resolve_maps",
+]
+
+LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}  # pixels, as the formats know them
+
+MODELS: dict[str, Model] = {model.name: model for model in built_in()}
+_BUILT_IN = frozenset(MODELS)
+
+
+def extend(path: Path | None) -> None:
+    """Adds the networks of the user's own catalog file (DREAM_CATALOG). Raises InvalidSettings.
+
+    To be called as a process starts, the api's as well as the worker's.
+    """
+    for own in read_models(path) if path else ():
+        if own.name in _BUILT_IN:
+            raise InvalidSettings(f"the catalog file {path}: '{own.name}' is the name of a built-in network")
+        MODELS[own.name] = own
+
+
+def model(name: str, *, path: str = "model") -> Model:
+    """The model of that name. Raises InvalidField with the nearest one."""
+    if name not in MODELS:
+        raise _unknown(f"model '{name[:100]}'", name, list(MODELS), path)
+    return MODELS[name]
+
+
+def layer(model: Model, name: str, *, path: str = "layer") -> Layer:
+    """The network's layer of that name. Raises InvalidField with the nearest one."""
+    for found in model.layers:
+        if found.name == name:
+            return found
+    others = [other.name for other in MODELS.values() if any(known.name == name for known in other.layers)]
+    theirs = f" (it is a layer of {others[0]}, but the model is {model.name})" if others else ""
+    raise _unknown(f"layer '{name[:100]}'{theirs}", name, [known.name for known in model.layers], path)
+
+
+def resolve(params: DreamParams, *, path: str = "") -> DreamParams:
+    """The parameters with the network's defaults filled in and every name checked.
+
+    Raises InvalidField with the path of the bad name and the nearest valid one.
+    """
+    network = model(params.model, path=f"{path}model")
+    targets = params.layers or (Target(layer=network.default_layer),)
+    strides = []
+    for index, target in enumerate(targets):
+        found = layer(network, target.layer, path=f"{path}layers.{index}.layer")
+        strides.append(found.stride)
+        _check_channels(found, target.channels, path=f"{path}layers.{index}.channels")
+    if all(target.weight == 0 for target in targets):
+        raise InvalidField("with every weight at 0 there is nothing to dream of", path=f"{path}layers.0.weight")
+    jitter = max(strides) if params.jitter is None else params.jitter
+    return params.model_copy(update={"layers": targets, "jitter": jitter})
+
+
+def resolve_maps(params: FeatureMapsParams, *, path: str = "") -> FeatureMapsParams:
+    """The same for feature maps."""
+    network = model(params.model, path=f"{path}model")
+    found = layer(network, params.layer or network.default_layer, path=f"{path}layer")
+    _check_channels(found, params.channels, path=f"{path}channels")
+    return params.model_copy(update={"layer": found.name, "count": min(params.count, found.channels)})
+
+
+def _check_channels(layer: Layer, channels: Sequence[int] | None, *, path: str) -> None:
+    for index, channel in enumerate(channels or ()):
+        if channel >= layer.channels:
+            raise InvalidField(
+                f"layer '{layer.name}' has channels 0 to {layer.channels - 1}; there is no {channel}",
+                path=f"{path}.{index}",
+                suggestion=str(layer.channels - 1),
+            )
+
+
+def check_size(params: DreamParams, height: int, width: int, *, max_pixels: int, path: str = "") -> None:
+    """Raises InvalidField when a photograph of that size would become too large a dream, or one for its format."""
+    tall, wide = params.size(height, width)
+    if tall * wide > max_pixels:
+        factor = math.sqrt(max_pixels / (height * width))
+        field, most = ("long_side", int(factor * max(height, width))) if params.long_side else ("scale", factor)
+        suggestion = str(most) if isinstance(most, int) else f"{math.floor(most * 100) / 100:g}"
+        raise InvalidField(
+            f"{wide} x {tall} pixels are more than the {max_pixels:,} that this service accepts; "
+            f"for this photograph {field} can be {suggestion} at most",
+            path=f"{path}{field}",
+            suggestion=suggestion,
+        )
+    longest = LONGEST_SIDE.get(params.format)
+    if longest is not None and max(tall, wide) > longest:
+        raise InvalidField(
+            f"a {params.format} image can't have a side of more than {longest} pixels",
+            path=f"{path}format",
+            suggestion="png",
+        )
+
+
+def _unknown(what: str, name: str, known: Sequence[str], path: str) -> InvalidField:
+    # Names are compared case-folded: people type MobileNet and mobilenet.
+    folded = {known_name.casefold(): known_name for known_name in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    suggestion = folded[near[0]] if near else None
+    hint = f"; did you mean '{suggestion}'?" if suggestion else f"; known are {', '.join(known[:20])}"
+    return InvalidField(f"unknown {what}{hint}", path=path, suggestion=suggestion)

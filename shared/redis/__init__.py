@@ -1,0 +1,1 @@
+"""Redis: the live state of jobs, its Lua scripts and its subscriptions."""

@@ -1,0 +1,98 @@
+"""What those who follow jobs read from Redis: a poll in one round trip, and a job's changes."""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, cast
+
+import redis
+
+from shared.errors import TooManyRequests
+from shared.job_events import JobEvent, PollResult
+from shared.jobs import Job, JobProgress, JobState
+from shared.rate_limit import RateLimit, RateLimitUsage
+from shared.redis.job_store import RedisJobStore, _from_flat, _translated
+
+EVENTS_AT_ONCE = 256
+
+
+class RedisJobQueries:
+    """The JobQueries port on Redis."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._poll = client.register_script((resources.files("shared.redis") / "lua" / "poll.lua").read_text())
+
+    @classmethod
+    def beside(cls, store: RedisJobStore) -> "RedisJobQueries":
+        return cls(store.redis)
+
+    @_translated()
+    def poll(
+        self,
+        job_id: str,
+        owner: str,
+        *,
+        cursor: tuple[int, int | None] | None = None,
+        rate_limit: RateLimit | None = None,
+    ) -> PollResult:
+        version, position = cursor or ("", None)
+        limit: tuple[str, int, int] = ("", 0, 0)
+        if rate_limit:
+            limit = (f"dream:limit:{rate_limit.name}:{rate_limit.who}", rate_limit.requests, rate_limit.window_s * 1000)
+        place = "" if position is None else position
+        answer = cast(list[Any], self._poll(args=[job_id, owner, version, place, *limit]))
+        return _seen(answer, rate_limit)
+
+    @_translated()
+    def events_after(self, job_id: str, *, after: int) -> Sequence[JobEvent]:
+        entries = cast(
+            list[tuple[str, dict[str, str]]],
+            self._redis.xrange(f"dream:events:{job_id}", f"({after}-0", "+", count=EVENTS_AT_ONCE),
+        )
+        return [_change(entry_id, fields) for entry_id, fields in entries]
+
+    @_translated()
+    def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
+        waiting = [job for job in jobs if job.state is JobState.QUEUED]
+        if not waiting:
+            return {}
+        pipe = self._redis.pipeline(transaction=False)
+        for priority in ("high", "normal"):
+            pipe.zcard(f"dream:waiting:{priority}")
+        for job in waiting:
+            pipe.zlexcount(f"dream:waiting:{job.priority}", "-", f"({job.id}")  # type: ignore[no-untyped-call]
+        high, normal, *before = cast(list[int], pipe.execute())
+        above = {"high": 0, "normal": high, "low": high + normal}
+        return {job.id: above[job.priority] + count for job, count in zip(waiting, before, strict=True)}
+
+    @_translated()
+    def queued(self, owner: str) -> int:
+        pipe = self._redis.pipeline(transaction=False)
+        for priority in ("high", "normal", "low"):
+            pipe.hget(f"dream:owned:{priority}", owner)
+        return sum(int(count or 0) for count in pipe.execute())
+
+
+def _seen(answer: list[Any], rate_limit: RateLimit | None) -> PollResult:
+    count, left_ms, what, *rest = answer
+    usage = None
+    if rate_limit:
+        left = max(0, rate_limit.requests - count)
+        usage = RateLimitUsage(rate_limit=rate_limit, remaining=left, resets_s=left_ms / 1000)
+    if what == "over" and usage:
+        raise TooManyRequests(usage=usage)
+    if what in {"unknown", "foreign"}:
+        return PollResult(job=None, known=what != "unknown", foreign=what == "foreign", usage=usage)
+    if what == "same":
+        return PollResult(job=None, usage=usage)
+    position, flat = rest
+    return PollResult(job=_from_flat(flat), position=int(position) if position else None, usage=usage)
+
+
+def _change(entry_id: str, fields: dict[str, str]) -> JobEvent:
+    return JobEvent(
+        version=int(entry_id.split("-", 1)[0]),
+        state=JobState(fields["state"]),
+        progress=JobProgress.model_validate_json(fields["progress"]),
+        preview="preview" in fields,
+    )

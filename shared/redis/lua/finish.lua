@@ -1,0 +1,20 @@
+-- ARGV: id, retry_count, state, finished_at, claim ('' for none), error ('' for none), started_at ('' for none), attempt.
+-- The job as it is now, nil if unknown.
+local id, retry_count, state, finished_at, claim, failure, started_at, attempt = unpack(ARGV)
+local job = load(id)
+if not job then return nil end
+-- The outcome of an retry_count that a retry has left behind says nothing about this one.
+if job.retry_count ~= retry_count or TERMINAL[job.state] then return reply(job) end
+local fields = {
+  state = state, finished_at = finished_at, claim = claim ~= '' and claim, error = failure ~= '' and failure,
+  worker = false, lease_ms = false, started_at = started_at ~= '' and started_at,
+  attempt = math.max(tonumber(job.attempt), tonumber(attempt)),
+}
+if state == 'succeeded' then
+  local progress = cjson.decode(job.progress or '{}')
+  progress.fraction, progress.eta_seconds = 1, 0
+  progress.iteration = progress.iterations
+  fields.progress, fields.fraction = cjson.encode(progress), 1
+end
+change(job, fields)
+return reply(job)

@@ -1,0 +1,9 @@
+-- ARGV: id, retry_count. The job: a failed one waiting again as that retry_count, any other as it was; nil if unknown.
+local job = load(ARGV[1])
+if not job then return nil end
+if job.state == 'failed' and tonumber(job.retry_count) < tonumber(ARGV[2]) then
+  change(job, {
+    state = 'queued', retry_count = ARGV[2], deaths = 0, claim = false, error = false, finished_at = false, started_at = false,
+  })
+end
+return reply(job)

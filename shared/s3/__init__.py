@@ -1,0 +1,1 @@
+"""S3: the object storage and the layout of its keys."""

@@ -1,0 +1,223 @@
+"""Durable objects in an S3-compatible store."""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared import dependency_metrics
+from shared.errors import StorageFull, StorageUnavailable, UnfitService
+from shared.interfaces import PresignedForm
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef, ObjectTypeDef
+
+T = TypeVar("T")
+
+MISSING = {"NoSuchKey", "404", "NotFound"}
+TAKEN = {"PreconditionFailed", "412"}
+# Two conditional writes at once: AWS asks the second one to try again.
+CONFLICT = {"ConditionalRequestConflict", "409"}
+FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "507"}
+DELETE_BATCH = 1000  # S3's limit
+PIECE_BYTES = 1 << 20
+
+
+class S3ObjectStorage:
+    """The ObjectStorage port on any S3 with conditional writes. Safe to share between threads."""
+
+    def __init__(self, client: "S3Client", public: "S3Client", bucket: str) -> None:
+        self._s3 = client
+        self._public = public  # signs addresses as browsers see the store
+        self.bucket = bucket
+
+    @classmethod
+    def connect(cls, settings: Settings) -> "S3ObjectStorage":
+        """No call is made yet."""
+        return cls(
+            _client(settings, settings.s3_url),
+            _client(settings, settings.s3_public_url or settings.s3_url),
+            settings.s3_bucket,
+        )
+
+    def put(
+        self,
+        key: str,
+        body: bytes | BinaryIO,
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
+    ) -> bool:
+        condition: Any = {"IfNoneMatch": "*"} if if_absent else {}
+        while True:
+            try:
+                with _translated():
+                    self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition)
+            except _Refused as exc:
+                if if_absent and exc.error_code in CONFLICT:
+                    continue
+                if if_absent and exc.error_code in TAKEN:
+                    return False
+                raise
+            return True
+
+    def get(self, key: str) -> bytes | None:
+        return _found(lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())  # noqa: PLW0108 - all of it may fail
+
+    def download(self, key: str, into: BinaryIO) -> bool:
+        def fetch() -> bool:
+            for piece in self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(PIECE_BYTES):
+                into.write(piece)
+            return True
+
+        return bool(_found(fetch))
+
+    def size(self, key: str) -> int | None:
+        return _found(lambda: self._s3.head_object(Bucket=self.bucket, Key=key)["ContentLength"])
+
+    def copy(self, source: str, target: str) -> bool:
+        origin: CopySourceTypeDef = {"Bucket": self.bucket, "Key": source}
+        return _found(lambda: self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource=origin)) is not None
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        return (item["Key"] for item in self._objects(prefix))
+
+    def keys_before(self, prefix: str, at: float) -> Iterator[str]:
+        return (item["Key"] for item in self._objects(prefix) if item["LastModified"].timestamp() < at)
+
+    def _objects(self, prefix: str) -> "Iterator[ObjectTypeDef]":
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        with _translated():
+            for page in pages:
+                yield from page.get("Contents", ())
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        with _translated():
+            for page in pages:
+                yield from (item["Prefix"].removeprefix(prefix).rstrip("/") for item in page.get("CommonPrefixes", ()))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        left = iter(keys)
+        while batch := list(islice(left, DELETE_BATCH)):
+            with _translated():
+                self._s3.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+
+    def presigned_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
+        params = {"Bucket": self.bucket, "Key": key}
+        if filename:
+            params["ResponseContentDisposition"] = f'attachment; filename="{filename}"'
+        return self._public.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_s)
+
+    def presigned_post(self, key: str, *, expires_s: int, max_bytes: int) -> PresignedForm:
+        form = self._public.generate_presigned_post(
+            self.bucket, key, Conditions=[["content-length-range", 1, max_bytes]], ExpiresIn=expires_s
+        )
+        return PresignedForm(url=form["url"], fields=form["fields"])
+
+    def check(self) -> None:
+        key = f"checks/{secrets.token_hex(8)}"
+        try:
+            with _translated():
+                self._make_bucket()
+            first, second = (self.put(key, text, if_absent=True) for text in (b"first", b"second"))
+            honored = first and not second and self.get(key) == b"first"
+            self.delete([key])
+        except _Refused as exc:
+            raise UnfitService(f"The object storage refused the credentials or the bucket: {exc.error_code}.") from exc
+        if not honored:
+            raise UnfitService(
+                "The object storage ignores If-None-Match: jobs could end twice. Use one with conditional writes "
+                "(AWS, MinIO, SeaweedFS, Ceph)."
+            )
+
+    def _make_bucket(self) -> None:
+        try:
+            self._s3.head_bucket(Bucket=self.bucket)
+        except ClientError as exc:
+            if _code(exc) not in MISSING | {"NoSuchBucket"}:
+                raise
+            try:
+                self._s3.create_bucket(Bucket=self.bucket)
+            except ClientError as race:
+                if _code(race) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                    raise
+
+
+def _client(settings: Settings, endpoint: str | None) -> "S3Client":
+    def plain(secret: Any) -> str | None:  # noqa: ANN401 - SecretStr | None
+        return secret.get_secret_value() if secret else None
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=plain(settings.s3_access_key),
+        aws_secret_access_key=plain(settings.s3_secret_key),
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=min(settings.s3_timeout_s, 3),
+            read_timeout=settings.s3_timeout_s,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+            max_pool_connections=32,
+            # boto3's newer default sends trailers that not every S3 understands; every picture is checked by its own
+            # content length, every checkpoint by its checksum.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    client.meta.events.register("before-call.s3", _count)
+    return client
+
+
+def _count(*, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's OperationModel
+    dependency_metrics.S3_REQUESTS.labels(model.name).inc()
+
+
+class _Refused(StorageUnavailable):
+    """The object storage answered with an error code that the caller may know how to read."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"The object storage refused: {code}.")
+        self.error_code = code
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as exc:
+        code = _code(exc)
+        dependency_metrics.s3_failed(code)
+        if code in FULL:
+            raise StorageFull from exc
+        if exc.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500 or code in {"SlowDown", "503"}:
+            raise StorageUnavailable from exc
+        raise _Refused(code) from exc
+    except (BotoCoreError, OSError) as exc:  # OSError: a connection that breaks while a body is read
+        dependency_metrics.s3_failed(type(exc).__name__)
+        raise StorageUnavailable from exc
+
+
+def _found(read: Callable[[], T]) -> T | None:
+    try:
+        with _translated():
+            return read()
+    except _Refused as exc:
+        if exc.error_code in MISSING:
+            return None
+        raise
+
+
+def _code(exc: ClientError) -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))

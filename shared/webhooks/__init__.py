@@ -1,0 +1,1 @@
+"""Webhooks: the outbox in S3, signatures and outbound requests."""

@@ -1,0 +1,163 @@
+"""Telling a client's server what happened to its job: an outbox in S3, signed messages, a day of retries.
+
+A message is written when its event happens: `started` by the worker that has claimed the job, `completed` by whoever
+closes the outcome, before `pending` goes. So whatever dies, the reconciliation of `pending` finds what is still owed.
+Format and signatures: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import structlog
+
+from shared.clock import Clock
+from shared.errors import DreamError
+from shared.interfaces import ObjectStorage
+from shared.jobs import Document, JobState, Manifest, Outcome, WebhookEvent
+from shared.s3 import object_keys
+
+log = structlog.get_logger(__name__)
+
+SECRET = "webhooks"  # noqa: S105 - the name of the secret that each owner's is derived from
+# Waits between attempts, seconds: quick at first, 23.5 hours together.
+WAITS_S = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 28080)
+AT_ONCE = 8
+GONE = 410  # the receiver says that it will never want this again
+
+
+class Delivery(Document):
+    """`webhooks/{id}`: a message that is owed. The id stays the same over all attempts."""
+
+    id: str
+    owner: str
+    url: str
+    body: str  # as it is signed and sent
+    attempts: int = 0
+    due_at: float  # Unix time, seconds
+
+
+class Sender(Protocol):
+    def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        """The receiver's status. Raises Undeliverable."""
+
+
+def owe_started(storage: ObjectStorage, job_id: str, *, retry_count: int, started_at: float) -> None:
+    """Called by the worker that begins the job; a repetition has the same id."""
+    manifest = _manifest(storage, job_id)
+    if manifest:
+        _owe(storage, manifest, "started", retry_count=retry_count, at=started_at, more={"state": JobState.RUNNING})
+
+
+def owe_completed(storage: ObjectStorage, job_id: str, outcome: Outcome) -> None:
+    """Called with the outcome, before `pending` goes; a repetition has the same id."""
+    manifest = _manifest(storage, job_id)
+    if manifest:
+        error = outcome.error.model_dump() if outcome.error else None
+        more = {"state": outcome.state, "error": error}
+        _owe(storage, manifest, "completed", retry_count=outcome.retry_count, at=outcome.finished_at, more=more)
+
+
+def secret_of(owner: str, master: bytes) -> bytes:
+    """An owner's own signing secret."""
+    return hmac.digest(master, f"webhook:{owner}".encode(), "sha256")
+
+
+def shown(secret: bytes) -> str:
+    """As receivers' libraries want it."""
+    return f"whsec_{base64.b64encode(secret).decode()}"
+
+
+def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks."""
+    signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
+    signature = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{signature}"}
+
+
+class WebhookDispatcher:
+    """Delivers what is due. May be interrupted, or do it twice: a message keeps its id."""
+
+    def __init__(self, *, storage: ObjectStorage, clock: Clock, send: Sender, master: Callable[[], bytes]) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._send = send
+        self._master = master
+
+    def deliver_due(self) -> int:
+        """Tries everything that is due, several at once; how many were tried."""
+        due = [delivery for key in self._storage.keys(object_keys.webhook("")) if (delivery := self._due(key))]
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            list(pool.map(self._deliver, due))
+        return len(due)
+
+    def _due(self, key: str) -> Delivery | None:
+        text = self._storage.get(key)
+        delivery = Delivery.model_validate_json(text) if text else None
+        return delivery if delivery and delivery.due_at <= self._clock.now() else None
+
+    def _deliver(self, delivery: Delivery) -> None:
+        body = delivery.body.encode()
+        secret = secret_of(delivery.owner, self._master())
+        headers = sign(secret, delivery.id, int(self._clock.now()), body)
+        try:
+            status = self._send(delivery.url, body, headers)
+        except DreamError as exc:
+            self._try_again(delivery, str(exc))
+            return
+        if 200 <= status < 300:
+            self._storage.delete([object_keys.webhook(delivery.id)])
+            log.info("webhook_delivered", delivery=delivery.id, attempts=delivery.attempts + 1)
+        elif status == GONE:
+            self._give_up(delivery, "the receiver is gone")
+        else:
+            self._try_again(delivery, f"the receiver answered {status}")
+
+    def _try_again(self, delivery: Delivery, why: str) -> None:
+        if delivery.attempts >= len(WAITS_S):
+            self._give_up(delivery, why)
+            return
+        due_at = self._clock.now() + WAITS_S[delivery.attempts]
+        later = delivery.model_copy(update={"attempts": delivery.attempts + 1, "due_at": due_at})
+        self._storage.put(
+            object_keys.webhook(delivery.id), later.model_dump_json().encode(), content_type="application/json"
+        )
+        log.info("webhook_attempt_failed", delivery=delivery.id, attempts=later.attempts, reason=why)
+
+    def _give_up(self, delivery: Delivery, why: str) -> None:
+        self._storage.delete([object_keys.webhook(delivery.id)])
+        log.warning("webhook_abandoned", delivery=delivery.id, attempts=delivery.attempts + 1, reason=why)
+
+
+def _manifest(storage: ObjectStorage, job_id: str) -> Manifest | None:
+    text = storage.get(object_keys.manifest(job_id))
+    manifest = Manifest.model_validate_json(text) if text else None
+    return manifest if manifest and manifest.webhook else None
+
+
+def _owe(
+    storage: ObjectStorage,
+    manifest: Manifest,
+    event: WebhookEvent,
+    *,
+    retry_count: int,
+    at: float,
+    more: dict[str, Any],
+) -> None:
+    webhook = manifest.webhook
+    if webhook is None or event not in webhook.events:
+        return
+    data = {"id": manifest.id, "kind": manifest.kind, "retries": retry_count, **more, "link": f"/v1/jobs/{manifest.id}"}
+    delivery = Delivery(
+        id=f"{manifest.id}-{retry_count}-{event}",
+        owner=manifest.owner,
+        url=webhook.url,
+        body=json.dumps({"type": f"job.{event}", "timestamp": at, "data": data}),
+        due_at=at,
+    )
+    document = delivery.model_dump_json().encode()
+    storage.put(object_keys.webhook(delivery.id), document, content_type="application/json", if_absent=True)

@@ -1,0 +1,69 @@
+"""What progress, previews and the looks for cancel and drain cost: the engine's time inside the worker's own observer.
+
+The real attempt, lease and settings, on the in-memory twins of Redis and S3: both are only spoken to by other threads.
+"""
+
+import io
+import json
+import threading
+import time
+
+import skimage.data
+from PIL import Image
+
+from shared import lifecycle
+from shared.clock import SystemClock
+from shared.jobs import InputImage, Job
+from shared.params import DreamParams
+from shared.s3 import object_keys
+from shared.settings import Settings
+from tests.fakes.job_factory import a_manifest
+from tests.fakes.job_store import MemoryJobStore
+from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
+from worker.attempt import Attempt
+from worker.runner import Runner
+from worker.tensorflow_dreamer import TensorFlowDreamer
+
+
+def share(*, width, height):
+    """The share of a dream's time, and how often the engine called."""
+    clock, storage, settings = SystemClock(), MemoryObjectStorage(), Settings(worker_name="bench")
+    store, inside_s = MemoryJobStore(clock), []
+    runner = Runner(
+        store=store,
+        storage=storage,
+        notifier=MemoryNotifier(),
+        dreamer=TensorFlowDreamer(settings),
+        clock=clock,
+        settings=settings,
+        drain=threading.Event(),
+        die=lambda: None,
+    )
+    photograph = io.BytesIO()
+    Image.fromarray(skimage.data.coffee()).resize((width, height)).save(photograph, "PNG")
+    about = InputImage(format="png", width=width, height=height, size_bytes=photograph.tell())
+    manifest = a_manifest(params=DreamParams(), input=about, created_at=clock.now())
+    lifecycle.accept(storage, manifest, io.BytesIO(photograph.getvalue()))
+    store.create(Job.from_manifest(manifest))
+    watched = {name: getattr(Attempt, name) for name in ("tiles_done", "iteration_done")}
+    for name, method in watched.items():
+        setattr(Attempt, name, _timed(method, inside_s))
+    try:
+        runner.run_next()
+    finally:
+        for name, method in watched.items():
+            setattr(Attempt, name, method)
+    done = store.get(manifest.id)
+    report = json.loads(storage.get(object_keys.output(done.id, done.claim, "report.json")))
+    return sum(inside_s) / report["timings"]["total_s"], len(inside_s)
+
+
+def _timed(method, inside_s):
+    def call(*args):
+        began = time.perf_counter()
+        try:
+            return method(*args)
+        finally:
+            inside_s.append(time.perf_counter() - began)
+
+    return call

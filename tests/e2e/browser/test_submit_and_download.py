@@ -1,0 +1,156 @@
+"""From a photograph to a picture on one's own disk, and what can be done on the way."""
+
+import base64
+import os
+import re
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.e2e.browser import steps
+
+DROP = """([content, name]) => {
+  const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name, {type: "image/png"}));
+  const stage = document.querySelector(".stage");
+  for (const type of ["dragenter", "dragover", "drop"]) {
+    stage.dispatchEvent(new DragEvent(type, {bubbles: true, cancelable: true, dataTransfer}));
+  }
+}"""
+PASTE = """([content, name]) => {
+  const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([bytes], name, {type: "image/png"}));
+  document.dispatchEvent(new ClipboardEvent("paste", {bubbles: true, cancelable: true, clipboardData}));
+}"""
+
+
+def test_from_drop_to_download(page, photograph, tmp_path):
+    # given a photograph that is dropped, and a look
+    page.evaluate(DROP, [base64.b64encode(photograph.read_bytes()).decode(), "holiday.png"])
+    expect(page.locator(".photo-facts")).to_contain_text("holiday.png")
+    page.get_by_role("radio", name="Folds").check()
+    steps.keep_it_short(page)
+
+    # when it is dreamed
+    steps.start(page)
+    steps.await_state(page, "Done")
+
+    # then the dream is there beside the photograph
+    expect(page.get_by_role("heading", name="holiday")).to_be_visible()
+    expect(page.get_by_alt_text("The dream")).to_be_visible()
+    expect(page.get_by_alt_text("The photograph before")).to_be_visible()
+    # and can be taken home, in each format
+    for name, form in (("Download PNG", "PNG"), ("Download as JPEG", "JPEG"), ("Download as WEBP", "WEBP")):
+        with page.expect_download() as taken:
+            page.get_by_label(name).or_(page.get_by_text(name, exact=True)).click()
+        taken.value.save_as(tmp_path / name)
+        with Image.open(tmp_path / name) as picture:
+            assert (picture.format, picture.size) == (form, (200, 150))
+    # with its recipe
+    expect(page.get_by_label("Recipe as JSON")).to_contain_text('"octaves": 1')
+    # and hangs in the gallery
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_role("link", name="holiday")).to_be_visible()
+
+
+def test_the_recipe_and_the_link_can_be_copied(open_page, photograph):
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    steps.dream(page, photograph)
+
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_text("Recipe copied")).to_be_visible()
+    assert '"layers"' in page.evaluate("navigator.clipboard.readText()")
+
+    page.get_by_role("button", name="Copy the link").click()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_several_photographs_become_several_dreams(page, photograph, tmp_path):
+    second = tmp_path / "second.png"
+    second.write_bytes(photograph.read_bytes())
+    page.evaluate(PASTE, [base64.b64encode(photograph.read_bytes()).decode(), "pasted.png"])
+    expect(page.locator(".photo-facts")).to_contain_text("pasted.png")
+    steps.add(page, second)
+    steps.keep_it_short(page)
+
+    page.get_by_role("button", name="Dream 2 photographs").click()
+
+    page.wait_for_url("**/gallery")
+    for name in ("pasted", "second"):
+        card = page.locator(".card", has=page.get_by_role("link", name=name))
+        expect(card).to_be_visible()
+        expect(card.locator(".badge")).to_be_hidden(timeout=steps.ENDED_MS)  # it is done
+
+
+def test_the_picture_forms_before_it_is_done(page, photograph):
+    steps.add(page, photograph)
+    steps.set_exactly(page, "Depth", 600)
+    steps.set_exactly(page, "Octaves", 2)
+    steps.start(page)
+
+    expect(page.get_by_alt_text("The dream so far").first).to_be_visible(timeout=steps.ENDED_MS)
+    expect(page.get_by_text(re.compile(r"Octave \d of \d, step \d+ of 600"))).to_be_visible()
+    assert int(page.get_by_role("progressbar", name="Dream progress").get_attribute("aria-valuenow")) > 0
+
+    page.get_by_role("button", name="Cancel").click()
+    steps.await_state(page, "Canceled")
+
+
+def test_a_dream_can_be_canceled_and_dreamt_again_with_changes(page, photograph):
+    steps.add(page, photograph)
+    steps.set_exactly(page, "Depth", 900)
+    steps.start(page)
+
+    page.get_by_role("button", name="Cancel").click()
+    steps.await_state(page, "Canceled")
+    page.get_by_role("button", name="Dream again").click()
+
+    expect(page.get_by_label("Depth, exact")).to_have_value("900")
+    expect(page.locator(".photo-facts")).to_contain_text("chelsea.png")
+
+
+def test_a_dream_is_deleted_after_a_question(page, photograph):
+    steps.dream(page, photograph)
+    address = page.url
+
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page).to_have_url(address)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+    page.wait_for_url("**/gallery")
+    page.goto(address)
+    expect(page.get_by_role("heading", name="This dream is not here")).to_be_visible()
+
+
+def test_the_gallery_has_filters_and_pages(page, client, photograph):
+    for seed in range(2):
+        client.wait(client.submit(photograph, {"octaves": 1, "iterations": 1, "seed": seed}).id)
+
+    page.goto("/gallery?state=succeeded")
+    expect(page.locator(".card").nth(1)).to_be_visible()
+    page.get_by_role("link", name="Failed").click()
+    expect(page).to_have_url(re.compile("state=failed"))
+
+
+@pytest.mark.parametrize("path", ["/web/x/../app.py", "/web/x/routes/pages.py", "/web/x/nothing.js", "/jobs"])
+def test_nothing_but_the_page_is_served(page, path):
+    assert page.request.get(path).status == 404
+
+
+def test_a_large_photograph_goes_straight_to_the_object_storage(page, stack, tmp_path):
+    noise = tmp_path / "large.png"
+    Image.frombytes("RGB", (1800, 1600), os.urandom(1800 * 1600 * 3)).save(noise)  # nothing compresses this
+    sent = []
+    page.on("request", lambda request: sent.append((request.method, request.url)))
+    steps.add(page, noise)
+    steps.keep_it_short(page)
+
+    steps.start(page)
+
+    assert any(method == "POST" and url.startswith(stack.settings.s3_url) for method, url in sent)
+    page.get_by_role("button", name="Cancel").or_(page.get_by_text("Download PNG")).first.wait_for()

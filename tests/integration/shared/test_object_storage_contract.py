@@ -1,0 +1,133 @@
+"""What every ObjectStorage promises: held against the in-memory twin and against a real S3."""
+
+import io
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from shared.clock import SystemClock
+from shared.errors import StorageUnavailable, UnfitService
+from shared.s3.object_storage import S3ObjectStorage
+from shared.settings import Settings
+from tests.fakes.object_storage import MemoryObjectStorage
+
+
+@pytest.fixture(params=["memory", "s3"])
+def storage(request):
+    return (
+        MemoryObjectStorage(SystemClock())
+        if request.param == "memory"
+        else S3ObjectStorage.connect(request.getfixturevalue("settings"))
+    )
+
+
+@pytest.fixture
+def s3(settings):
+    return S3ObjectStorage.connect(settings)
+
+
+def test_what_is_put_comes_back(storage):
+    assert storage.put("a/b", b"text", content_type="text/plain")
+    assert storage.put("a/b", b"newer")
+    assert storage.get("a/b") == b"newer"
+    assert storage.size("a/b") == 5
+
+
+def test_a_file_is_put_from_where_it_stands_and_downloaded_in_pieces(storage):
+    content = secrets.token_bytes(3_000_000)
+    assert storage.put("big", io.BytesIO(content))
+    into = io.BytesIO()
+    assert storage.download("big", into)
+    assert into.getvalue() == content
+
+
+def test_what_is_not_there_is_none_or_false(storage):
+    assert storage.get("none") is None
+    assert storage.size("none") is None
+    assert not storage.download("none", io.BytesIO())
+    assert not storage.copy("none", "other")
+    storage.delete(["none"])
+
+
+def test_if_absent_writes_once(storage):
+    assert storage.put("once", b"first", if_absent=True)
+    assert not storage.put("once", b"second", if_absent=True)
+    assert storage.get("once") == b"first"
+
+
+def test_keys_and_folders_come_in_order(storage):
+    for key in ("jobs/b/x", "jobs/a/y/z", "jobs/a/x", "pending/a"):
+        storage.put(key, b"x")
+    assert list(storage.keys("jobs/")) == ["jobs/a/x", "jobs/a/y/z", "jobs/b/x"]
+    assert list(storage.folders("jobs/")) == ["a", "b"]
+    assert list(storage.keys("nothing/")) == []
+
+
+def test_what_is_old_is_told_from_what_is_new(storage):
+    for key in ("uploads/ann/a", "uploads/bob/b", "jobs/c"):
+        storage.put(key, b"x")
+    now = time.time()
+    assert list(storage.keys_before("uploads/", now - 60)) == []
+    assert list(storage.keys_before("uploads/", now + 60)) == ["uploads/ann/a", "uploads/bob/b"]
+
+
+def test_copy_and_delete(storage):
+    storage.put("one", b"1")
+    assert storage.copy("one", "two")
+    storage.delete(iter(["one"]))
+    assert (storage.get("one"), storage.get("two")) == (None, b"1")
+
+
+def test_of_many_writers_at_once_exactly_one_is_first(s3):
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(lambda n: s3.put("race", str(n).encode(), if_absent=True), range(16)))
+    assert won.count(True) == 1
+    assert s3.get("race") == str(won.index(True)).encode()
+
+
+def test_a_presigned_address_serves_the_object_as_a_download(s3):
+    s3.put("picture", b"pixels", content_type="image/png")
+    answer = httpx.get(s3.presigned_get("picture", expires_s=60, filename="dream.png"))
+    assert answer.content == b"pixels"
+    assert answer.headers["content-disposition"] == 'attachment; filename="dream.png"'
+    assert answer.headers["content-type"] == "image/png"
+
+
+def test_a_presigned_form_takes_files_up_to_its_limit(s3):
+    def upload(key, content):
+        form = s3.presigned_post(key, expires_s=60, max_bytes=10)
+        return httpx.post(form.url, data=dict(form.fields), files={"file": content}).is_success
+
+    assert upload("small", b"x" * 10)
+    assert s3.get("small") == b"x" * 10
+    assert not upload("large", b"x" * 11)
+    assert s3.get("large") is None
+
+
+def test_a_fit_store_passes_the_check_and_is_left_clean(s3):
+    s3.check()
+    assert list(s3.keys("")) == []
+
+
+def test_a_store_that_ignores_conditions_is_refused(s3, monkeypatch):
+    # `rclone serve s3` answers such a write with 200.
+    put = S3ObjectStorage.put
+    monkeypatch.setattr(S3ObjectStorage, "put", lambda self, key, body, **_: put(self, key, body))
+    with pytest.raises(UnfitService, match="If-None-Match"):
+        s3.check()
+
+
+def test_wrong_credentials_are_said_so(settings):
+    wrong = settings.model_copy(update={"s3_access_key": "nobody"})
+    with pytest.raises(UnfitService, match="credentials"):
+        S3ObjectStorage.connect(Settings(**{**wrong.model_dump(), "s3_secret_key": "wrong"})).check()
+
+
+def test_an_unreachable_store_is_a_clear_retryable_error():
+    storage = S3ObjectStorage.connect(Settings(s3_url="http://127.0.0.1:1", s3_access_key="a", s3_secret_key="b"))
+    with pytest.raises(StorageUnavailable) as caught:
+        storage.get("x")
+    assert caught.value.retryable

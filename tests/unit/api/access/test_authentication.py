@@ -1,0 +1,232 @@
+import io
+
+import pytest
+
+from api.access.authentication import COOKIE
+from shared.settings import Settings
+from tests.fakes.pictures import a_picture
+
+ADMIN = "an-admin-key-of-some-length"
+
+
+@pytest.fixture
+def settings():
+    return Settings(keys="on", admin_key=ADMIN)
+
+
+@pytest.fixture
+def key(world):
+    """Makes a key for an owner."""
+    return lambda owner: world.services.keyring.create(owner)[1]
+
+
+def bearer(key):
+    return {"Authorization": f"Bearer {key}"}
+
+
+def submit(http, key):
+    return http.post("/v1/jobs", data={"image": (io.BytesIO(a_picture()), "a.jpg")}, headers=bearer(key))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer dream_0123456789abcdef_x"},
+        {"Authorization": "Bearer ../../keys"},
+        {"Cookie": f"{COOKIE}=forged.abc.def"},
+    ],
+)
+def test_without_a_valid_key_nothing_is_answered(http, headers):
+    for path in ("/v1/jobs", "/v1/jobs/x", "/v1/jobs/x/events", "/v1/models", "/v1/status", "/v1/keys"):
+        answer = http.get(path, headers=headers)
+        assert (answer.status_code, answer.json["code"]) == (401, "unauthorized"), path
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert "RateLimit" not in answer.headers
+
+
+def test_probes_and_the_description_need_no_key(http):
+    assert [http.get(path).status_code for path in ("/healthz", "/openapi.json")] == [200, 200]
+
+
+def test_a_job_belongs_to_its_owner_alone(http, key):
+    # given
+    ann, bob = key("ann"), key("bob")
+    links = submit(http, ann).json["links"]
+
+    # when, then
+    for name in ("self", "events", "input"):
+        assert http.get(links[name], headers=bearer(bob)).json["code"] == "job_not_found", name
+    assert http.post(links["cancel"], headers=bearer(bob)).status_code == 404
+    assert http.delete(links["self"], headers=bearer(bob)).status_code == 404
+    assert http.get("/v1/jobs", headers=bearer(bob)).json["jobs"] == []
+    assert len(http.get("/v1/jobs", headers=bearer(key("ann"))).json["jobs"]) == 1
+
+
+def test_another_owners_job_and_no_job_are_answered_alike(http, key):
+    theirs = submit(http, key("ann")).json["id"]
+    bob = bearer(key("bob"))
+
+    def shape(job_id):
+        answer = http.get(f"/v1/jobs/{job_id}", headers=bob)
+        return answer.status_code, answer.json["detail"].replace(job_id, "ID"), sorted(dict(answer.headers))
+
+    assert shape(theirs) == shape(theirs[:-4] + "0000")
+
+
+def test_an_upload_can_be_used_by_its_owner_alone(http, key, world):
+    upload = http.post("/v1/uploads", headers=bearer(key("ann"))).json
+    world.storage.put(upload["fields"]["key"], a_picture())
+
+    answer = http.post("/v1/jobs", json={"image": {"upload": upload["id"]}}, headers=bearer(key("bob")))
+
+    assert (answer.status_code, answer.json["path"]) == (422, "image.upload")
+
+
+def test_only_hashes_of_keys_are_kept(world, key):
+    secret = key("ann").split("_", 2)[2]
+
+    assert all(secret.encode() not in body for body in world.storage.objects.values())
+
+
+def test_the_admin_makes_lists_and_revokes_keys(http):
+    # when
+    made = http.post("/v1/keys", json={"owner": "ann", "name": "laptop"}, headers=bearer(ADMIN))
+    works = submit(http, made.json["key"])
+    listed = http.get("/v1/keys", headers=bearer(ADMIN)).json["keys"]
+    revoked = http.delete(f"/v1/keys/{made.json['id']}", headers=bearer(ADMIN))
+
+    # then
+    assert (made.status_code, works.status_code) == (201, 202)
+    assert [(entry["owner"], entry["name"], entry["revoked_at"]) for entry in listed] == [("ann", "laptop", None)]
+    assert "key" not in listed[0]
+    assert revoked.json["revoked_at"]
+    assert submit(http, made.json["key"]).status_code == 401
+    assert http.delete("/v1/keys/nothing", headers=bearer(ADMIN)).json["code"] == "key_not_found"
+
+
+def test_the_admin_key_does_nothing_else_and_others_manage_no_keys(http, key):
+    assert http.get("/v1/jobs", headers=bearer(ADMIN)).status_code == 403
+    assert http.get("/v1/keys", headers=bearer(key("ann"))).status_code == 403
+
+
+@pytest.mark.parametrize("owner", ["", "Ann", "a:b", "a/b", "../x", "x" * 64])
+def test_an_owners_name_fits_into_other_names(http, owner):
+    assert http.post("/v1/keys", json={"owner": owner}, headers=bearer(ADMIN)).json["path"] == "owner"
+
+
+def test_a_revoked_key_ends_soon_in_other_processes_too(http, key, world):
+    # given a process that has seen the key, and another one that revokes it
+    ann = key("ann")
+    record = world.services.keyring.find(ann)
+    other = type(world.services.keyring)(world.storage, world.clock)
+    other.revoke(record.id)
+    assert http.get("/v1/jobs", headers=bearer(ann)).status_code == 200
+
+    # when
+    world.clock.sleep(20)
+
+    # then
+    assert http.get("/v1/jobs", headers=bearer(ann)).status_code == 401
+
+
+def test_known_keys_go_on_working_while_the_storage_is_away(http, key, world):
+    ann = key("ann")
+    world.storage.available = False
+    world.clock.sleep(60)
+
+    assert http.get("/v1/jobs", headers=bearer(ann)).status_code == 200
+    assert http.get("/v1/jobs", headers=bearer("dream_0123456789abcdef_x")).status_code == 503
+
+
+def test_the_page_logs_in_with_a_key_and_keeps_a_cookie(http, key):
+    # given
+    assert http.get("/v1/session").json == {"keys_required": True, "owner": None}
+
+    # when
+    answer = http.post("/v1/session", json={"key": key("ann")})
+
+    # then
+    cookie = answer.headers["Set-Cookie"]
+    assert answer.json == {"keys_required": True, "owner": "ann"}
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert http.get("/v1/jobs").status_code == 200
+    assert http.get("/v1/session").json["owner"] == "ann"
+    assert http.delete("/v1/session").status_code == 204
+    assert http.get("/v1/jobs").status_code == 401
+
+
+def test_over_https_the_cookie_is_sent_over_https_only(http, key):
+    answer = http.post("/v1/session", json={"key": key("ann")}, base_url="https://localhost")
+
+    assert "Secure" in answer.headers["Set-Cookie"]
+    assert "max-age" in answer.headers["Strict-Transport-Security"]
+
+
+def test_a_cookie_ends_with_its_key_and_with_its_time(http, key, world):
+    ann = key("ann")
+    http.post("/v1/session", json={"key": ann})
+    world.services.keyring.revoke(world.services.keyring.find(ann).id)
+
+    assert http.get("/v1/jobs").status_code == 401
+
+
+def test_a_wrong_key_does_not_log_in(http):
+    answer = http.post("/v1/session", json={"key": "dream_0123456789abcdef_x"})
+
+    assert (answer.status_code, answer.json["path"]) == (401, "key")
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_another_sites_script_is_refused(http, key):
+    ann = bearer(key("ann"))
+
+    assert http.post("/v1/uploads", headers={**ann, "Origin": "https://evil.example"}).json["code"] == "forbidden"
+    assert http.post("/v1/uploads", headers={**ann, "Origin": "null"}).status_code == 403
+    assert http.post("/v1/uploads", headers={**ann, "Origin": "http://localhost"}).status_code == 201
+
+
+class TestWithoutKeys:
+    @pytest.fixture
+    def settings(self):
+        return Settings()
+
+    @pytest.mark.parametrize(
+        ("host", "peer", "status"),
+        [
+            ("localhost:8000", "127.0.0.1", 200),
+            ("127.0.0.1:8000", "127.0.0.1", 200),
+            ("[::1]:8000", "::1", 200),
+            ("127.0.0.1", "::ffff:127.0.0.1", 200),
+            ("evil.example", "127.0.0.1", 403),  # a name that was rebound to this machine
+            ("127.0.0.1.evil.example", "127.0.0.1", 403),
+            ("127.0.0.1", "192.168.1.7", 403),
+        ],
+    )
+    def test_only_this_machine_is_served_under_its_own_name(self, http, host, peer, status):
+        answer = http.get("/v1/models", headers={"Host": host}, environ_overrides={"REMOTE_ADDR": peer})
+
+        assert answer.status_code == status
+
+    def test_the_page_need_not_log_in(self, http):
+        assert http.get("/v1/session").json == {"keys_required": False, "owner": "local"}
+        assert http.post("/v1/session", json={"key": "x"}).json == {"keys_required": False, "owner": "local"}
+
+    def test_keys_cannot_be_made_without_an_admin_key(self, http):
+        assert http.post("/v1/keys", json={"owner": "ann"}).json["code"] == "forbidden"
+
+
+class TestOpenToAll:
+    @pytest.fixture
+    def settings(self):
+        return Settings(keys="off")
+
+    def test_anyone_is_served_once_that_was_said(self, http):
+        answer = http.get(
+            "/v1/models", headers={"Host": "dreams.example"}, environ_overrides={"REMOTE_ADDR": "192.168.1.7"}
+        )
+
+        assert answer.status_code == 200

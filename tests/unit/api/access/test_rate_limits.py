@@ -1,0 +1,126 @@
+import io
+
+import flask_limiter
+import pytest
+import redis
+
+from shared.settings import Settings
+from tests.fakes.pictures import a_picture
+
+
+@pytest.fixture
+def settings():
+    return Settings(
+        keys="on", polls_per_minute=3, requests_per_minute=8, submissions_per_minute=4, max_queued=2, max_streams=1
+    )
+
+
+@pytest.fixture
+def ann(world):
+    return {"Authorization": f"Bearer {world.services.keyring.create('ann')[1]}"}
+
+
+@pytest.fixture
+def bob(world):
+    return {"Authorization": f"Bearer {world.services.keyring.create('bob')[1]}"}
+
+
+def submit(http, who):
+    return http.post("/v1/jobs", data={"image": (io.BytesIO(a_picture()), "a.jpg")}, headers=who)
+
+
+def test_polls_are_counted_for_each_owner_and_the_answer_says_what_is_left(http, world, ann, bob):
+    # given
+    address = submit(http, ann).location
+
+    # when
+    answers = [http.get(address, headers=ann) for _ in range(4)]
+
+    # then
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["RateLimit"] for answer in answers] == [
+        '"polls";r=2;t=60', '"polls";r=1;t=60', '"polls";r=0;t=60', '"polls";r=0;t=60'
+    ]  # fmt: skip
+    assert answers[0].headers["RateLimit-Policy"] == '"polls";q=3;w=60'
+    assert (answers[3].json["code"], answers[3].headers["Retry-After"]) == ("too_many_requests", "60")
+    assert http.get(address, headers=bob).status_code == 404
+    world.clock.sleep(60)
+    assert http.get(address, headers=ann).status_code == 200
+
+
+def test_a_poll_that_changed_nothing_counts_too(http, ann):
+    first = http.get(submit(http, ann).location, headers=ann)
+
+    second = http.get(first.json["links"]["self"], headers={**ann, "If-None-Match": first.headers["ETag"]})
+
+    assert (second.status_code, second.headers["RateLimit"]) == (304, '"polls";r=1;t=60')
+
+
+def test_other_requests_share_a_limit(http, ann, bob):
+    answers = [http.get("/v1/models", headers=ann) for _ in range(9)]
+
+    assert [answer.status_code for answer in answers] == [200] * 8 + [429]
+    assert answers[0].headers["RateLimit"].startswith('"requests";r=7;t=')
+    assert int(answers[8].headers["Retry-After"]) >= 1
+    assert answers[8].content_type == "application/problem+json"
+    assert http.get("/v1/models", headers=bob).status_code == 200
+
+
+def test_submissions_have_a_limit_of_their_own(http, ann):
+    answers = [http.post("/v1/uploads", headers=ann) for _ in range(5)]
+
+    assert [answer.status_code for answer in answers] == [201] * 4 + [429]
+    assert '"submissions"' in answers[4].headers["RateLimit-Policy"]
+    assert http.get("/v1/models", headers=ann).status_code == 200
+
+
+def test_a_full_queue_is_a_429_that_names_its_own_reason(http, ann, bob):
+    # given
+    for _ in range(2):
+        submit(http, ann)
+
+    # when
+    refused = submit(http, ann)
+
+    # then
+    assert (refused.status_code, refused.json["code"]) == (429, "too_many_queued")
+    assert refused.headers["Retry-After"]
+    assert submit(http, bob).status_code == 202
+
+
+def test_jobs_are_accepted_and_counted_while_redis_is_away(http, world, ann):
+    world.store.available = False
+
+    assert submit(http, ann).status_code == 202
+
+
+def test_redis_may_go_away_between_the_count_and_the_answer(http, ann, monkeypatch):
+    def gone(_):
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(flask_limiter.RequestLimit, "window", property(gone))
+
+    answers = [submit(http, ann) for _ in range(5)]
+
+    assert [answer.status_code for answer in answers[:2]] == [202, 202]
+    assert answers[4].status_code == 429
+    assert "RateLimit" not in answers[0].headers
+
+
+def test_streams_are_limited_and_given_back(http, ann):
+    # given
+    address = submit(http, ann).json["links"]["events"]
+    held = http.get(address, headers=ann, buffered=False)
+
+    # when
+    refused = http.get(address, headers=ann)
+    held.close()
+
+    # then
+    assert (refused.status_code, refused.json["code"]) == (503, "too_many_streams")
+    assert refused.headers["Retry-After"]
+    assert http.get(address, headers=ann, buffered=False).status_code == 200
+
+
+def test_pages_and_probes_are_not_counted(http):
+    assert {http.get("/healthz").status_code for _ in range(20)} == {200}

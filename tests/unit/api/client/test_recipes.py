@@ -1,0 +1,60 @@
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from api.client.recipes import NoRecipe, differences, other_pictures, read_recipe
+from worker import images
+
+RECIPE = {
+    "params": {"model": "efficientnet-lite0", "seed": 7},
+    "model": "efficientnet-lite0",
+    "weights_sha256": "ab" * 32,
+    "tile_size": 384,
+    "versions": {"tensorflow": "2.21.0", "numpy": "2.3.1"},
+    "kind": "dream",
+    "inputs": {"image": hashlib.sha256(b"the photograph").hexdigest()},
+}
+REPORT = {name: RECIPE[name] for name in ("weights_sha256", "tile_size", "versions")}
+
+
+@pytest.mark.parametrize("form", ["png", "png16", "jpeg", "webp"])
+def test_every_format_carries_the_recipe_from_the_worker_to_the_command(form, tmp_path):
+    picture = np.zeros((8, 9, 3), np.float32)
+    with (tmp_path / "result").open("wb") as file:
+        images.encode(picture, file, format=form, recipe=RECIPE)
+    assert read_recipe(tmp_path / "result") == RECIPE
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", None])
+def test_a_picture_without_a_recipe_is_said_to_have_none(content, tmp_path):
+    if content is None:
+        file = io.BytesIO()
+        Pillow.new("RGB", (3, 3)).save(file, "PNG")
+        content = file.getvalue()
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(NoRecipe):
+        read_recipe(tmp_path / "x.png")
+
+
+def test_the_same_photograph_is_recognised_and_another_is_not(tmp_path):
+    same, other = tmp_path / "same.jpg", tmp_path / "other.jpg"
+    same.write_bytes(b"the photograph")
+    other.write_bytes(b"another one")
+    assert list(other_pictures(RECIPE, {"image": same, "guide": None})) == []
+    assert list(other_pictures(RECIPE, {"image": other})) == [f"{other} is not the image of that dream"]
+    assert list(other_pictures(RECIPE, {"image": same, "mask": other})) == ["the dream had no mask"]
+    guided = RECIPE | {"inputs": RECIPE["inputs"] | {"guide": "0" * 64}}
+    assert list(other_pictures(guided, {"image": same})) == ["the dream had a guide, which you did not give"]
+
+
+def test_other_weights_versions_and_tiles_are_told():
+    assert list(differences(RECIPE, REPORT)) == []
+    report = {"weights_sha256": "cd" * 32, "tile_size": 512, "versions": {"tensorflow": "2.22.0", "numpy": "2.3.1"}}
+    assert list(differences(RECIPE, report)) == [
+        "the weights of efficientnet-lite0 are others than then",
+        "tensorflow was 2.21.0 then and is 2.22.0 now",
+        "tiles were 384 pixels wide then and are 512 now",
+    ]

@@ -1,0 +1,144 @@
+import difflib
+import io
+import json
+import re
+
+import jsonschema_rs
+import pytest
+
+from api.http import openapi_examples
+from api.schemas.problem import Problem
+from shared.settings import Settings
+from tests.fakes.pictures import a_picture
+from tools import openapi as writer
+
+ADMIN = "an-admin-key-of-some-length"
+NOT_DESCRIBED = {"openapi", "pages", "docs", "static"}
+
+
+@pytest.fixture
+def settings():
+    return Settings(admin_key=ADMIN)
+
+
+def test_the_document_is_openapi_3_1_and_lists_every_route(http, app):
+    # when
+    document = http.get("/openapi.json").json
+
+    # then
+    ours = (rule for rule in app.url_map.iter_rules() if rule.endpoint.split(".")[0] not in NOT_DESCRIBED)
+    served = {str(rule) for rule in ours}
+    assert document["openapi"].startswith("3.1")
+    assert set(document["paths"]) == {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path) for path in served}
+
+
+def test_every_refusal_is_described_as_a_problem(http):
+    paths = http.get("/openapi.json").json["paths"]
+
+    for path in set(paths) - {"/readyz"}:
+        for operation in paths[path].values():
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    assert list(response["content"]) == ["application/problem+json"], path
+
+
+def test_the_submission_is_described_as_a_form_with_a_file(http):
+    body = http.get("/openapi.json").json["paths"]["/v1/jobs"]["post"]["requestBody"]
+    dream, maps = body["content"]["multipart/form-data"]["schema"]["oneOf"]
+
+    assert {"image", "guide", "mask", "params", "kind", "priority", "deadline_s"} <= set(dream["properties"])
+    assert "image" in dream["required"]
+    assert "guide" not in maps["properties"]
+    assert dream["additionalProperties"] is False
+
+
+def test_every_reference_in_the_document_leads_somewhere(http):
+    # given
+    document = http.get("/openapi.json").json
+
+    def references(node):
+        if isinstance(node, dict):
+            yield from [node["$ref"]] if "$ref" in node else []
+            for value in node.values():
+                yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    # when, then
+    for reference in set(references(document)):
+        kind, name = reference.removeprefix("#/components/").split("/")
+        assert name in document["components"][kind]
+
+
+def test_the_committed_document_is_the_one_that_is_served(app):
+    # when
+    served, committed = writer.text(app), writer.COMMITTED.read_text()
+
+    # then
+    changed = "\n".join(difflib.unified_diff(committed.splitlines(), served.splitlines(), "committed", "now", n=8))
+    assert not changed, f"run `make docs` and see docs/API.md on what may change:\n{changed}"
+
+
+def test_every_operation_has_a_name_of_its_own_a_summary_and_a_description(http):
+    operations = [op for ops in http.get("/openapi.json").json["paths"].values() for op in ops.values()]
+    names = [operation["operationId"] for operation in operations]
+
+    assert len(set(names)) == len(names)
+    assert all(operation["summary"] for operation in operations)
+
+
+def test_every_record_is_described_once(http):
+    names = http.get("/openapi.json").json["components"]["schemas"]
+
+    assert not [name for name in names if "." in name or "-" in name]
+
+
+def test_lists_in_an_address_are_separated_by_commas(http):
+    parameters = {p["name"]: p for p in http.get("/openapi.json").json["paths"]["/v1/jobs"]["get"]["parameters"]}
+
+    assert (parameters["state"]["style"], parameters["state"]["explode"]) == ("form", False)
+
+
+def _examples():
+    for name, example in openapi_examples.SUBMISSION.items():
+        yield pytest.param("post", "/v1/jobs", example, id=name)
+    for path, operation in (("/v1/uploads", "createUpload"), ("/v1/keys", "createKey"), ("/v1/session", "logIn")):
+        for name, example in openapi_examples.REQUESTS[operation].items():
+            yield pytest.param("post", path, example, id=f"{operation}: {name}")
+
+
+@pytest.mark.parametrize(("method", "path", "example"), list(_examples()))
+def test_the_examples_work_and_are_answered_as_described(http, world, method, path, example):
+    # given
+    world.storage.put(f"uploads/local/{openapi_examples.AN_UPLOAD}", a_picture())
+    document = http.get("/openapi.json").json
+
+    # when
+    answer = getattr(http, method)(path, json=example, headers={"Authorization": f"Bearer {ADMIN}"})
+
+    # then
+    described = document["paths"][path][method]["responses"][str(answer.status_code)]["content"]["application/json"]
+    assert answer.status_code < 300
+    jsonschema_rs.validate({**described["schema"], "components": document["components"]}, answer.json)
+
+
+def test_the_examples_of_parameters_can_be_dreamt(http):
+    form = {"image": (io.BytesIO(a_picture()), "a.jpg"), "params": json.dumps(openapi_examples.RECORDS["DreamParams"])}
+
+    assert http.post("/v1/jobs", data=form).status_code == 202
+    assert Problem.model_validate(openapi_examples.RECORDS["Problem"])
+
+
+def test_the_page_of_the_interface_names_every_call_and_runs_no_script(http):
+    # when
+    answer = http.get("/docs")
+
+    # then
+    for operations in http.get("/openapi.json").json["paths"].values():
+        for operation in operations.values():
+            assert f'id="{operation["operationId"]}"' in answer.text
+    assert "<script" not in answer.text
+    assert "script-src" not in answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe-inline" not in answer.headers["Content-Security-Policy"]

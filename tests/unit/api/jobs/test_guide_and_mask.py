@@ -1,0 +1,157 @@
+"""Guides, masks, sizes, feature maps: what is taken in, what is refused before anything is stored, what comes out."""
+
+import io
+import json
+
+import pytest
+
+from shared.interfaces import WorkerInfo
+from shared.jobs import JobState
+from shared.params import FeatureMapsParams
+from shared.s3 import object_keys
+from tests.fakes.pictures import a_picture
+
+
+def part(content: bytes):
+    return io.BytesIO(content), "beside.png"
+
+
+@pytest.fixture
+def stored(world):
+    return lambda: sorted(world.storage.keys("jobs/"))
+
+
+def test_guide_and_mask_are_stored_with_the_job_and_shown(submit, http, world):
+    job = submit(guide=part(a_picture(width=70)), mask=part(a_picture("PNG", mode="L", width=33))).json
+
+    assert (job["guide"]["width"], job["mask"]["width"], job["mask"]["format"]) == (70, 33, "png")
+    assert world.storage.get(object_keys.guide(job["id"])) == a_picture(width=70)
+    assert world.storage.get(object_keys.mask(job["id"])) == a_picture("PNG", mode="L", width=33)
+    for name in ("guide", "mask", "input"):
+        assert http.get(job["links"][name]).status_code == 303
+
+
+def test_a_job_without_them_has_no_links_to_them(submit, http):
+    job = submit().json
+    assert (job["guide"], job["links"]["guide"], job["links"]["mask"]) == (None, None, None)
+    assert http.get(f"/v1/jobs/{job['id']}/mask").status_code == 409
+
+
+@pytest.mark.parametrize("name", ["guide", "mask"])
+def test_a_guide_or_mask_that_is_no_image_is_refused_by_name_and_nothing_is_stored(submit, stored, name):
+    answer = submit(**{name: part(b"no image at all")})
+    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_image")
+    assert f"The {name}:" in answer.json["detail"]
+    assert stored() == []
+
+
+def test_the_pictures_may_be_uploads(http, world):
+    ids = {}
+    for name in ("image", "guide"):
+        ids[name] = http.post("/v1/uploads", json={}).json["id"]
+        world.storage.put(object_keys.upload("local", ids[name]), a_picture())
+    body = {name: {"upload": upload} for name, upload in ids.items()}
+
+    job = http.post("/v1/jobs", json=body)
+
+    assert job.status_code == 202
+    assert world.storage.get(object_keys.guide(job.json["id"])) == a_picture()
+    missing = http.post("/v1/jobs", json=body | {"mask": {"upload": ids["image"][::-1]}})
+    assert (missing.status_code, missing.json["path"]) == (422, "mask.upload")
+
+
+def test_a_misspelt_part_is_refused_with_the_one_that_was_meant(submit):
+    assert submit(giude=part(a_picture())).json["suggestion"] == "guide"
+
+
+@pytest.mark.parametrize(
+    ("params", "path"),
+    [
+        ({"scale": 15}, "params.scale"),
+        ({"long_side": 90_000}, "params.long_side"),
+        ({"color": "both"}, "params.color"),
+        ({"strength": 2}, "params.strength"),
+        ({"layers": [{"layer": "mixed4c"}]}, "params.layers.0.layer"),
+        ({"layers": [{"layer": "block9", "channels": [112]}]}, "params.layers.0.channels.0"),
+    ],
+)
+def test_bad_input_is_refused_with_its_path_before_anything_is_stored(submit, stored, params, path):
+    answer = submit(params=params)
+    assert (answer.status_code, answer.json["path"]) == (422, path)
+    assert stored() == []
+
+
+def test_two_sizes_at_once_contradict_each_other(submit):
+    assert "send one of them" in submit(params={"scale": 2, "long_side": 100}).json["detail"]
+
+
+@pytest.mark.parametrize(("asked", "name"), [("png16", "png"), ("jpeg", "jpg"), ("webp", "webp")])
+def test_a_result_is_found_in_the_format_that_was_asked_for(submit, http, world, asked, name):
+    submit(params={"format": asked})
+    done = world.end(world.claim(), JobState.SUCCEEDED, **{f"result_{name}": b"the dream"})
+    assert f"result.{name}" in http.get(f"/v1/jobs/{done.id}/result").location
+
+
+def test_feature_maps_have_parameters_of_their_own(submit, http, world):
+    job = submit(kind="feature_maps", params={"layer": "block9", "count": 4}).json
+    assert (job["kind"], job["params"]["layer"], job["params"]["count"]) == ("feature_maps", "block9", 4)
+    assert world.store.get(job["id"]).params == FeatureMapsParams(layer="block9", count=4)
+    world.end(world.claim(), JobState.SUCCEEDED, result_png=b"grid", maps_npz=b"numbers")
+    job = http.get(f"/v1/jobs/{job['id']}").json
+    assert http.get(job["links"]["data"]).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"params": {"layer": "block99"}}, "params.layer"),
+        ({"params": {"octaves": 3}}, "params.octaves"),
+        ({"mask": part(a_picture())}, "mask"),
+    ],
+)
+def test_feature_maps_refuse_what_belongs_to_dreams(submit, stored, fields, path):
+    answer = submit(kind="feature_maps", **fields)
+    assert (answer.status_code, answer.json["path"]) == (422, path)
+    assert stored() == []
+
+
+def test_a_dream_has_no_numbers(submit, http):
+    assert http.get(f"/v1/jobs/{submit().json['id']}/data").status_code == 409
+
+
+def test_kept_gradients_are_listed_and_downloaded(submit, http, world):
+    job = submit(params={"keep_gradients": True}).json
+    for octave in range(2):
+        world.storage.put(object_keys.gradient(job["id"], octave), b"gray")
+    listed = http.get(job["links"]["gradients"]).json["gradients"]
+    assert [gradient["octave"] for gradient in listed] == [0, 1]
+    assert http.get(listed[1]["url"]).status_code == 303
+    assert http.get(f"/v1/jobs/{job['id']}/gradients/7").status_code == 409
+    assert http.get(f"/v1/jobs/{job['id']}/gradients/top").status_code == 422
+
+
+def test_a_job_that_no_worker_serves_says_so_while_it_waits(submit, http, world):
+    def alive(*models):
+        world.store.register_worker(WorkerInfo(name="w", models=models, device="cpu", job_id=None, seen_at=0), ttl_s=15)
+
+    assert "No worker is alive" in submit().json["waiting_for"]
+    alive("efficientnet-lite0")
+    world.clock.sleep(2)  # for so long the answer of before may serve
+    assert submit().json["waiting_for"] is None
+    job = submit(params={"model": "vgg16"}).json
+    assert "'vgg16'" in job["waiting_for"]
+    listed = {job["id"]: job["waiting_for"] for job in http.get("/v1/jobs").json["jobs"]}
+    assert listed[job["id"]] == job["waiting_for"]
+
+    models = {model["name"]: model for model in http.get("/v1/models").json["models"]}
+    assert (models["efficientnet-lite0"]["ready"], models["efficientnet-lite0"]["needs"]) == (True, None)
+    assert (models["inception5h"]["ready"], models["inception5h"]["needs"]) == (False, "download")
+    assert models["vgg16"]["license"] == "CC-BY-4.0"
+
+
+def test_presets_are_listed_and_each_can_be_submitted(http, submit):
+    presets = http.get("/v1/presets").json["presets"]
+    assert {preset["kind"] for preset in presets} == {"look", "classic"}
+    for preset in presets:
+        answer = submit(params=json.loads(json.dumps(preset["params"])))
+        assert answer.status_code == 202, preset["name"]

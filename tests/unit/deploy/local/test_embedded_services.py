@@ -1,0 +1,79 @@
+"""Ports and credentials of the embedded stack."""
+
+import socket
+import stat
+
+import pytest
+
+from deploy.local import embedded_services
+from deploy.local.embedded_services import (
+    GRPC_OFFSET,
+    PORTS,
+    Kept,
+    MissingProgram,
+    embedded_redis,
+    embedded_s3,
+    is_free,
+)
+from shared.settings import Settings
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield holder.getsockname()[1]
+
+
+def test_credentials_and_ports_stay_over_a_restart_and_only_their_owner_reads_them(tmp_path):
+    path = tmp_path / "kept.json"
+    kept = Kept()
+    port = kept.port("api")
+    kept.save(path)
+
+    again = Kept.load(path)
+
+    assert again == kept
+    assert again.port("api") == port
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_port_that_somebody_else_has_taken_is_replaced(taken):
+    kept = Kept(ports={"api": taken})
+
+    assert kept.port("api") != taken
+
+
+def test_a_port_is_free_only_with_its_grpc_twin(taken):
+    assert not is_free(taken)
+    assert not is_free(taken - GRPC_OFFSET)
+
+
+def test_every_part_gets_a_port_of_its_own():
+    kept = Kept()
+
+    ports = {kept.port(str(n)) for n in range(50)}
+
+    assert len(ports) == 50
+    assert ports <= set(PORTS)
+
+
+def test_secrets_are_not_on_command_lines(tmp_path):
+    kept = Kept()
+
+    redis, settings = embedded_redis(tmp_path / "redis", kept, Settings())
+    s3, settings = embedded_s3(tmp_path / "s3", kept, settings)
+
+    words = " ".join([*redis.argv, *s3.argv])
+    for secret in (kept.redis_password, kept.s3_access_key, kept.s3_secret_key):
+        assert secret not in words
+    assert stat.S_IMODE((tmp_path / "redis" / "redis.conf").stat().st_mode) == 0o600
+
+
+def test_a_missing_program_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(embedded_services.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(MissingProgram, match="redis-server"):
+        embedded_redis(tmp_path / "redis", Kept(), Settings())

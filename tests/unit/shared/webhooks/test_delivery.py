@@ -1,0 +1,196 @@
+import base64
+import hashlib
+import hmac
+import io
+import json
+
+import pytest
+
+from shared import lifecycle
+from shared.errors import StoreUnavailable
+from shared.jobs import JobError, JobState, Outcome, Webhook
+from shared.s3 import object_keys
+from shared.webhooks import delivery
+from shared.webhooks.delivery import WAITS_S, WebhookDispatcher
+from shared.webhooks.outbound import Undeliverable
+from tests.fakes.clock import FakeClock
+from tests.fakes.job_factory import a_manifest
+from tests.fakes.job_store import MemoryJobStore
+from tests.fakes.object_storage import MemoryObjectStorage
+
+URL = "https://receiver.example/hook"
+MASTER = b"master"
+
+
+class Receiver:
+    """Answers as it is told, and keeps what it heard."""
+
+    def __init__(self) -> None:
+        self.answers = []
+        self.heard = []
+
+    def __call__(self, url, body, headers):
+        self.heard.append((url, body, headers))
+        answer = self.answers.pop(0) if self.answers else 200
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.storage = MemoryObjectStorage()
+        self.store = MemoryJobStore(self.clock)
+        self.receiver = Receiver()
+        self.webhook_dispatcher = WebhookDispatcher(
+            storage=self.storage, clock=self.clock, send=self.receiver, master=lambda: MASTER
+        )
+
+    def accept(self, **fields):
+        manifest = a_manifest(webhook=Webhook(url=URL, events=("started", "completed")), owner="ann", **fields)
+        lifecycle.accept(self.storage, manifest, io.BytesIO(b"picture"))
+        return manifest
+
+    def outcome(self, state=JobState.SUCCEEDED, **fields):
+        return Outcome(state=state, finished_at=self.clock.now(), **fields)
+
+    @property
+    def outbox(self):
+        return [key for key in self.storage.objects if key.startswith("webhooks/")]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_an_end_is_told_once_with_a_signature_that_the_standard_accepts(world):
+    # given
+    job = world.accept()
+    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+
+    # when
+    world.webhook_dispatcher.deliver_due()
+    world.webhook_dispatcher.deliver_due()
+
+    # then
+    ((url, body, headers),) = world.receiver.heard
+    assert url == URL
+    assert json.loads(body)["type"] == "job.completed"
+    assert json.loads(body)["data"]["state"] == "succeeded"
+    secret = delivery.shown(delivery.secret_of("ann", MASTER))
+    signed = b".".join([headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), body])
+    expected = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
+    assert headers["webhook-signature"] == f"v1,{base64.b64encode(expected).decode()}"
+    assert world.outbox == []
+
+
+def test_a_beginning_is_told_too_where_that_was_asked_for(world):
+    job = world.accept()
+
+    delivery.owe_started(world.storage, job.id, retry_count=0, started_at=world.clock.now())
+    delivery.owe_started(world.storage, job.id, retry_count=0, started_at=world.clock.now())
+    world.webhook_dispatcher.deliver_due()
+
+    ((_, body, _),) = world.receiver.heard
+    assert json.loads(body)["type"] == "job.started"
+
+
+def test_only_what_was_asked_for_is_told(world):
+    manifest = a_manifest(webhook=Webhook(url=URL))
+    lifecycle.accept(world.storage, manifest, io.BytesIO(b""))
+
+    delivery.owe_started(world.storage, manifest.id, retry_count=0, started_at=1.0)
+
+    assert world.outbox == []
+
+
+def test_a_job_without_a_webhook_owes_none(world):
+    manifest = a_manifest()
+    lifecycle.accept(world.storage, manifest, io.BytesIO(b""))
+    lifecycle.settle(world.storage, world.store, manifest.id, world.outcome())
+
+    assert world.outbox == []
+
+
+def test_a_failure_says_why(world):
+    job = world.accept()
+    error = JobError(code="out_of_memory", message="The device ran out of memory.")
+    lifecycle.settle(world.storage, world.store, job.id, world.outcome(JobState.FAILED, error=error))
+
+    world.webhook_dispatcher.deliver_due()
+
+    assert json.loads(world.receiver.heard[0][1])["data"]["error"]["code"] == "out_of_memory"
+
+
+def test_what_dies_between_the_outcome_and_the_outbox_is_found_by_the_next_who_closes(world):
+    # given a worker that dies as soon as the outcome is written
+    job = world.accept()
+    outcome = world.outcome()
+    world.storage.put(object_keys.outcome(job.id, 0), outcome.model_dump_json().encode())
+    assert object_keys.pending(job.id) in world.storage.objects
+
+    # when the caretaker reconciles
+    lifecycle.close(world.storage, world.store, job.id, outcome)
+
+    # then
+    assert world.outbox == [object_keys.webhook(f"{job.id}-0-completed")]
+
+
+def test_the_message_is_owed_before_redis_hears_of_the_end(world):
+    job = world.accept()
+    world.store.available = False
+
+    with pytest.raises(StoreUnavailable):
+        lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+
+    assert len(world.outbox) == 1
+    assert object_keys.pending(job.id) in world.storage.objects
+
+
+def test_a_receiver_that_is_away_is_tried_for_a_day_under_the_same_id(world):
+    # given
+    job = world.accept()
+    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+    world.receiver.answers = [500, Undeliverable()] + [503] * 20
+    began = world.clock.now()
+
+    # when
+    while world.outbox:
+        world.webhook_dispatcher.deliver_due()
+        world.clock.sleep(1 if world.clock.now() - began < 60 else 60)
+
+    # then
+    assert len(world.receiver.heard) == len(WAITS_S) + 1
+    assert len({headers["webhook-id"] for _, _, headers in world.receiver.heard}) == 1
+    assert 23 * 3600 < world.clock.now() - began < 24 * 3600
+
+
+def test_a_message_gets_through_once_the_receiver_is_back(world):
+    job = world.accept()
+    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+    world.receiver.answers = [500, 204]
+
+    world.webhook_dispatcher.deliver_due()
+    world.webhook_dispatcher.deliver_due()
+    assert len(world.receiver.heard) == 1
+    world.clock.sleep(5)
+    world.webhook_dispatcher.deliver_due()
+
+    assert len(world.receiver.heard) == 2
+    assert world.outbox == []
+
+
+def test_a_receiver_that_is_gone_for_good_is_not_tried_again(world):
+    job = world.accept()
+    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+    world.receiver.answers = [410]
+
+    world.webhook_dispatcher.deliver_due()
+
+    assert world.outbox == []
+
+
+def test_every_owner_has_a_secret_of_their_own():
+    assert delivery.secret_of("ann", MASTER) != delivery.secret_of("bob", MASTER)

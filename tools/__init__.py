@@ -1,0 +1,1 @@
+"""Generators of documentation, the OpenAPI document, dashboards and thumbnails."""

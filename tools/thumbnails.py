@@ -1,0 +1,107 @@
+"""Makes the looks' thumbnails and the contact sheets: `python -m tools.thumbnails api/web/looks`.
+
+On a photograph that scikit-image ships, with the presets as they are: run it again when one of them changes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import skimage.data
+import typer
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from shared.networks import catalog
+from shared.networks.presets import LOOKS
+from shared.params import DreamParams
+from worker import images
+from worker.dream import device
+from worker.dream.engine import dream
+from worker.dream.inputs import Inputs
+from worker.dream.network import Network
+from worker.dream.types import Image
+from worker.networks import registry
+
+SIZE_PX = (480, 360)  # (width, height); dreamed that small, so that what is dreamed is large enough to be recognized
+SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
+EYES = {"layers": [{"layer": "block9"}], "iterations": 14, "step_size": 2.2}
+LONG = {"layers": [{"layer": "block11_expand"}], "iterations": 30}
+
+
+def main(folder: Annotated[Path, typer.Argument(help="Where the pictures go.")]) -> None:
+    """Makes all of them."""
+    device.prepare()
+    folder.mkdir(parents=True, exist_ok=True)
+    rocket, cells = photograph("rocket"), []
+    for preset in LOOKS:
+        if preset.seen:
+            picture = dreamed(preset.params, rocket)
+            picture.save(folder / f"{preset.name}.webp", quality=76, method=6)
+            cells.append((preset.title, picture))
+    sheet(cells).save(folder / "sheet.webp", quality=76, method=6)
+    sheet(controls()).save(folder / "controls.webp", quality=76, method=6)
+
+
+def controls() -> list[tuple[str, Pillow.Image]]:
+    """What a dream can be told beside its look, one picture each."""
+    rocket, astronaut, coffee = (photograph(name) for name in ("rocket", "astronaut", "coffee"))
+    y, x = np.mgrid[0 : SIZE_PX[1], 0 : SIZE_PX[0]].astype(np.float32)
+    face = np.clip(1.7 - np.hypot((x - 212) / 100, (y - 87) / 100), 0, 1)  # soft, and around the astronaut's
+    negative = [{"layer": "block4_expand"}, {"layer": "block11_expand", "weight": -0.6}]
+    plain = {"layers": [{"layer": "block11_expand"}], "iterations": 14}
+    return [
+        ("guided by the cat", dreamed(EYES, rocket, Inputs(guide=photograph("chelsea")))),
+        ("mask: all but the face", dreamed(EYES, astronaut, Inputs(mask=1 - face))),
+        ("woven, less block11 (-0.6)", dreamed({"layers": negative, "iterations": 12}, coffee)),
+        ("color: keep", dreamed(plain, coffee)),
+        ("color: original", dreamed({**plain, "color": "original"}, coffee)),
+        ("color: free", dreamed({**plain, "color": "free"}, coffee)),
+        ("strength 0.5", dreamed({**plain, "strength": 0.5}, coffee)),
+        ("30 steps, no lock", dreamed(LONG, coffee)),
+        ("30 steps, brightness lock", dreamed({**LONG, "brightness_lock": True}, coffee)),
+    ]
+
+
+def photograph(name: str) -> Image:
+    """One of scikit-image's, in the middle of a 4:3 frame."""
+    whole = Pillow.fromarray(getattr(skimage.data, name)()).convert("RGB")
+    ratio = SIZE_PX[0] / SIZE_PX[1]
+    width, height = min(whole.width, int(whole.height * ratio)), min(whole.height, int(whole.width / ratio))
+    left, top = (whole.width - width) // 2, 0 if whole.width <= whole.height else (whole.height - height) // 2
+    frame = whole.crop((left, top, left + width, top + height))
+    return np.asarray(frame.resize(SIZE_PX, Pillow.Resampling.LANCZOS), np.float32)
+
+
+def dreamed(params: Mapping[str, Any], image: Image, inputs: Inputs | None = None) -> Pillow.Image:
+    """That photograph with those parameters."""
+    resolved = catalog.resolve(DreamParams.model_validate(params))
+    result, _ = dream(_network(resolved.model), image.copy(), resolved, inputs=inputs or Inputs())
+    return Pillow.fromarray(images.to_pixels(result))
+
+
+def sheet(cells: list[tuple[str, Pillow.Image]]) -> Pillow.Image:
+    """All of them side by side, each with its name."""
+    width, height = SHEET_CELL_PX
+    rows = -(-len(cells) // COLUMNS)
+    paper = Pillow.new("RGB", (COLUMNS * width, rows * (height + LABEL_PX)), (16, 18, 24))
+    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(14)
+    for index, (title, picture) in enumerate(cells):
+        x, y = index % COLUMNS * width, index // COLUMNS * (height + LABEL_PX)
+        paper.paste(picture.resize(SHEET_CELL_PX, Pillow.Resampling.LANCZOS), (x, y))
+        pen.text((x + 8, y + height + LABEL_PX // 2), title, (230, 232, 238), font, anchor="lm")
+    return paper
+
+
+_networks: dict[str, Network] = {}
+
+
+def _network(name: str) -> Network:
+    if name not in _networks:
+        _networks[name] = registry.load(name, Path("models"))
+    return _networks[name]
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,174 @@
+"""Keeps an attempt's lease while its work moves, publishes how far it is, and hears when it has to stop."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+import structlog
+
+from shared import lifecycle
+from shared.clock import Clock
+from shared.errors import ClaimLost, DeadlineExceeded, DreamError, JobNotFound
+from shared.interfaces import JobStore, ObjectStorage
+from shared.jobs import Job, JobProgress, JobState
+from shared.settings import Settings
+from worker.dream.observer import EngineProgress
+from worker.interrupts import Canceled, Deleted, Drained
+
+log = structlog.get_logger(__name__)
+
+RATE_MEMORY_S = 20.0  # pixels_per_second is a mean over about this long
+
+
+class LeaseKeeper:
+    """Runs beside one attempt, on a thread of its own; the work only touches plain attributes."""
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        store: JobStore,
+        storage: ObjectStorage,
+        clock: Clock,
+        settings: Settings,
+        drain: threading.Event,
+        die: Callable[[], None],
+    ) -> None:
+        self._job = job
+        self._store = store
+        self._storage = storage
+        self._clock = clock
+        self._settings = settings
+        self._drain = drain
+        self._die = die
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._stop: Exception | None = None
+        self.is_committing = False
+        self._moves = 0
+        self._phase, self._stall_s = "claim", 60.0
+        self._mark: EngineProgress | None = None
+        self._rate = _Rate(clock)
+        self._seen_moves, self._moved_at = 0, clock.monotonic()
+        self._published = -1
+
+    # --- called by the work ---
+
+    def enter(self, phase: str, *, stall_s: float) -> None:
+        """A new phase begins; without a move for `stall_s` the attempt counts as hung and loses its lease."""
+        self._phase, self._stall_s = phase, stall_s
+        self.move()
+
+    def move(self) -> None:
+        """Something moved. Raises what the attempt has to stop for."""
+        self.touch()
+        if isinstance(self._stop, ClaimLost | Deleted) or (self._stop is not None and not self.is_committing):
+            raise self._stop
+        if self._drain.is_set():
+            raise Drained
+
+    def touch(self) -> None:
+        """Something moved, at a place that can't be left by raising."""
+        self._moves += 1
+
+    def commit(self, *, stall_s: float) -> None:
+        """How the job ends is decided: from here on neither a cancel nor the deadline changes it."""
+        self.is_committing = True
+        self._phase, self._stall_s = "commit", stall_s
+        self.touch()
+
+    def mark(self, mark: EngineProgress) -> None:
+        """The dream got that far. Raises what the attempt has to stop for."""
+        self._mark = mark
+        self.move()
+
+    def confirm(self) -> None:
+        """Asks Redis whether the claim still holds. Raises ClaimLost, Canceled, Deleted or StoreUnavailable."""
+        self._beat(self._progress())
+        self.move()
+
+    # --- its own thread ---
+
+    def __enter__(self) -> "LeaseKeeper":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._settings.progress_interval_s):
+            try:
+                self.tick()
+            except DreamError as exc:  # Redis or S3 is away: the dream goes on from memory, we try again
+                log.warning("lease_renewal_failed", reason=str(exc))
+
+    def tick(self) -> None:
+        """One look at the work: renews and publishes what is due."""
+        now = self._clock.monotonic()
+        if self._moves != self._seen_moves:
+            self._seen_moves, self._moved_at = self._moves, now
+        if now - self._moved_at > self._stall_s:
+            log.critical("attempt_stalled", phase=self._phase, stall_s=self._stall_s)
+            self._die()  # nothing inside a hung process can end the call that hangs
+            return
+        deadline = self._job.deadline_at
+        if deadline is not None and self._clock.now() > deadline:
+            self._stop = self._stop or DeadlineExceeded()
+        # Every time, also when there is nothing to publish: the answer tells of a cancel.
+        moved = self._mark is not None and self._mark.done_px != self._published
+        self._beat(self._progress() if moved else None)
+
+    def _beat(self, progress: JobProgress | None) -> None:
+        published = self._mark.done_px if self._mark and progress else self._published
+        try:
+            state = self._store.renew(self._job, lease_s=self._settings.lease_s, progress=progress)
+        except ClaimLost as exc:
+            self._stop = exc
+        except JobNotFound:
+            # Redis was wiped and is being rebuilt, unless the job was deleted.
+            if lifecycle.is_deleted(self._storage, self._job.id):
+                self._stop = Deleted()
+        else:
+            self._published = published
+            if state is JobState.CANCELING and self._stop is None:
+                self._stop = Canceled()
+
+    def _progress(self) -> JobProgress | None:
+        mark = self._mark
+        if mark is None:
+            return None
+        rate = self._rate.after(mark.done_px)
+        return JobProgress(
+            octave=mark.octave,
+            octaves=mark.octaves,
+            iteration=mark.iteration,
+            iterations=mark.iterations,
+            fraction=round(mark.done_px / mark.total_px, 5),
+            pixels_per_second=rate and round(rate),
+            eta_seconds=rate and round((mark.total_px - mark.done_px) / rate, 1),
+        )
+
+
+class _Rate:
+    """Pixel-steps per second, an exponential mean."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: tuple[float, int] | None = None  # the first mark of a resumed dream does not start at 0
+        self._rate: float | None = None
+
+    def after(self, done_px: int) -> float | None:
+        now = self._clock.monotonic()
+        if self._last is None:
+            self._last = (now, done_px)
+            return None
+        elapsed, moved = now - self._last[0], done_px - self._last[1]
+        if elapsed > 0 and moved > 0:
+            share = min(1.0, elapsed / RATE_MEMORY_S) if self._rate else 1.0
+            self._rate = (self._rate or 0) * (1 - share) + moved / elapsed * share
+            self._last = (now, done_px)
+        return self._rate

@@ -1,0 +1,80 @@
+"""A network from a frozen TensorFlow graph: Inception5h, or the user's own. Every node of the catalog is a target.
+
+Inception5h is GoogLeNet (Szegedy et al. 2014) as Google published it in 2015: what DeepDream was made with.
+It is fed raw 0..255 pixels, like the reference post's.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from shared.errors import ModelCorrupt, ModelUnavailable
+from shared.networks.model import Model
+from worker.dream.network import Network
+from worker.networks.checksum import sha256_of
+from worker.networks.preprocessing import PREPROCESSING
+
+
+def load(path: Path, model: Model) -> Network:
+    """The network of that graph file, whose checksum is the caller's to check.
+
+    Raises ModelUnavailable when it can't be read, ModelCorrupt when it lacks a layer of the catalog.
+    """
+    sha256 = sha256_of(path)
+    graph = read_graph(path)
+    names = [layer.name for layer in model.layers]
+    missing = {model.input_node, *names} - {node.name for node in graph.node}
+    if missing:
+        raise ModelCorrupt(f"{path.name} has no node {min(missing)}: it is not the graph of {model.title}")
+    return Network(
+        name=model.name,
+        weights_sha256=sha256,
+        minimum_px=model.minimum_px,
+        gradient_bytes_per_px=model.gradient_bytes_per_px,
+        strides={layer.name: layer.stride for layer in model.layers},
+        activations=partial(_activations, _trunk(graph, names), model),  # without the classifiers
+    )
+
+
+def read_graph(path: Path) -> tf.compat.v1.GraphDef:
+    """Raises ModelUnavailable or ModelCorrupt."""
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except OSError as exc:
+        raise ModelUnavailable(f"{path.name} can't be read: {exc.strerror}") from exc
+    except DecodeError as exc:
+        raise ModelCorrupt(f"{path.name} is not a TensorFlow graph") from exc
+    return graph
+
+
+def _activations(
+    graph: tf.compat.v1.GraphDef, model: Model, images: tf.Tensor, layers: Sequence[str]
+) -> list[tf.Tensor]:
+    pixels = PREPROCESSING[model.preprocessing](images)
+    found: list[tf.Tensor] = tf.graph_util.import_graph_def(
+        _trunk(graph, [*layers, model.input_node]),
+        input_map={f"{model.input_node}:0": pixels},
+        return_elements=[f"{layer}:0" for layer in layers],
+        name="",
+    )
+    return found
+
+
+def _trunk(graph: tf.compat.v1.GraphDef, layers: Sequence[str]) -> tf.compat.v1.GraphDef:
+    """The nodes that those layers are computed from, and no others."""
+    nodes = {node.name: node for node in graph.node}
+    needed: set[str] = set()
+    ahead = list(layers)
+    while ahead:
+        name = ahead.pop()
+        if name not in needed:
+            needed.add(name)
+            ahead += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+    trunk = tf.compat.v1.GraphDef()
+    trunk.node.extend(node for node in graph.node if node.name in needed)
+    trunk.versions.CopyFrom(graph.versions)
+    return trunk

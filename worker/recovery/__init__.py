@@ -1,0 +1,1 @@
+"""Recovery: the caretaker, housekeeping and the webhook dispatcher."""
