@@ -26,4 +26,6 @@ def owner() -> str:
 
 
 def poll_rate_limit() -> RateLimit:
-    return RateLimit(name="polls", who=cast(str, g.counted), requests=services().settings.polls_per_minute, window_s=60)
+    return RateLimit(
+        name="polls", client=cast(str, g.counted), requests=services().settings.polls_per_minute, window_s=60
+    )

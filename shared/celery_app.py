@@ -1,4 +1,4 @@
-"""The notifier: a Celery message that carries no job, only says that there is work."""
+"""The Celery application, and wake-ups: messages that carry no job and only say that there is work."""
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -12,13 +12,13 @@ TASK = "dream.work"
 
 
 def make_app(settings: Settings) -> Celery:
-    """The Celery application, alike for those who ring and those who listen."""
+    """Creates the Celery application, configured alike for senders and workers."""
     app = Celery("dreamqueue", broker=settings.redis_url, set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
-        task_ignore_result=True,  # a Redis result backend subscribes inside the api process and leaks
+        task_ignore_result=True,  # a Redis result backend would subscribe inside the API process and leak
         task_store_errors_even_if_ignored=False,
-        task_acks_late=False,  # recovery is by lease; a late ack delivers a running job twice when a connection drops
+        task_acks_late=False,  # recovery goes by lease; after a dropped connection late acks run a job twice
         worker_disable_prefetch=True,
         worker_prefetch_multiplier=1,
         worker_pool="prefork",
@@ -32,7 +32,7 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_timeout=settings.redis_timeout_s,
         broker_transport_options={
-            "socket_timeout": settings.redis_timeout_s,  # kombu's default waits for ever on a dead link
+            "socket_timeout": settings.redis_timeout_s,  # kombu's default waits forever on a dead connection
             "socket_connect_timeout": settings.redis_timeout_s,
             "socket_keepalive": True,
             "health_check_interval": 15,
@@ -43,7 +43,7 @@ def make_app(settings: Settings) -> Celery:
 
 
 class CeleryNotifier:
-    """The Notifier port on Celery's Redis transport."""
+    """Notifier on Celery's Redis transport."""
 
     def __init__(self, app: Celery, store: RedisJobStore) -> None:
         self._app = app
@@ -57,7 +57,7 @@ class CeleryNotifier:
         try:
             with self._app.producer_pool.acquire(block=True, timeout=3) as producer:
                 for _ in range(times):
-                    # Not retried: the caretaker rings for whoever waits.
+                    # No retry: the caretaker sends the wake-ups that are missing.
                     self._app.send_task(TASK, queue=QUEUE, producer=producer, ignore_result=True, retry=False)
         except OperationalError as exc:
             raise StoreUnavailable from exc

@@ -1,4 +1,4 @@
-"""Time, passed in so that tests can own it."""
+"""Clocks. Code receives its clock as an argument, so that tests control time."""
 
 import time
 from typing import Protocol
@@ -6,10 +6,10 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> float:
-        """Unix time, seconds."""
+        """Returns Unix time, seconds."""
 
     def monotonic(self) -> float:
-        """Seconds since some instant; for durations."""
+        """Returns seconds since an arbitrary instant; for durations."""
 
     def sleep(self, seconds: float) -> None: ...
 

@@ -1,4 +1,4 @@
-"""The error family: a stable code, whether a retry can help, and a sentence for a person."""
+"""The errors of Dreamqueue: each has a stable code, says whether a retry can help, and has a sentence for a person."""
 
 import inspect
 from typing import ClassVar
@@ -16,7 +16,7 @@ class DreamError(Exception):
         super().__init__(message or inspect.getdoc(type(self)))
 
 
-# --- requests that are refused; nothing is stored and nothing is enqueued ---
+# --- refused requests: nothing is stored and nothing is enqueued ---
 
 
 class InvalidField(DreamError):
@@ -107,7 +107,7 @@ class IdempotencyKeyReused(DreamError):
 
 
 class IdempotencyKeyInFlight(DreamError):
-    """The first request with this Idempotency-Key is still being worked on; ask again shortly."""
+    """The first request with this Idempotency-Key is still in progress; ask again shortly."""
 
     code = "idempotency_key_in_flight"
     retryable = True
@@ -125,7 +125,7 @@ class TooManyRequests(DreamError):
 
 
 class TooManyQueued(DreamError):
-    """Too many of your jobs are waiting already; wait for some to be done, or cancel some."""
+    """Too many of your jobs are waiting; wait until some are done, or cancel some."""
 
     code = "too_many_queued"
     retryable = True
@@ -138,7 +138,7 @@ class TooManyStreams(DreamError):
     retryable = True
 
 
-# --- the services around us ---
+# --- Redis, S3 and settings ---
 
 
 class StoreUnavailable(DreamError):
@@ -163,18 +163,18 @@ class StorageFull(DreamError):
 
 
 class UnfitService(DreamError):
-    """Redis or the object storage lacks something that jobs rely on; see the sentence that comes with it."""
+    """Redis or the object storage lacks something that jobs rely on; the message says what."""
 
     code = "unfit_service"
 
 
 class InvalidSettings(DreamError):
-    """An environment variable has a value that can't be used."""
+    """An environment variable has an invalid value."""
 
     code = "invalid_settings"
 
 
-# --- the attempt ---
+# --- attempts ---
 
 
 class ClaimLost(DreamError):
@@ -184,14 +184,14 @@ class ClaimLost(DreamError):
 
 
 class ModelUnavailable(DreamError):
-    """The network's weights are not here and could not be fetched."""
+    """The network's weights are not installed and could not be fetched."""
 
     code = "model_unavailable"
     retryable = True
 
 
 class ModelCorrupt(DreamError):
-    """The network's weights file is not what the catalog says it is."""
+    """The network's weights file does not match its checksum in the catalog."""
 
     code = "model_corrupt"
 
@@ -209,7 +209,7 @@ class OutOfMemory(DreamError):
 
 
 class WorkerDied(DreamError):
-    """Three workers in a row died on this job without getting any further."""
+    """Three workers in a row died on this job without making progress."""
 
     code = "worker_died"
 

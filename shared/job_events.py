@@ -1,4 +1,4 @@
-"""What those who follow jobs need of the live state: polls, histories, and to be woken. Tests have in-memory twins."""
+"""Interfaces for following jobs: polls, job events and subscriptions. Tests use in-memory fakes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,18 +11,18 @@ from shared.rate_limit import RateLimit, RateLimitUsage
 
 @dataclass(frozen=True, kw_only=True)
 class PollResult:
-    """What a poll saw of a job."""
+    """The result of a poll."""
 
-    job: Job | None  # None: nothing changed since the version and position that the asker knew, or no such job
+    job: Job | None  # None: nothing changed since the client's cursor, or there is no such job
     position: int | None = None
-    known: bool = True  # False: Redis has no such job; it may still be in S3
-    foreign: bool = False  # it is another owner's
+    known: bool = True  # False: Redis has no such job; S3 may have it
+    foreign: bool = False  # the job belongs to another owner
     usage: RateLimitUsage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobEvent:
-    """One entry of a job's stream."""
+    """One entry of a job's event stream."""
 
     version: int
     state: JobState
@@ -31,7 +31,7 @@ class JobEvent:
 
 
 class JobQueries(Protocol):
-    """Every call raises StoreUnavailable (retryable) when Redis is away."""
+    """Reads about jobs. Every call raises StoreUnavailable (retryable) when Redis does not answer."""
 
     def poll(
         self,
@@ -41,31 +41,32 @@ class JobQueries(Protocol):
         cursor: tuple[int, int | None] | None = None,
         rate_limit: RateLimit | None = None,
     ) -> PollResult:
-        """The owner's job and how many wait before it. known: version and position that the asker has seen.
+        """Returns the owner's job and how many jobs wait before it.
 
-        Raises TooManyRequests when the rate_limit is used up.
+        cursor: version and queue position that the client has seen.
+        Raises TooManyRequests when the rate limit is exhausted.
         """
 
     def events_after(self, job_id: str, *, after: int) -> Sequence[JobEvent]:
-        """What happened to the job after that version, oldest first; the last few hundred changes at most."""
+        """Returns the job's events after that version, oldest first; at most the last few hundred."""
 
     def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
-        """How many wait before each of these jobs, of those that wait."""
+        """Returns, for each of these jobs that waits, how many wait before it."""
 
     def queued(self, owner: str) -> int:
-        """How many of the owner's jobs wait."""
+        """Counts the owner's waiting jobs."""
 
 
 class Subscription(Protocol):
     def wait(self, timeout_s: float) -> bool:
-        """True once the job may have changed since the last wait, False when the time is up."""
+        """Returns True once the job may have changed since the last call, False on timeout."""
 
 
 class JobSubscriptions(Protocol):
-    """Nothing is promised but to be woken: what has changed, the woken look up themselves."""
+    """Wakes subscribers when a job may have changed; they read the change themselves."""
 
-    closed: bool  # this process is about to end: nobody should wait any longer
+    closed: bool  # this process is shutting down: stop waiting
 
     @contextmanager
     def subscribe(self, job_id: str) -> Iterator[Subscription]:
-        """From here on, until the end of the block, no change goes unnoticed."""
+        """Yields a subscription that misses no change until the end of the block."""

@@ -1,4 +1,4 @@
-"""A job's record, its states, and the documents that hold its truth in S3."""
+"""A job's record, its states, and the documents that S3 keeps of it."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -28,20 +28,20 @@ class JobState(StrEnum):
         return self in {JobState.RUNNING, JobState.CANCELING}
 
 
-# Every change of state that may happen; the Lua scripts carry them out, the tests hold them to this table.
+# Every legal transition. The Lua scripts make them; the tests hold the scripts to this table.
 TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
     {
         (JobState.QUEUED, JobState.RUNNING),  # claimed
         (JobState.QUEUED, JobState.CANCELED),
-        (JobState.QUEUED, JobState.FAILED),  # its deadline passed while it waited
-        (JobState.QUEUED, JobState.SUCCEEDED),  # Redis was rolled back behind the outcome in S3
+        (JobState.QUEUED, JobState.FAILED),  # the deadline passed while it waited
+        (JobState.QUEUED, JobState.SUCCEEDED),  # Redis lost its last second: the outcome is in S3
         (JobState.RUNNING, JobState.CANCELED),  # likewise
         (JobState.RUNNING, JobState.SUCCEEDED),
         (JobState.RUNNING, JobState.FAILED),
         (JobState.RUNNING, JobState.QUEUED),  # drained, or its worker died
         (JobState.RUNNING, JobState.CANCELING),
         (JobState.CANCELING, JobState.CANCELED),
-        (JobState.CANCELING, JobState.SUCCEEDED),  # it was done before it heard
+        (JobState.CANCELING, JobState.SUCCEEDED),  # it finished before the cancel arrived
         (JobState.CANCELING, JobState.FAILED),
         (JobState.FAILED, JobState.QUEUED),  # retry: a new retry_count
         (JobState.SUCCEEDED, JobState.EXPIRED),  # retention
@@ -56,14 +56,14 @@ Kind = Literal["dream", "feature_maps"]
 
 
 class Document(BaseModel):
-    """A JSON document in S3. Unknown fields are let pass: old and new workers run side by side."""
+    """A JSON document in S3. Ignores unknown fields, because old and new workers run side by side."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     format: Literal[1] = 1
 
 
 class InputImage(BaseModel):
-    """What the header of the submitted image says."""
+    """Format and size of a submitted image, from its header."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     format: Literal["png", "jpeg", "webp"]
@@ -76,7 +76,7 @@ WebhookEvent = Literal["started", "completed"]
 
 
 class Webhook(BaseModel):
-    """Whom to tell, and of what."""
+    """Where to deliver webhooks, and of which events."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     url: str
@@ -84,7 +84,7 @@ class Webhook(BaseModel):
 
 
 class Manifest(Document):
-    """`jobs/{id}/manifest.json`: the accepted request. Never changes."""
+    """`jobs/{id}/manifest.json`: the accepted request; immutable."""
 
     id: str
     kind: Kind
@@ -100,7 +100,7 @@ class Manifest(Document):
 
 
 class Pending(Document):
-    """`pending/{id}`: this job is owed an outcome for this retry_count."""
+    """`pending/{id}`: this job still needs an outcome for this retry count."""
 
     retry_count: int = 0
 
@@ -115,22 +115,22 @@ class JobError(BaseModel):
 
 
 class Outcome(Document):
-    """`jobs/{id}/outcome.json`, or `outcome-{retry_count}.json` after a retry: the first one written is the truth."""
+    """`jobs/{id}/outcome.json`, or `outcome-{retry_count}.json` after a retry: the first one written counts."""
 
     retry_count: int = 0
     state: Literal[JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED]
     finished_at: float  # Unix time, seconds
-    claim: str | None = None  # whose outputs count; null when no attempt produced any
+    claim: str | None = None  # the attempt whose outputs count; null when none produced any
     started_at: float | None = None
     attempt: int = 0
     error: JobError | None = None
 
 
 class JobProgress(BaseModel):
-    """How far a job is. Counts pixel-steps over all octaves, so it moves evenly; it never goes back."""
+    """How far a job is, counted in pixel-steps over all octaves, so that it moves evenly. It never goes back."""
 
     model_config = ConfigDict(frozen=True)
-    octave: Annotated[int, Field(description="The octave being dreamed; 0 is the smallest.")] = 0
+    octave: Annotated[int, Field(description="The current octave; 0 is the smallest.")] = 0
     octaves: int = 0
     iteration: Annotated[int, Field(description="Iterations completed in this octave.")] = 0
     iterations: int = 0
@@ -141,23 +141,23 @@ class JobProgress(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """The live state of one job, as the store holds it."""
+    """The live state of one job, as Redis holds it."""
 
     id: str  # ULID
     kind: Kind
     owner: str
     priority: Priority
     state: JobState
-    params: Params  # resolved; a dream's tile_size is filled in by the first attempt
+    params: Params  # resolved; the first attempt fills in a dream's tile_size
     input: InputImage
     guide: InputImage | None = None
     mask: InputImage | None = None
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None
-    started_at: float | None = None  # of the first attempt of this retry_count
+    started_at: float | None = None  # start of the first attempt since the last retry
     finished_at: float | None = None
     retry_count: int = 0  # retries so far
-    attempt: int = 0  # claims so far, over all retry counts
+    attempt: int = 0  # claims so far, retries included
     deaths: int = 0  # attempts that died since the last new checkpoint
     claim: str | None = None  # the running attempt, or the one whose outputs count
     worker: str | None = None
@@ -167,7 +167,7 @@ class Job:
 
     @classmethod
     def from_manifest(cls, manifest: Manifest, *, retry_count: int = 0) -> "Job":
-        """The job as it was accepted: queued."""
+        """Returns the job as it was accepted: queued."""
         return cls(
             id=manifest.id,
             kind=manifest.kind,
@@ -184,7 +184,7 @@ class Job:
         )
 
     def ended(self, outcome: Outcome) -> "Job":
-        """The job as that outcome of its retry_count leaves it."""
+        """Returns the job as that outcome leaves it."""
         return dataclasses.replace(
             self,
             state=outcome.state,

@@ -1,4 +1,4 @@
-"""Log records: one line of JSON each, or readable ones on a terminal. Bind job, attempt and owner, never a secret."""
+"""Logging: one line of JSON per record, readable lines on a terminal. Bind job, attempt and owner, never a secret."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-# Without the local variables: among them are addresses with passwords.
+# Tracebacks without local variables, because URLs in them hold passwords.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -18,7 +18,7 @@ _SHARED: list[Processor] = [
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Sends our records and those of the libraries through the same lines, to stderr."""
+    """Configures structlog and the standard library's logging to write the same format to stderr."""
     on_terminal = sys.stderr.isatty()
     rendering: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

@@ -1,4 +1,4 @@
-"""How many jobs and workers there are, for those who watch and scale the fleet."""
+"""Counts of jobs and workers, for metrics, the status page and autoscaling."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from shared.jobs import JobState
 
 @dataclass(frozen=True, kw_only=True)
 class QueueStats:
-    """A count of everything at one instant."""
+    """Counts at one instant."""
 
     jobs: Mapping[tuple[str, JobState], int] = field(default_factory=dict)  # (kind, state) -> how many
     waiting: Mapping[str, int] = field(default_factory=dict)  # model -> queued jobs that want it

@@ -1,21 +1,21 @@
-"""How often somebody may ask, and how much of that is left."""
+"""A rate limit, and how much of it is left."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class RateLimit:
-    """So many requests in a window of time."""
+    """A number of requests per window of time."""
 
-    name: str  # as the answer's RateLimit fields have it
-    who: str  # an owner, or an address where nobody logs in
+    name: str  # as in the RateLimit response fields
+    client: str  # an owner, or an address where no key is needed
     requests: int
     window_s: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class RateLimitUsage:
-    """What is left of an rate_limit."""
+    """What is left of a rate limit."""
 
     rate_limit: RateLimit
     remaining: int

@@ -90,7 +90,7 @@ def _by_key(key: str | None) -> str | None:
 def _find(key: str) -> ApiKey | None:
     """The key's record; unknown ones are looked up only while not too many from the same address were wrong."""
     services = request_context.services()
-    if not services.keyring.knows(key):
+    if not services.keyring.is_cached(key):
         services.unauthenticated.refuse(request.remote_addr or "")
     return services.keyring.find(key)
 

@@ -68,7 +68,7 @@ def _usage(limit: "RequestLimit") -> RateLimitUsage | None:
     """None when Redis went away after the limit was checked: what was done by then is answered all the same."""
     submissions = "submissions" in limit.key
     rate_limit = RateLimit(
-        name="submissions" if submissions else "requests", who=_who(), requests=limit.limit.amount, window_s=WINDOW_S
+        name="submissions" if submissions else "requests", client=_who(), requests=limit.limit.amount, window_s=WINDOW_S
     )
     try:
         left_s = max(0.0, limit.reset_at - request_context.services().clock.now())

@@ -43,7 +43,7 @@ class UnauthenticatedLimit:
         return total
 
     def _too_many(self, address: str) -> TooManyRequests:
-        rate_limit = RateLimit(name="unauthenticated", who=address, requests=self._per_minute, window_s=WINDOW_S)
+        rate_limit = RateLimit(name="unauthenticated", client=address, requests=self._per_minute, window_s=WINDOW_S)
         return TooManyRequests(
             usage=RateLimitUsage(rate_limit=rate_limit, remaining=0, resets_s=WINDOW_S - self._clock.now() % WINDOW_S)
         )

@@ -1,4 +1,4 @@
-"""The networks by name, so that the api can check a request without TensorFlow."""
+"""The networks by name; the API checks requests against it without TensorFlow."""
 
 import difflib
 import math
@@ -22,16 +22,16 @@ __all__ = [
     "resolve_maps",
 ]
 
-LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}  # pixels, as the formats know them
+LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}  # pixels; limits of the formats
 
 MODELS: dict[str, Model] = {model.name: model for model in built_in()}
 _BUILT_IN = frozenset(MODELS)
 
 
 def extend(path: Path | None) -> None:
-    """Adds the networks of the user's own catalog file (DREAM_CATALOG). Raises InvalidSettings.
+    """Adds the networks of the user's catalog file (DREAM_CATALOG). Raises InvalidSettings.
 
-    To be called as a process starts, the api's as well as the worker's.
+    Every process of the API and the workers calls it at its start.
     """
     for own in read_models(path) if path else ():
         if own.name in _BUILT_IN:
@@ -40,14 +40,14 @@ def extend(path: Path | None) -> None:
 
 
 def model(name: str, *, path: str = "model") -> Model:
-    """The model of that name. Raises InvalidField with the nearest one."""
+    """Returns the model of that name. Raises InvalidField, which suggests the nearest name."""
     if name not in MODELS:
         raise _unknown(f"model '{name[:100]}'", name, list(MODELS), path)
     return MODELS[name]
 
 
 def layer(model: Model, name: str, *, path: str = "layer") -> Layer:
-    """The network's layer of that name. Raises InvalidField with the nearest one."""
+    """Returns the network's layer of that name. Raises InvalidField, which suggests the nearest name."""
     for found in model.layers:
         if found.name == name:
             return found
@@ -57,7 +57,7 @@ def layer(model: Model, name: str, *, path: str = "layer") -> Layer:
 
 
 def resolve(params: DreamParams, *, path: str = "") -> DreamParams:
-    """The parameters with the network's defaults filled in and every name checked.
+    """Fills in the network's defaults and checks every name.
 
     Raises InvalidField with the path of the bad name and the nearest valid one.
     """
@@ -69,13 +69,13 @@ def resolve(params: DreamParams, *, path: str = "") -> DreamParams:
         strides.append(found.stride)
         _check_channels(found, target.channels, path=f"{path}layers.{index}.channels")
     if all(target.weight == 0 for target in targets):
-        raise InvalidField("with every weight at 0 there is nothing to dream of", path=f"{path}layers.0.weight")
+        raise InvalidField("every weight is 0; give at least one target another weight", path=f"{path}layers.0.weight")
     jitter = max(strides) if params.jitter is None else params.jitter
     return params.model_copy(update={"layers": targets, "jitter": jitter})
 
 
 def resolve_maps(params: FeatureMapsParams, *, path: str = "") -> FeatureMapsParams:
-    """The same for feature maps."""
+    """Does the same for feature maps."""
     network = model(params.model, path=f"{path}model")
     found = layer(network, params.layer or network.default_layer, path=f"{path}layer")
     _check_channels(found, params.channels, path=f"{path}channels")
@@ -93,7 +93,7 @@ def _check_channels(layer: Layer, channels: Sequence[int] | None, *, path: str) 
 
 
 def check_size(params: DreamParams, height: int, width: int, *, max_pixels: int, path: str = "") -> None:
-    """Raises InvalidField when a photograph of that size would become too large a dream, or one for its format."""
+    """Raises InvalidField if the dream of such a photograph would exceed the pixel limit or its format's sides."""
     tall, wide = params.size(height, width)
     if tall * wide > max_pixels:
         factor = math.sqrt(max_pixels / (height * width))

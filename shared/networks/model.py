@@ -1,4 +1,4 @@
-"""What is known of a network without loading it: a record per network, and the files that describe them."""
+"""Records that describe a network without loading it, and the catalog files that hold them."""
 
 import tomllib
 from collections.abc import Sequence
@@ -25,26 +25,26 @@ class Layer:
 
 
 class Model(Frozen):
-    """A network: what people are told of it, where its weights come from, and which module loads them."""
+    """A network: its description, the source of its weights, and the module that loads them."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     title: str
     license: str
-    source: str  # where it comes from, for people
+    source: str  # where it comes from, as text
     size_bytes: Annotated[int, Field(ge=0)] = 0  # of the weights
     default_layer: str
     minimum_px: Annotated[int, Field(ge=16, le=1024)] = 64  # the shortest side that the network accepts
     layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
 
     loader: Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # the module of worker.networks
-    file: Path  # the weights: under their own folder in DREAM_MODEL_DIR, in the package, or at this absolute path
+    file: Path  # the weights: in the model's folder in DREAM_MODEL_DIR, in the package, or an absolute path
     package: str | None = None  # the installed package that carries them
-    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None  # of the file; None: taken as it is
+    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None  # of the file; None: not checked
     url: str | None = None  # where they can be fetched: the file itself, or a zip that holds it
     checksum: Annotated[str | None, Field(pattern="^(sha256|md5):[0-9a-f]+$")] = None  # of what is at the url
 
     architecture: str | None = None  # Keras's class, for those that it builds
-    preprocessing: Literal["raw", "unit", "tf", "torch", "caffe"] = "raw"  # Keras's names; what 0..255 is turned into
+    preprocessing: Literal["raw", "unit", "tf", "torch", "caffe"] = "raw"  # Keras's names for how 0..255 is scaled
     input_node: str = "input"  # of a frozen graph
     measured_bytes_per_px: Annotated[int | None, Field(ge=1)] = None  # see gradient_bytes_per_px
 
@@ -62,30 +62,30 @@ class Model(Frozen):
 
     @property
     def gradient_bytes_per_px(self) -> int:
-        """Memory that a gradient takes, per pixel of its window: what the forward pass keeps for the backward one.
+        """Memory of a gradient, bytes per pixel of its window: what the forward pass keeps for the backward pass.
 
-        Where nobody has measured it: every layer once in float32, and a quarter for scratch.
+        Without a measured value: every layer once in float32, and a quarter more for scratch memory.
         """
         kept = sum(4 * layer.channels / layer.stride**2 for layer in self.layers)
         return self.measured_bytes_per_px or int(1.25 * kept) + 64
 
 
 def parse_layers(text: str) -> tuple[Layer, ...]:
-    """From `name:channels/stride`, separated by white space. Raises ValueError."""
+    """Parses `name:channels/stride` words, separated by white space. Raises ValueError."""
     layers = []
     for word in text.split():
         name, _, shape = word.rpartition(":")
         channels, _, stride = shape.partition("/")
         if not name or not channels.isdecimal() or not stride.isdecimal() or not int(stride):
-            raise ValueError(f"'{word[:60]}' does not read name:channels/stride")
+            raise ValueError(f"'{word[:60]}' does not have the form name:channels/stride")
         layers.append(Layer(name=name, channels=int(channels), stride=int(stride)))
     return tuple(layers)
 
 
 def read_models(path: Path) -> tuple[Model, ...]:
-    """The networks of a catalog file (TOML, a table [[model]] for each). Raises InvalidSettings.
+    """Reads the networks of a catalog file (TOML, one table [[model]] each). Raises InvalidSettings.
 
-    A relative `file` without a `url` lies beside the catalog file.
+    A relative `file` without a `url` is relative to the catalog file.
     """
     try:
         entries = tomllib.loads(path.read_text())["model"]
@@ -98,17 +98,17 @@ def read_models(path: Path) -> tuple[Model, ...]:
     for model in models:
         if model.default_layer not in {layer.name for layer in model.layers}:
             raise InvalidSettings(f"the catalog file {path}: {model.name} has no layer '{model.default_layer}'")
-    return tuple(model if model.url else _beside(model, path.parent) for model in models)
+    return tuple(model if model.url else _with_absolute_file(model, path.parent) for model in models)
 
 
-def _beside(model: Model, folder: Path) -> Model:
+def _with_absolute_file(model: Model, folder: Path) -> Model:
     path = (folder / model.file).absolute()
     size_bytes = path.stat().st_size if path.is_file() else model.size_bytes
     return model.model_copy(update={"file": path, "size_bytes": model.size_bytes or size_bytes})
 
 
 def built_in() -> Sequence[Model]:
-    """Those that this project knows by name."""
+    """Returns the networks that come with this project."""
     return (_efficientnet_lite0(), _inception5h(), *read_models(KERAS_APPLICATIONS))
 
 
@@ -187,7 +187,7 @@ def _inception5h() -> Model:
 
 
 def _convolution(name: str, channels: int, stride: int) -> list[Layer]:
-    """The three nodes of a convolution in Inception's graph, in the order in which they are computed."""
+    """Returns the three nodes of a convolution in Inception's graph, in order of computation."""
     return _nodes(channels, stride, f"{name}_pre_relu/conv", f"{name}_pre_relu", name)
 
 

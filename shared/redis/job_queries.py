@@ -1,4 +1,4 @@
-"""What those who follow jobs read from Redis: a poll in one round trip, and a job's changes."""
+"""Reading jobs from Redis: polls in one round trip, job events and queue positions."""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -12,18 +12,18 @@ from shared.jobs import Job, JobProgress, JobState
 from shared.rate_limit import RateLimit, RateLimitUsage
 from shared.redis.job_store import RedisJobStore, _from_flat, _translated
 
-EVENTS_AT_ONCE = 256
+MAX_EVENTS = 256
 
 
 class RedisJobQueries:
-    """The JobQueries port on Redis."""
+    """JobQueries on Redis."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._poll = client.register_script((resources.files("shared.redis") / "lua" / "poll.lua").read_text())
 
     @classmethod
-    def beside(cls, store: RedisJobStore) -> "RedisJobQueries":
+    def of_store(cls, store: RedisJobStore) -> "RedisJobQueries":
         return cls(store.redis)
 
     @_translated()
@@ -38,16 +38,20 @@ class RedisJobQueries:
         version, position = cursor or ("", None)
         limit: tuple[str, int, int] = ("", 0, 0)
         if rate_limit:
-            limit = (f"dream:limit:{rate_limit.name}:{rate_limit.who}", rate_limit.requests, rate_limit.window_s * 1000)
-        place = "" if position is None else position
-        answer = cast(list[Any], self._poll(args=[job_id, owner, version, place, *limit]))
-        return _seen(answer, rate_limit)
+            limit = (
+                f"dream:limit:{rate_limit.name}:{rate_limit.client}",
+                rate_limit.requests,
+                rate_limit.window_s * 1000,
+            )
+        seen_position = "" if position is None else position
+        answer = cast(list[Any], self._poll(args=[job_id, owner, version, seen_position, *limit]))
+        return _poll_result(answer, rate_limit)
 
     @_translated()
     def events_after(self, job_id: str, *, after: int) -> Sequence[JobEvent]:
         entries = cast(
             list[tuple[str, dict[str, str]]],
-            self._redis.xrange(f"dream:events:{job_id}", f"({after}-0", "+", count=EVENTS_AT_ONCE),
+            self._redis.xrange(f"dream:events:{job_id}", f"({after}-0", "+", count=MAX_EVENTS),
         )
         return [_change(entry_id, fields) for entry_id, fields in entries]
 
@@ -73,17 +77,17 @@ class RedisJobQueries:
         return sum(int(count or 0) for count in pipe.execute())
 
 
-def _seen(answer: list[Any], rate_limit: RateLimit | None) -> PollResult:
-    count, left_ms, what, *rest = answer
+def _poll_result(answer: list[Any], rate_limit: RateLimit | None) -> PollResult:
+    count, left_ms, status, *rest = answer
     usage = None
     if rate_limit:
         left = max(0, rate_limit.requests - count)
         usage = RateLimitUsage(rate_limit=rate_limit, remaining=left, resets_s=left_ms / 1000)
-    if what == "over" and usage:
+    if status == "over_limit" and usage:
         raise TooManyRequests(usage=usage)
-    if what in {"unknown", "foreign"}:
-        return PollResult(job=None, known=what != "unknown", foreign=what == "foreign", usage=usage)
-    if what == "same":
+    if status in {"unknown", "foreign"}:
+        return PollResult(job=None, known=status != "unknown", foreign=status == "foreign", usage=usage)
+    if status == "unchanged":
         return PollResult(job=None, usage=usage)
     position, flat = rest
     return PollResult(job=_from_flat(flat), position=int(position) if position else None, usage=usage)

@@ -1,11 +1,11 @@
-"""Wakes those who wait for a job to change: one connection to Redis for the whole process, however many they are."""
+"""Subscriptions to job changes: one Redis connection per process, however many subscribers there are."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
+import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -13,14 +13,14 @@ from shared.job_events import Subscription
 from shared.settings import Settings
 
 CHANNEL = "dream:changes"
-LOOK_S = 5.0  # between two looks at whether we still are connected
+CHECK_S = 5.0  # between two checks of the connection
 RETRY_S = 1.0
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class EventSubscription:
-    """A subscription on an event."""
+    """Subscription on a threading.Event."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -40,7 +40,7 @@ class RedisSubscriptions:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._lock = threading.Lock()
-        self._sleepers: dict[str, set[EventSubscription]] = {}
+        self._subscriptions: dict[str, set[EventSubscription]] = {}
         self._thread: threading.Thread | None = None
         self.closed = False
 
@@ -59,19 +59,19 @@ class RedisSubscriptions:
 
     @contextmanager
     def subscribe(self, job_id: str) -> Iterator[Subscription]:
-        sleeper = EventSubscription()
+        subscription = EventSubscription()
         with self._lock:
-            self._sleepers.setdefault(job_id, set()).add(sleeper)
+            self._subscriptions.setdefault(job_id, set()).add(subscription)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="changes", daemon=True)
                 self._thread.start()
         try:
-            yield sleeper
+            yield subscription
         finally:
             with self._lock:
-                self._sleepers[job_id].discard(sleeper)
-                if not self._sleepers[job_id]:
-                    del self._sleepers[job_id]
+                self._subscriptions[job_id].discard(subscription)
+                if not self._subscriptions[job_id]:
+                    del self._subscriptions[job_id]
 
     def close(self) -> None:
         self.closed = True
@@ -81,28 +81,28 @@ class RedisSubscriptions:
         pause = threading.Event()
         while not self.closed:
             try:
-                self._listen_until_it_breaks()
+                self._listen_on_one_connection()
             except (redis.RedisError, OSError) as exc:
-                logger.warning("changes are not heard: %s", exc)
+                log.warning("subscription_lost", reason=str(exc))
             pause.wait(RETRY_S)
 
-    def _listen_until_it_breaks(self) -> None:
+    def _listen_on_one_connection(self) -> None:
         with self._redis.pubsub(ignore_subscribe_messages=False) as pubsub:  # type: ignore[no-untyped-call]
             pubsub.subscribe(CHANNEL)
             while not self.closed:
-                message = pubsub.get_message(timeout=LOOK_S)
+                message = pubsub.get_message(timeout=CHECK_S)
                 if message and message["type"] == "subscribe":
-                    self._wake_all()  # what happened meanwhile went unheard
+                    self._wake_all()  # changes since the last connection were missed
                 elif message and message["type"] == "message":
                     self._wake(message["data"])
 
     def _wake(self, job_id: str) -> None:
         with self._lock:
-            for sleeper in self._sleepers.get(job_id, ()):
-                sleeper.wake()
+            for subscription in self._subscriptions.get(job_id, ()):
+                subscription.wake()
 
     def _wake_all(self) -> None:
         with self._lock:
-            for sleepers in self._sleepers.values():
-                for sleeper in sleepers:
-                    sleeper.wake()
+            for subscriptions in self._subscriptions.values():
+                for subscription in subscriptions:
+                    subscription.wake()

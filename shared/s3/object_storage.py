@@ -1,4 +1,4 @@
-"""Durable objects in an S3-compatible store."""
+"""Objects in an S3-compatible store."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 MISSING = {"NoSuchKey", "404", "NotFound"}
 TAKEN = {"PreconditionFailed", "412"}
-# Two conditional writes at once: AWS asks the second one to try again.
+# Two concurrent conditional writes: AWS asks the second one to retry.
 CONFLICT = {"ConditionalRequestConflict", "409"}
 FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "507"}
 DELETE_BATCH = 1000  # S3's limit
@@ -31,16 +31,16 @@ PIECE_BYTES = 1 << 20
 
 
 class S3ObjectStorage:
-    """The ObjectStorage port on any S3 with conditional writes. Safe to share between threads."""
+    """ObjectStorage on any S3 with conditional writes. Safe to share between threads."""
 
     def __init__(self, client: "S3Client", public: "S3Client", bucket: str) -> None:
         self._s3 = client
-        self._public = public  # signs addresses as browsers see the store
+        self._public = public  # signs addresses as browsers reach the store
         self.bucket = bucket
 
     @classmethod
     def connect(cls, settings: Settings) -> "S3ObjectStorage":
-        """No call is made yet."""
+        """Creates the clients without calling S3."""
         return cls(
             _client(settings, settings.s3_url),
             _client(settings, settings.s3_public_url or settings.s3_url),
@@ -69,7 +69,7 @@ class S3ObjectStorage:
             return True
 
     def get(self, key: str) -> bytes | None:
-        return _found(lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())  # noqa: PLW0108 - all of it may fail
+        return _found(lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())  # noqa: PLW0108 - reading the body may fail too
 
     def download(self, key: str, into: BinaryIO) -> bool:
         def fetch() -> bool:
@@ -170,8 +170,8 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
             read_timeout=settings.s3_timeout_s,
             retries={"total_max_attempts": 2, "mode": "standard"},
             max_pool_connections=32,
-            # boto3's newer default sends trailers that not every S3 understands; every picture is checked by its own
-            # content length, every checkpoint by its checksum.
+            # boto3's newer default sends trailers that not every S3 server understands. Pictures are checked by their
+            # content length, checkpoints by their checksum.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
@@ -185,7 +185,7 @@ def _count(*, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's Ope
 
 
 class _Refused(StorageUnavailable):
-    """The object storage answered with an error code that the caller may know how to read."""
+    """The object storage refused a call; callers may interpret the error code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"The object storage refused: {code}.")

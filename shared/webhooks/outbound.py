@@ -1,4 +1,4 @@
-"""Requests to addresses that strangers name: never into a private network, whatever the name resolves to when."""
+"""Outbound requests to addresses that clients name: never into a private network, however the name resolves."""
 
 import contextlib
 import ipaddress
@@ -13,14 +13,14 @@ import httpcore
 
 from shared.errors import DreamError, InvalidField
 
-TIMEOUT_S = 10.0  # for the whole exchange, so that nobody is held up a byte at a time
+TIMEOUT_S = 10.0  # for the whole exchange, so that a receiver that trickles bytes cannot hold a thread
 USER_AGENT = "dreamqueue-webhooks/1"
-# Addresses that carry an IPv4 address inside, and so lead wherever that one does.
+# IPv6 ranges that embed an IPv4 address and lead wherever it leads.
 TUNNELS = [
     ipaddress.IPv6Network(net)
     for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")
 ]
-NOT_FOR_US = [ipaddress.ip_network(net) for net in ("192.88.99.0/24", "fec0::/10", "100::/64", "5f00::/16")]
+NON_PUBLIC = [ipaddress.ip_network(net) for net in ("192.88.99.0/24", "fec0::/10", "100::/64", "5f00::/16")]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
@@ -40,35 +40,35 @@ class PrivateAddress(Undeliverable):
 
 
 def check_url(url: str, allowed: Iterable[str], *, path: str) -> None:
-    """Raises InvalidField for an address that could never be delivered to. What a name leads to is looked at later."""
+    """Raises InvalidField for an address that can never be delivered to. Host names are resolved on delivery."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as exc:
-        raise InvalidField("this is no address", path=path) from exc
+        raise InvalidField("must be a valid URL", path=path) from exc
     if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in url):
         raise InvalidField("must be an http or https address", path=path)
     if parts.username or parts.password:
-        raise InvalidField("must not hold a password; check the signature instead", path=path)
+        raise InvalidField("must not contain a user name or password; verify the signature instead", path=path)
     with contextlib.suppress(ValueError):
         if not Guard(allowed).is_allowed(ipaddress.ip_address(host)):
             raise InvalidField("must not be an address in a private network", path=path)
 
 
 def is_public(address: Address) -> bool:
-    """Whether a stranger may send us there."""
+    """Tells whether requests to this address are allowed by default."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
         if address.scope_id or any(address in net for net in TUNNELS):
             return False
-    if any(address.version == net.version and address in net for net in NOT_FOR_US):
+    if any(address.version == net.version and address in net for net in NON_PUBLIC):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """All addresses of a name. Raises Undeliverable."""
+    """Resolves a host name to all its addresses. Raises Undeliverable."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
@@ -77,7 +77,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class Guard(httpcore.NetworkBackend):
-    """Resolves a name once, checks what it found, and connects to exactly that; TLS still asks for the name."""
+    """Resolves a name once, checks every address, and connects to a checked one; TLS still verifies the name."""
 
     def __init__(self, allowed: Iterable[str] = (), *, resolver: Resolver = resolve) -> None:
         self._allowed = [ipaddress.ip_network(net) for net in allowed]
@@ -95,20 +95,20 @@ class Guard(httpcore.NetworkBackend):
         ends_at = time.monotonic() + TIMEOUT_S
         addresses = [ipaddress.ip_address(text) for text in self._resolve(host, port)]
         fit = next((address for address in addresses if self.is_allowed(address)), None)
-        # One bad address spoils them all: a name that leads inside as well as outside is a trick.
+        # Refuse the name if any of its addresses is private: a mix is an attempt to get inside.
         if fit is None or not all(map(self.is_allowed, addresses)):
             raise PrivateAddress
         stream = self._sockets.connect_tcp(str(fit), port, timeout, local_address, socket_options)
         return _Timed(stream, ends_at)
 
     def is_allowed(self, address: Address) -> bool:
-        """Public, or in a network that the operator has allowed."""
+        """Tells whether the address is public or in a network that the operator allows."""
         inside = getattr(address, "ipv4_mapped", None) or address
         return is_public(address) or any(inside.version == net.version and inside in net for net in self._allowed)
 
 
 class _Timed(httpcore.NetworkStream):
-    """A connection whose every step must be done by one deadline."""
+    """A connection on which every operation shares one deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream, ends_at: float) -> None:
         self._stream = stream
@@ -142,13 +142,13 @@ class _Timed(httpcore.NetworkStream):
 
 
 class Post:
-    """Sends one message. Follows no redirect, reads no more than the answer's head."""
+    """Sends one POST request. Follows no redirect and reads only the response's head."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
 
     def __call__(self, url: str, body: bytes, headers: dict[str, str]) -> int:
-        """The receiver's status. Raises Undeliverable."""
+        """Returns the receiver's status code. Raises Undeliverable."""
         all_headers = {"content-type": "application/json", "user-agent": USER_AGENT, **headers}
         limits = {"connect": TIMEOUT_S, "read": TIMEOUT_S, "write": TIMEOUT_S, "pool": TIMEOUT_S}
         try:
@@ -160,6 +160,6 @@ class Post:
             ):
                 return answer.status
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as exc:
-            raise Undeliverable(f"The receiver did not take it: {type(exc).__name__}.") from exc
+            raise Undeliverable(f"The receiver did not accept the request: {type(exc).__name__}.") from exc
         except (httpcore.UnsupportedProtocol, ValueError, OSError) as exc:
             raise Undeliverable("The receiver's address can't be used.") from exc

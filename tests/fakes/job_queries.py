@@ -60,10 +60,10 @@ class MemoryJobQueries:
         return sum(job.owner == owner and job.state is JobState.QUEUED for job in self.store.jobs.values())
 
     def _use(self, rate_limit: RateLimit) -> RateLimitUsage:
-        count, ends_at = self.windows.get(rate_limit.who, (0, 0.0))
+        count, ends_at = self.windows.get(rate_limit.client, (0, 0.0))
         if self.clock.now() >= ends_at:
             count, ends_at = 0, self.clock.now() + rate_limit.window_s
-        self.windows[rate_limit.who] = (count + 1, ends_at)
+        self.windows[rate_limit.client] = (count + 1, ends_at)
         left = rate_limit.requests - count - 1
         usage = RateLimitUsage(rate_limit=rate_limit, remaining=max(0, left), resets_s=ends_at - self.clock.now())
         if left < 0:

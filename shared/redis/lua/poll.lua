@@ -1,6 +1,9 @@
--- ARGV: id, owner, version and position that the asker knows ('' for none), limit's key ('' for none), limit, window in ms.
--- {requests in this window, ms until it ends, what}, what being 'over', 'unknown', 'foreign', 'same', or 'job' and then
--- the position ('' unless it waits) and the hash. One round trip, since a poll is what the api is asked most.
+-- Polls a job, counts the request against a rate limit and finds the queue position in one round trip, because polls are
+-- the API's most frequent request.
+-- ARGV: id, owner, version and position that the client has seen ('' for none), rate limit's key ('' for none), limit,
+-- window in ms.
+-- Returns {requests in this window, ms until it ends, status}; status is 'over_limit', 'unknown', 'foreign', 'unchanged',
+-- or 'job', followed by the position ('' unless it waits) and the hash.
 local id, owner, known_version, known_position, limit_key = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local used, left_ms = 0, 0
 if limit_key ~= '' then
@@ -10,7 +13,7 @@ if limit_key ~= '' then
     left_ms = tonumber(ARGV[7])
     redis.call('PEXPIRE', limit_key, left_ms)
   end
-  if used > tonumber(ARGV[6]) then return { used, left_ms, 'over' } end
+  if used > tonumber(ARGV[6]) then return { used, left_ms, 'over_limit' } end
 end
 
 local key = 'dream:job:' .. id
@@ -30,5 +33,5 @@ if known[3] == 'queued' then
   end
   position = tostring(before)
 end
-if known[2] == known_version and position == known_position then return { used, left_ms, 'same' } end
+if known[2] == known_version and position == known_position then return { used, left_ms, 'unchanged' } end
 return { used, left_ms, 'job', position, redis.call('HGETALL', key) }

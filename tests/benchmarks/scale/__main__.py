@@ -135,7 +135,11 @@ def overhead(fleet: Fleet, photo: Path, jobs: int) -> dict:
     for _ in range(jobs):
         submit_and_wait(fleet.client, photo, TINY)
         time.sleep(0.05)
-    waits = {"job_claimed": "waited_s", "dream_started": "since_submission_s", "first_iteration_completed": "since_submission_s"}
+    waits = {
+        "job_claimed": "waited_s",
+        "dream_started": "since_submission_s",
+        "first_iteration_completed": "since_submission_s",
+    }
     return {event: quantiles([r[wait] for r in fleet.records(event)[skip:]]) for event, wait in waits.items()}
 
 

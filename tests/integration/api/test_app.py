@@ -46,7 +46,7 @@ def fetch(address: str) -> tuple[bytes, str]:
 def test_a_job_goes_from_submission_to_a_downloaded_picture(http, settings, store, storage):
     # given
     job_id = submit(http, params='{"octaves": 2}').json["id"]
-    assert CeleryNotifier.connect(settings).pending() == 1
+    assert CeleryNotifier.connect(settings).pending_wake_ups() == 1
 
     # when a worker's part is played by hand
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)

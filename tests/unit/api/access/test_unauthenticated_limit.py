@@ -87,7 +87,7 @@ def test_a_known_key_goes_on_working_beside_a_flood_from_its_own_address(ask, an
 
 
 def test_guesses_drive_no_known_key_out_of_memory(world, ann, monkeypatch):
-    monkeypatch.setattr("shared.api_keys.CACHED", 10)
+    monkeypatch.setattr("shared.api_keys.MAX_CACHED", 10)
     for n in range(30):
         assert world.services.keyring.find(a_guess(n)) is None
 
