@@ -9,7 +9,7 @@ import pytest
 import redis
 from botocore.config import Config
 
-from deploy.local.embedded_services import Kept, MissingProgram, embedded_redis, embedded_s3
+from deploy.local.embedded_services import MissingProgram, StackState, embedded_redis, embedded_s3
 from deploy.local.process import Child
 from deploy.local.stack import Stack
 from shared.settings import Settings
@@ -27,7 +27,7 @@ class Services:
 @pytest.fixture(scope="session")
 def services(tmp_path_factory) -> Iterator[Services]:
     home = tmp_path_factory.mktemp("services")
-    kept = Kept()
+    kept = StackState()
     try:
         redis_part, settings = embedded_redis(home / "redis", kept, Settings())
         s3_part, settings = embedded_s3(home / "s3", kept, settings)

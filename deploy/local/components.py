@@ -1,4 +1,4 @@
-"""Our own parts of the stack: the API under gunicorn, the caretaker, and Celery workers that share the machine."""
+"""Describes our own components: the API under gunicorn, the caretaker, and Celery workers that share the machine."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from deploy.local.embedded_services import answers
-from deploy.local.process import Part
+from deploy.local.process import Component
 from shared.errors import StoreUnavailable
 from shared.redis.job_store import RedisJobStore
 from shared.settings import Settings
@@ -21,51 +21,55 @@ SERVICES = ("redis_url", "s3_url", "s3_bucket", "s3_access_key", "s3_secret_key"
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """How to reach Redis and S3, secrets in the clear; what is unset is left out."""
+    """Returns the addresses and credentials of Redis and S3, secrets in plain text. Unset values are left out."""
     values = {name: getattr(settings, name) for name in SERVICES}
     plain = {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in values.items()}
     return {name: value for name, value in plain.items() if value is not None}
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What our processes need on top of their parent's environment."""
+    """Returns the variables that our processes need in addition to their parent's environment."""
     named = {f"DREAM_{name.upper()}": value for name, value in addresses(settings).items()}
     return {"PYTHONUNBUFFERED": "1", "DREAM_MODEL_DIR": str(settings.model_dir), **named}
 
 
-def api(port: int, env: Mapping[str, str]) -> Part:
+def api(port: int, env: Mapping[str, str]) -> Component:
     bind = f"127.0.0.1:{port}"
-    return Part(
+    return Component(
         name="api",
         argv=[sys.executable, "-m", "gunicorn", "-c", str(GUNICORN), "-b", bind, "api.app:create_app()"],
-        env={"MALLOC_ARENA_MAX": "2", **env},  # glibc would keep what requests have used once for every few threads
+        env={"MALLOC_ARENA_MAX": "2", **env},  # glibc keeps freed memory per arena: fewer arenas, less memory
         ready=lambda _: answers(f"http://{bind}/healthz"),
-        start_limit_s=90.0,  # seconds on a machine that is busy; usually two
+        start_limit_s=90.0,  # usually 2 s, much longer on a busy machine
         stop_limit_s=15.0,
     )
 
 
-def caretaker(env: Mapping[str, str]) -> Part:
-    return Part(
+def caretaker(env: Mapping[str, str]) -> Component:
+    return Component(
         name="caretaker",
         argv=[sys.executable, "-m", "worker.recovery.caretaker"],
         env=env,
-        ready=lambda _: True,  # nobody waits for its answer
+        ready=lambda _: True,  # nothing waits for it
     )
 
 
-def workers(count: int, settings: Settings, env: Mapping[str, str]) -> list[Part]:
-    """So many workers, each with a GPU of its own or its share of the processor."""
+def workers(count: int, settings: Settings, env: Mapping[str, str]) -> list[Component]:
+    """Describes `count` workers, each with its own GPU or its share of the CPU cores."""
     return [_worker(n, settings, {**env, **_share(n, count, settings)}) for n in range(count)]
 
 
-def _worker(number: int, settings: Settings, env: Mapping[str, str]) -> Part:
-    part = f"worker-{number + 1}"
-    name = f"{part}@{socket.gethostname()}"  # several hosts may share one Redis
+def _worker(number: int, settings: Settings, env: Mapping[str, str]) -> Component:
+    component = f"worker-{number + 1}"
+    name = f"{component}@{socket.gethostname()}"  # several hosts may share one Redis
     celery = ["celery", "-A", "worker.app", "worker", "--pool=prefork", "--concurrency=1", "--loglevel=INFO"]
-    celery += ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # every worker telling every other
-    return Part(
-        name=part,
+    celery += [
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]  # we use none of them
+    return Component(
+        name=component,
         argv=[sys.executable, "-m", *celery, "-n", name],
         env={**env, "DREAM_WORKER_NAME": name},
         ready=lambda started: _has_registered(name, started, settings),
@@ -94,12 +98,12 @@ def _processors() -> int:
 
 
 def gpus() -> list[str]:
-    """The numbers of the NVIDIA GPUs that the installed TensorFlow could use."""
+    """Returns the indexes of the NVIDIA GPUs that the installed TensorFlow can use."""
     if any(distribution.name == "tensorflow-cpu" for distribution in metadata.distributions()):
         return []
     try:
         listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],  # noqa: S607 - the driver's own, wherever it lies
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],  # noqa: S607 - installed by the driver, at a path that varies
             capture_output=True,
             check=False,
             text=True,

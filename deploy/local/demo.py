@@ -1,4 +1,4 @@
-"""`make demo`: one photograph in, one dream out, with nothing running before or after."""
+"""Command behind `make demo`: dreams on one photograph and leaves nothing running."""
 
 import importlib.util
 import time
@@ -14,71 +14,71 @@ from rich.console import Console
 from api.cli.display import JobProgressBars, duration
 from api.client.dream_client import DreamClient, Refused, ServerAway
 from api.schemas.job_view import JobView
-from deploy.local.cli import CANNOT_START, interruptible, new_stack, uninterruptible
+from deploy.local.cli import CANNOT_START, ignore_stop_signals, interrupt_on_signals, new_stack
 from deploy.local.process import ROOT
-from deploy.local.stack import HOME, running_api
+from deploy.local.stack import HOME, running_api_url
 from shared.jobs import JobState
 
-PHOTOGRAPH = "data/rocket.jpg"  # in scikit-image's wheel
-GAP_PX = 8  # between before and after
+PHOTOGRAPH = "data/rocket.jpg"  # inside scikit-image's wheel
+GAP_PX = 8  # between the two pictures
 
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 class DemoFailed(Exception):
-    """The demo could not show a dream; the message says why."""
+    """The demo could not produce a dream; the message says why."""
 
 
 def main(
     image: Annotated[
-        Path | None, typer.Option(envvar="IMAGE", help="PNG, JPEG or WebP; unset: one that comes along.")
+        Path | None, typer.Option(envvar="IMAGE", help="PNG, JPEG or WebP; by default a bundled photograph.")
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where the pictures go.")] = ROOT / "dreams",
+    folder: Annotated[Path, typer.Option(help="Output folder.")] = ROOT / "dreams",
 ) -> None:
-    """Dream on a photograph and show where the picture is."""
+    """Dream on one photograph and print the paths of the results."""
     began = time.monotonic()
-    interruptible()
+    interrupt_on_signals()
     try:
-        photograph = _chosen(image)
+        photograph = _choose_photograph(image)
         with _server() as url, DreamClient(url) as client:
             job = _dream(client, photograph)
             dream, both = _save(client, job, photograph, folder)
     except KeyboardInterrupt:
-        console.print("\nstopped")
+        console.print("\nStopped.")
         raise typer.Exit(130) from None
     except Refused as exc:
         mistakes = [f"{mistake.path}: {mistake.detail}" for mistake in exc.problem.errors]
-        _complain("\n".join(mistakes) or str(exc))
+        _fail("\n".join(mistakes) or str(exc))
     except (*CANNOT_START, ServerAway, DemoFailed) as exc:
-        _complain(str(exc))
+        _fail(str(exc))
     else:
         console.print(f"\nthe dream         {dream}", style="bold green")
         console.print(f"before and after  {both}", style="bold green")
-        console.print(f"dreaming took {_took(job)}, all of it {duration(time.monotonic() - began)}")
+        console.print(f"Dreaming took {_dreaming_time(job)}, the whole demo {duration(time.monotonic() - began)}")
 
 
-def _complain(text: str) -> None:
+def _fail(text: str) -> None:
     console.print(text, style="red")
     raise typer.Exit(1)
 
 
-def _chosen(image: Path | None) -> Path:
+def _choose_photograph(image: Path | None) -> Path:
     if image is not None:
         if not image.is_file():
-            raise DemoFailed(f"There is no file {image}.")
+            raise DemoFailed(f"{image} does not exist; set IMAGE to a PNG, JPEG or WebP file.")
         return image
     spec = importlib.util.find_spec("skimage")
     for folder in (spec.submodule_search_locations if spec else None) or ():
         if (found := Path(folder) / PHOTOGRAPH).exists():
             return found
-    raise DemoFailed("scikit-image and its photographs are not installed; name one: make demo IMAGE=photo.jpg")
+    raise DemoFailed("The bundled photograph (scikit-image) is not installed. Name one: make demo IMAGE=photo.jpg")
 
 
 @contextmanager
 def _server() -> Iterator[str]:
-    """The API's address: of the stack that is up, or of one that is up only for this."""
-    if url := running_api(HOME):
-        console.print(f"using the stack that is up at {url}")
+    """Yields the API's address: of the running stack, or of one started for this demo alone."""
+    if url := running_api_url(HOME):
+        console.print(f"Using the running stack at {url}")
         yield url
         return
     stack = new_stack(HOME)
@@ -86,23 +86,23 @@ def _server() -> Iterator[str]:
         stack.start()
         yield stack.api_url
     finally:
-        uninterruptible()
-        console.print("stopping what was started")
+        ignore_stop_signals()
+        console.print("Stopping the stack ...")
         stack.stop()
 
 
 def _dream(client: DreamClient, photograph: Path) -> JobView:
-    """Raises DemoFailed when the job ends otherwise; Ctrl-C cancels it."""
-    console.print(f"\ndreaming on {photograph}")
+    """Submits the photograph and waits. Raises DemoFailed if the job does not succeed; Ctrl-C cancels it."""
+    console.print(f"\nDreaming on {photograph}")
     job = client.submit(photograph)
     try:
-        with JobProgressBars(Console()) as watch:
-            job = client.wait(job.id, watch.update)
+        with JobProgressBars(Console()) as bars:
+            job = client.wait(job.id, bars.update)
     except KeyboardInterrupt:
         client.cancel(job.id)
         raise
     if job.state is not JobState.SUCCEEDED:
-        raise DemoFailed(f"The job {job.state}: {job.error.message if job.error else 'somebody canceled it'}")
+        raise DemoFailed(f"The job {job.state}: {job.error.message if job.error else 'it was canceled'}")
     return job
 
 
@@ -116,7 +116,7 @@ def _save(client: DreamClient, job: JobView, photograph: Path, folder: Path) -> 
 
 
 def side_by_side(before: Path, after: Path) -> Image.Image:
-    """The photograph beside its dream, equally high."""
+    """Returns one picture with the photograph on the left and its dream on the right, at equal heights."""
     with Image.open(before) as left, Image.open(after) as right:
         dreamed = right.convert("RGB")
         photograph = ImageOps.exif_transpose(left).convert("RGB").resize(dreamed.size, Image.Resampling.LANCZOS)
@@ -126,9 +126,9 @@ def side_by_side(before: Path, after: Path) -> Image.Image:
     return both
 
 
-def _took(job: JobView) -> str:
+def _dreaming_time(job: JobView) -> str:
     if job.started_at is None or job.finished_at is None:
-        return "no time"
+        return "no measurable time"
     return duration((job.finished_at - job.started_at).total_seconds())
 
 

@@ -1,7 +1,7 @@
-"""Runs a command that must not outlive its parent: `leash.py PARENT_PID COMMAND...`.
+"""Runs a command that must not outlive its parent: `die_with_parent.py PARENT_PID COMMAND...`.
 
-A file of its own, run by path with `-I -S`, so that it costs milliseconds and needs no preexec_fn.
-On Linux the kernel sends SIGTERM when the parent dies, however it dies; elsewhere `make down` sweeps.
+A separate program, run by path with `-I -S`: it starts within milliseconds and avoids `preexec_fn`, which is unsafe
+with threads. On Linux the kernel sends SIGTERM when the parent dies for any reason; elsewhere `make down` cleans up.
 """
 
 import ctypes
@@ -16,9 +16,9 @@ def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the leash was on
+        if os.getppid() != parent:  # the parent died before prctl took effect
             sys.exit(1)
-    os.execvp(command[0], command)  # noqa: S606 - replacing ourselves is the point; no shell is involved
+    os.execvp(command[0], command)  # noqa: S606 - replaces this process on purpose; no shell is involved
 
 
 if __name__ == "__main__":

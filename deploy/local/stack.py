@@ -1,4 +1,4 @@
-"""The embedded stack: Redis, S3, the API, the caretaker and the workers, as child processes of this one."""
+"""Runs the embedded stack: Redis, S3, the API, the caretaker and the workers, as child processes of this one."""
 
 import fcntl
 import json
@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from deploy.local import components
-from deploy.local.embedded_services import Kept, embedded_redis, embedded_s3, write_private
-from deploy.local.process import ROOT, Child, Footprint, Part
+from deploy.local.embedded_services import StackState, embedded_redis, embedded_s3, write_private
+from deploy.local.process import ROOT, Child, Component, ProcessRecord
 from shared.settings import Settings
 
 HOME = ROOT / ".dream"
 
 
 class AlreadyRunning(Exception):
-    """A stack runs on this folder already."""
+    """A stack is already running in this folder."""
 
 
 class Stack:
-    """Start it, stop it, or take single parts down and up again.
+    """Starts and stops the whole service, or single components of it.
 
-    Start parts from the main thread only: the kernel ties a part's life to the thread that started it.
+    Start components from the main thread only: Linux ends a component when the thread that started it ends.
     """
 
     def __init__(
@@ -35,11 +35,12 @@ class Stack:
         settings: Settings | None = None,
         embed: Iterable[str] = ("redis", "s3"),
         env: Mapping[str, str] | None = None,
-        say: Callable[[str], None] = lambda _: None,
+        on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """workers: how many; None is one, or one per GPU.   settings: of services that are not embedded.
+        """Prepares the stack without starting it.
 
-        env: on top of every part's environment.   say: hears what is going on.
+        workers: their number; None means one, or one per GPU.   settings: addresses of services that are not embedded.
+        env: added to every component's environment.   on_progress: called with a line of text at each step.
         """
         self.home = home
         self.settings = settings or Settings()
@@ -48,21 +49,24 @@ class Stack:
         self._workers = workers if workers is not None else len(components.gpus()) or 1
         self._embed = frozenset(embed)
         self._env = env or {}
-        self._say = say
+        self._on_progress = on_progress
         self._lock: IO[bytes] | None = None
         if "model_dir" not in self.settings.model_fields_set:
             self.settings = self.settings.model_copy(update={"model_dir": home / "models"})
 
     def start(self) -> None:
-        """Returns when every part is ready. Raises AlreadyRunning, PartFailed or MissingProgram, nothing runs then."""
+        """Starts every component and waits until all are ready.
+
+        Raises AlreadyRunning, ComponentFailed or MissingProgram; nothing is left running then.
+        """
         self._take_lock()
         try:
-            sweep(self.home)  # a stack that was killed may have left something
-            kept = Kept.load(self.home / "kept.json")
-            services = self._services(kept)
-            port = kept.port("api")
+            stop_leftovers(self.home)  # a killed stack may have left processes
+            state = StackState.load(self.home / "state.json")
+            services = self._services(state)
+            port = state.port("api")
             self.api_url = f"http://127.0.0.1:{port}"
-            kept.save(self.home / "kept.json")
+            state.save(self.home / "state.json")
             self._start_together(services)
             env = {**components.environment(self.settings), **self._env}
             workers = components.workers(self._workers, self.settings, env)
@@ -72,7 +76,7 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Workers first, so that they can hand their jobs back; the stores of it all last."""
+        """Stops workers first, so that they can release their jobs, and the stores last."""
         services = [name for name in self.children if name in {"redis", "s3"}]
         workers = [name for name in self.children if name.startswith("worker-")]
         others = [name for name in self.children if name not in {*services, *workers}]
@@ -84,20 +88,20 @@ class Stack:
             self._lock.close()
             self._lock = None
 
-    def start_part(self, name: str) -> None:
-        """Starts a part again that has ended, and waits until it is ready."""
-        self.kill_part(name)  # a worker's child may have outlived its parent
-        self._start_together([self.children[name].part])
+    def start_component(self, name: str) -> None:
+        """Restarts a component that has ended, and waits until it is ready."""
+        self.kill_component(name)  # a worker's child process may have outlived it
+        self._start_together([self.children[name].component])
 
-    def stop_part(self, name: str) -> None:
+    def stop_component(self, name: str) -> None:
         self.children[name].stop()
 
-    def kill_part(self, name: str) -> None:
-        """SIGKILL to the part and to all that it has started."""
+    def kill_component(self, name: str) -> None:
+        """Sends SIGKILL to the component and to every process that it started."""
         self.children[name].kill()
 
     def dead(self) -> list[str]:
-        """The parts that are not running."""
+        """Returns the components that are not running."""
         return [name for name, child in self.children.items() if not child.is_alive]
 
     def _take_lock(self) -> None:
@@ -105,79 +109,79 @@ class Stack:
         (self.home / "logs").mkdir(exist_ok=True)
         lock = (self.home / "lock").open("wb")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system frees it, however we end
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel releases it when this process ends
         except BlockingIOError:
             lock.close()
             raise AlreadyRunning(
-                f"Dreamqueue is up already, at {running_api(self.home)}; `make down` stops it."
+                f"Dreamqueue is already running at {running_api_url(self.home)}. Stop it with `make down`."
             ) from None
         self._lock = lock
 
-    def _services(self, kept: Kept) -> list[Part]:
+    def _services(self, state: StackState) -> list[Component]:
         embedded = []
         for name, embed in (("redis", embedded_redis), ("s3", embedded_s3)):
             if name in self._embed:
-                part, self.settings = embed(self.home / name, kept, self.settings)
-                embedded.append(part)
+                component, self.settings = embed(self.home / name, state, self.settings)
+                embedded.append(component)
         return embedded
 
-    def _start_together(self, group: list[Part]) -> None:
-        for part in group:
-            self._say(f"starting {part.name}")
-            self.children[part.name] = Child(part, self.home / "logs" / f"{part.name}.log")
+    def _start_together(self, group: list[Component]) -> None:
+        for component in group:
+            self._on_progress(f"Starting {component.name}")
+            self.children[component.name] = Child(component, self.home / "logs" / f"{component.name}.log")
             self._record()
-        for part in group:
-            self.children[part.name].wait_until_ready()
+        for component in group:
+            self.children[component.name].wait_until_ready()
 
     def _stop_together(self, names: list[str]) -> None:
         with ThreadPoolExecutor(max_workers=len(names) or 1) as pool:
-            list(pool.map(self.stop_part, names))
+            list(pool.map(self.stop_component, names))
 
     def _record(self) -> None:
-        """`stack.json`: how to reach the stack, and how to find its processes should we be killed."""
+        """Writes `stack.json`: the stack's addresses, and its processes in case this one is killed."""
         record = {
             "api_url": self.api_url,
             **components.addresses(self.settings),
-            "supervisor": asdict(Footprint.of(os.getpid(), name="supervisor", stop_limit_s=90.0)),
-            "parts": [asdict(child.footprint) for child in self.children.values()],
+            "supervisor": asdict(ProcessRecord.of(os.getpid(), name="supervisor", stop_limit_s=90.0)),
+            "components": [asdict(child.record) for child in self.children.values()],
         }
         write_private(self.home / "stack.json", json.dumps(record, indent=2))
 
 
-def sweep(home: Path) -> list[str]:
-    """Stops what the folder's stack has left running, workers first; the names of what was found."""
+def stop_leftovers(home: Path) -> list[str]:
+    """Stops what the folder's stack has left running, workers first. Returns the names of the components found."""
     found = []
-    for footprint in reversed(_read(home).get("parts", [])):
-        if footprint.group():
-            found.append(footprint.name)
-            footprint.stop()
+    for process in reversed(_read(home).get("components", [])):
+        if process.group():
+            found.append(process.name)
+            process.stop()
     (home / "stack.json").unlink(missing_ok=True)
     return found
 
 
-def shut_down(home: Path = HOME) -> list[str]:
-    """Stops the folder's stack, whoever runs it; the names of what ran. Nothing of it is left then."""
-    record = _read(home)
-    supervisor: Footprint | None = record.get("supervisor")
-    ran = [footprint.name for footprint in record.get("parts", []) if footprint.group()]
+def stop_running_stack(home: Path = HOME) -> list[str]:
+    """Stops the folder's stack from any process and returns the names of its components."""
+    stack = _read(home)
+    supervisor: ProcessRecord | None = stack.get("supervisor")
+    running = [process.name for process in stack.get("components", []) if process.group()]
     if supervisor:
         supervisor.terminate()
-    sweep(home)
-    return ran
+    stop_leftovers(home)
+    return running
 
 
-def running_api(home: Path = HOME) -> str | None:
-    """Where the API of the folder's stack is, None when no stack runs."""
-    record = _read(home)
-    supervisor: Footprint | None = record.get("supervisor")
-    return record["api_url"] if supervisor and supervisor.leader() else None
+def running_api_url(home: Path = HOME) -> str | None:
+    """Returns the API's address of the folder's stack, or None when none is running."""
+    stack = _read(home)
+    supervisor: ProcessRecord | None = stack.get("supervisor")
+    return stack["api_url"] if supervisor and supervisor.leader() else None
 
 
 def _read(home: Path) -> dict[str, Any]:
     path = home / "stack.json"
     if not path.exists():
         return {}
-    record: dict[str, Any] = json.loads(path.read_text())
-    record["supervisor"] = Footprint(**record["supervisor"])
-    record["parts"] = [Footprint(**entry) for entry in record["parts"]]
-    return record
+    stack: dict[str, Any] = json.loads(path.read_text())
+    stack["supervisor"] = ProcessRecord(**stack["supervisor"])
+    stack["components"] = [ProcessRecord(**entry) for entry in stack["components"]]
+    return stack

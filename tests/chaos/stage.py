@@ -70,7 +70,7 @@ class Stage:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        family = [p for child in self.stack.children.values() for p in child.footprint.group()]
+        family = [p for child in self.stack.children.values() for p in child.record.group()]
         self.stack.stop()
         _, alive = psutil.wait_procs(family, timeout=10)
         leaked = [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
@@ -84,7 +84,7 @@ class Stage:
                 self._thaw(*entry)
             for name in [name for name, due in self._away.items() if due <= time.monotonic()]:
                 del self._away[name]
-                self.stack.start_part(name)
+                self.stack.start_component(name)
             for name in self.stack.dead():
                 if name not in self._away:
                     self._relaunch(name)
@@ -128,10 +128,10 @@ class Stage:
         return None
 
     def _relaunch(self, name: str) -> None:
-        self.stack.kill_part(name)
-        self._launch(name, self.stack.children[name].part)
+        self.stack.kill_component(name)
+        self._launch(name, self.stack.children[name].component)
 
-    def _launch(self, name: str, part: components.Part) -> None:
+    def _launch(self, name: str, part: components.Component) -> None:
         """Without waiting for it, and with a log of its own for each start."""
         self._starts += 1
         self.stack.children[name] = Child(part, self.home / "logs" / f"{name}-{self._starts:03d}.log")

@@ -122,10 +122,10 @@ class Storm(Stage):
         if name in self._away:
             return
         if name == "redis":
-            self.stack.kill_part(name)  # so that it loses what it has not written yet
+            self.stack.kill_component(name)  # so that it loses what it has not written yet
             self.observer.forgive()
         else:
-            self.stack.stop_part(name)
+            self.stack.stop_component(name)
         self._away[name] = time.monotonic() + seconds
 
     def _flush(self) -> None:
@@ -134,13 +134,13 @@ class Storm(Stage):
 
     def _kill_api(self) -> None:
         with self.crowd.slow_upload():
-            self.stack.kill_part("api")
+            self.stack.kill_component("api")
         self._relaunch("api")
 
     def _hit_caretaker(self) -> None:
         name = self.random.choice(["caretaker", "caretaker-2"])
         if self.random.random() < 0.5:
-            self.stack.kill_part(name)
+            self.stack.kill_component(name)
             self._relaunch(name)
         else:
             process = psutil.Process(self.stack.children[name].pid)

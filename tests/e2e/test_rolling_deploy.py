@@ -11,7 +11,7 @@ import pytest
 
 from api.client.dream_client import DreamClient
 from deploy.local import components
-from deploy.local.embedded_services import Kept
+from deploy.local.embedded_services import StackState
 from deploy.local.process import ROOT, Child, Part
 from shared.jobs import JobState
 from shared.redis.job_store import RedisJobStore
@@ -79,7 +79,7 @@ class Rollout:
 
     def start(self) -> None:
         env = {**components.environment(self.settings), "DREAM_TILE_THREADS": "1"}
-        ports = Kept()
+        ports = StackState()
         apis = [components.api(ports.port("theirs"), env), components.api(ports.port("ours"), env)]
         workers = components.workers(3, self.settings, env)
         self._run("their caretaker", components.caretaker(env), self.other)

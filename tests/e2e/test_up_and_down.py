@@ -1,4 +1,4 @@
-"""`make up` and `make down` as processes: however it ends, nothing keeps running and nothing is lost."""
+"""Tests `make up` and `make down` as processes: however the stack ends, no process and no data is left or lost."""
 
 import json
 import signal
@@ -14,8 +14,8 @@ from deploy.local.process import ROOT
 from deploy.local.stack import Stack
 
 LOCAL = [sys.executable, "-m", "deploy.local.cli"]
-PATIENCE_S = 90  # on a busy machine; usually it takes one or two
-NO_WORKERS = ["--workers", "0"]  # they take seconds to load TensorFlow, and test_dreams.py has them
+PATIENCE_S = 90  # on a busy machine; usually one or two
+NO_WORKERS = ["--workers", "0"]  # they load TensorFlow for seconds; test_dreams.py covers them
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def up(home):
-    """Starts `up` and returns its process and those of its parts once it says that it is up."""
+    """Starts `up` and returns, once it is ready, its process and the processes of its components."""
     started = []
 
     def start():
@@ -40,8 +40,8 @@ def up(home):
         )
         started.append(process)
         assert any("Dreamqueue is up" in line for line in process.stdout)
-        parts = json.loads((home / "stack.json").read_text())["parts"]
-        return process, [p for part in parts for p in _family(part["pid"])]
+        components = json.loads((home / "stack.json").read_text())["components"]
+        return process, [p for component in components for p in _family(component["pid"])]
 
     yield start
     for process in started:
@@ -75,13 +75,13 @@ def test_down_from_another_terminal_stops_everything(up, home):
 
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert down.stdout == "stopped redis, s3, api, caretaker\n"
+    assert down.stdout == "Stopped redis, s3, api, caretaker.\n"
     assert process.wait(PATIENCE_S) == 0
     assert_gone(family)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_ctrl_c_and_its_like_stop_everything(up, number):
+def test_sigint_and_sighup_stop_everything(up, number):
     process, family = up()
 
     process.send_signal(number)
@@ -101,11 +101,11 @@ def test_nothing_outlives_a_stack_that_was_killed_and_the_next_one_starts(up):
     assert process.wait(PATIENCE_S) == 0
 
 
-def test_down_stops_what_is_left_when_the_stack_and_its_leash_are_gone(up, home):
+def test_down_stops_the_components_of_a_killed_stack(up, home):
     process, family = up()
     frozen = [p for p in family if "weed" in p.name()]
-    for part in frozen:
-        part.suspend()  # so that it does not hear the leash
+    for process_of_s3 in frozen:
+        process_of_s3.suspend()  # so that it does not handle the SIGTERM that its parent's death causes
     process.kill()
     process.wait()
 
@@ -114,20 +114,20 @@ def test_down_stops_what_is_left_when_the_stack_and_its_leash_are_gone(up, home)
     assert_gone(family)
 
 
-def test_a_second_up_says_that_one_runs_already(up, home):
+def test_a_second_up_is_refused(up, home):
     process, _ = up()
 
     second = subprocess.run([*LOCAL, "up", "--home", home], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert second.returncode == 1
-    assert "up already" in second.stdout
+    assert "already running" in second.stdout
     assert process.poll() is None
 
 
-def test_down_where_nothing_runs_says_so(home):
+def test_down_without_a_running_stack_says_so(home):
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert down.stdout == "nothing was running\n"
+    assert down.stdout == "Nothing was running.\n"
 
 
 def test_a_job_and_its_credentials_outlive_a_restart(tmp_path, photograph):

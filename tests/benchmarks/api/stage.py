@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from deploy.local import components
-from deploy.local.embedded_services import Kept, embedded_redis, embedded_s3
-from deploy.local.process import ROOT, Child, Part
+from deploy.local.embedded_services import StackState, embedded_redis, embedded_s3
+from deploy.local.process import ROOT, Child, Component
 from shared.settings import Settings
 
 # On, and out of reach.
@@ -51,7 +51,7 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
     cores = sorted(os.sched_getaffinity(0))
     others = cores[1:] or cores
     with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
-        home, kept, settings = Path(folder), Kept(), Settings(**LIMITS)
+        home, kept, settings = Path(folder), StackState(), Settings(**LIMITS)
         redis, settings = embedded_redis(home / "redis", kept, settings)
         s3, settings = embedded_s3(home / "s3", kept, settings)
         env = {
@@ -59,7 +59,7 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
             **{f"DREAM_{name.upper()}": str(limit) for name, limit in LIMITS.items()},
         }
 
-        def start(part: Part, on: list[int]) -> Child:
+        def start(part: Component, on: list[int]) -> Child:
             os.sched_setaffinity(0, on)  # a child inherits it
             try:
                 child = Child(part, home / f"{part.name}.log")
@@ -80,7 +80,7 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
         yield apis
 
 
-def _of(checkout: Path, part: Part, number: int) -> Part:
+def _of(checkout: Path, part: Component, number: int) -> Component:
     """The same part as another checkout has it, run by our Python."""
     argv = [arg.replace(str(ROOT), str(checkout)) if arg.endswith(".conf.py") else arg for arg in part.argv]
     return replace(part, name=f"api-{number}", argv=argv, cwd=checkout)

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.client.dream_client import DreamClient
 from deploy.local import components
-from deploy.local.embedded_services import Kept
+from deploy.local.embedded_services import StackState
 from deploy.local.process import Child
 from deploy.local.stack import Stack
 from shared.jobs import JobState
@@ -41,7 +41,7 @@ class Fleet:
     """The stack with that many pinned workers, and where their numbers are."""
 
     def __init__(self, home: Path, workers: int) -> None:
-        self._ports = Kept()
+        self._ports = StackState()
         caretaker_port = self._ports.port("caretaker")
         self.stack = Stack(home, workers=0, env={"DREAM_METRICS_PORT": str(caretaker_port)})
         self.stack.start()
@@ -90,7 +90,7 @@ class Fleet:
     def processor_s(self) -> dict[str, float]:
         """Processor time that each part has used so far: it says the same on a busy machine."""
         used: dict[str, float] = {}
-        parts_running = {**self.stack.children, **{worker.part.name: worker for worker in self._workers}}
+        parts_running = {**self.stack.children, **{worker.component.name: worker for worker in self._workers}}
         for name, child in parts_running.items():
             leader = psutil.Process(child.pid)
             times = [process.cpu_times() for process in (leader, *leader.children(recursive=True))]

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.local.embedded_services import Kept, embedded_redis
+from deploy.local.embedded_services import StackState, embedded_redis
 from deploy.local.process import Child
 from shared.redis.job_store import RedisJobStore
 from shared.settings import Settings
@@ -40,7 +40,7 @@ def measure(store: RedisJobStore, jobs: int, owners: int) -> dict[str, float]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        part, settings = embedded_redis(Path(folder) / "redis", Kept(), Settings())
+        part, settings = embedded_redis(Path(folder) / "redis", StackState(), Settings())
         redis = Child(part, Path(folder) / "redis.log")
         try:
             redis.wait_until_ready()

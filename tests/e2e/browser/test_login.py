@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from deploy.local import components
-from deploy.local.embedded_services import Kept
+from deploy.local.embedded_services import StackState
 from deploy.local.process import Child
 from tests.e2e.browser import steps
 
@@ -17,7 +17,7 @@ ADMIN_KEY = "an-admin-key-for-tests-only-000000"
 @pytest.fixture(scope="module")
 def private(stack, tmp_path_factory):
     """A second API on the same Redis and S3, with keys on; its address."""
-    port = Kept().port("api")
+    port = StackState().port("api")
     env = {**components.environment(stack.settings), "DREAM_KEYS": "on", "DREAM_ADMIN_KEY": ADMIN_KEY}
     api = Child(components.api(port, env), tmp_path_factory.mktemp("private") / "api.log")
     try:

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from deploy.local.embedded_services import Kept, embedded_s3
+from deploy.local.embedded_services import StackState, embedded_s3
 from deploy.local.process import Child
 from shared import lifecycle
 from shared.clock import SystemClock
@@ -36,7 +36,7 @@ def s3(settings):
 @pytest.fixture
 def elsewhere(tmp_path, settings) -> Settings:
     """Settings that point at the same Redis, and at another S3 that has never seen a bucket."""
-    part, moved = embedded_s3(tmp_path / "other s3", Kept(), settings)
+    part, moved = embedded_s3(tmp_path / "other s3", StackState(), settings)
     child = Child(part, tmp_path / "s3.log")
     try:
         child.wait_until_ready()

@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from deploy.local.components import GUNICORN
-from deploy.local.embedded_services import Kept
+from deploy.local.embedded_services import StackState
 from deploy.local.process import ROOT
 
 
 @pytest.fixture
 def api(settings):
-    port = Kept().port("api")
+    port = StackState().port("api")
     url = f"http://127.0.0.1:{port}"
     env = {
         **os.environ,

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from deploy.local.embedded_services import Kept
+from deploy.local.embedded_services import StackState
 from shared.jobs import JobState
 from shared.settings import Settings
 from tests.fakes.job_factory import a_job
@@ -53,7 +53,7 @@ def test_only_the_first_claim_tells_how_long_a_job_waited():
 
 @pytest.fixture
 def port():
-    return Kept().port("metrics")
+    return StackState().port("metrics")
 
 
 def test_the_exporter_answers_with_numbers_and_readiness(port):

@@ -1,9 +1,9 @@
-"""What `make up` decides before and while the stack runs."""
+"""Tests `make up`: which services it embeds, and how it restarts components."""
 
 import pytest
 
 from deploy.local import cli
-from deploy.local.process import PartFailed
+from deploy.local.process import ComponentFailed
 from shared import settings
 
 
@@ -36,7 +36,7 @@ def test_a_redis_or_s3_that_the_environment_names_is_used_instead_of_an_embedded
 
 
 class MortalStack:
-    """Its worker is always dead; starting it takes no time and may fail."""
+    """A stack whose worker is always dead; restarting it takes no time and may fail."""
 
     def __init__(self, *, fails=False):
         self.children = {"worker-1": None}
@@ -46,14 +46,14 @@ class MortalStack:
     def dead(self):
         return ["worker-1"]
 
-    def start_part(self, name):
+    def start_component(self, name):
         self.started_at.append(cli.time.now)
         if self._fails:
-            raise PartFailed("worker-1 ended with exit code 1.")
+            raise ComponentFailed("worker-1 ended with exit code 1.")
 
 
 class FakeTime:
-    """Ends the watch, as Ctrl-C does, after so many seconds."""
+    """A clock that raises KeyboardInterrupt, as Ctrl-C does, after `until` seconds."""
 
     def __init__(self, until):
         self.now = 0.0
@@ -69,7 +69,7 @@ class FakeTime:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_part_that_keeps_dying_is_started_again_more_and_more_slowly(monkeypatch, fails):
+def test_a_component_that_keeps_crashing_is_restarted_with_growing_delays(monkeypatch, fails):
     monkeypatch.setattr(cli, "time", FakeTime(until=200))
     stack = MortalStack(fails=fails)
 
@@ -79,4 +79,4 @@ def test_a_part_that_keeps_dying_is_started_again_more_and_more_slowly(monkeypat
     pauses = [later - earlier for earlier, later in zip(stack.started_at, stack.started_at[1:], strict=False)]
     assert pauses == sorted(pauses)
     assert pauses[0] <= 1.5
-    assert pauses[-1] == cli.LONGEST_PAUSE_S
+    assert pauses[-1] == cli.MAX_RESTART_DELAY_S

@@ -1,4 +1,4 @@
-"""Workers share the machine."""
+"""Tests how workers share the machine's cores and GPUs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ports and credentials of the embedded stack."""
+"""Tests the ports and credentials of the embedded stack."""
 
 import socket
 import stat
@@ -9,8 +9,8 @@ from deploy.local import embedded_services
 from deploy.local.embedded_services import (
     GRPC_OFFSET,
     PORTS,
-    Kept,
     MissingProgram,
+    StackState,
     embedded_redis,
     embedded_s3,
     is_free,
@@ -26,47 +26,47 @@ def taken():
         yield holder.getsockname()[1]
 
 
-def test_credentials_and_ports_stay_over_a_restart_and_only_their_owner_reads_them(tmp_path):
-    path = tmp_path / "kept.json"
-    kept = Kept()
-    port = kept.port("api")
-    kept.save(path)
+def test_credentials_and_ports_survive_a_restart_and_are_readable_by_their_owner_alone(tmp_path):
+    path = tmp_path / "state.json"
+    state = StackState()
+    port = state.port("api")
+    state.save(path)
 
-    again = Kept.load(path)
+    again = StackState.load(path)
 
-    assert again == kept
+    assert again == state
     assert again.port("api") == port
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_port_that_somebody_else_has_taken_is_replaced(taken):
-    kept = Kept(ports={"api": taken})
+def test_a_port_that_another_program_has_taken_is_replaced(taken):
+    state = StackState(ports={"api": taken})
 
-    assert kept.port("api") != taken
+    assert state.port("api") != taken
 
 
-def test_a_port_is_free_only_with_its_grpc_twin(taken):
+def test_a_port_is_free_only_if_its_grpc_port_is_free(taken):
     assert not is_free(taken)
     assert not is_free(taken - GRPC_OFFSET)
 
 
-def test_every_part_gets_a_port_of_its_own():
-    kept = Kept()
+def test_every_component_gets_its_own_port():
+    state = StackState()
 
-    ports = {kept.port(str(n)) for n in range(50)}
+    ports = {state.port(str(n)) for n in range(50)}
 
     assert len(ports) == 50
     assert ports <= set(PORTS)
 
 
 def test_secrets_are_not_on_command_lines(tmp_path):
-    kept = Kept()
+    state = StackState()
 
-    redis, settings = embedded_redis(tmp_path / "redis", kept, Settings())
-    s3, settings = embedded_s3(tmp_path / "s3", kept, settings)
+    redis, settings = embedded_redis(tmp_path / "redis", state, Settings())
+    s3, settings = embedded_s3(tmp_path / "s3", state, settings)
 
     words = " ".join([*redis.argv, *s3.argv])
-    for secret in (kept.redis_password, kept.s3_access_key, kept.s3_secret_key):
+    for secret in (state.redis_password, state.s3_access_key, state.s3_secret_key):
         assert secret not in words
     assert stat.S_IMODE((tmp_path / "redis" / "redis.conf").stat().st_mode) == 0o600
 
@@ -76,4 +76,4 @@ def test_a_missing_program_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(MissingProgram, match="redis-server"):
-        embedded_redis(tmp_path / "redis", Kept(), Settings())
+        embedded_redis(tmp_path / "redis", StackState(), Settings())
