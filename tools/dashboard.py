@@ -50,7 +50,11 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
             "p90": "histogram_quantile(0.9, sum by (le) (rate(dream_checkpoint_seconds_bucket[15m])))",
         },
     ),
-    ("Lapsed leases per hour", "short", {"{{state}}": "sum by (state) (rate(dream_lapsed_leases_total[15m])) * 3600"}),
+    (
+        "Expired leases per hour",
+        "short",
+        {"{{state}}": "sum by (state) (rate(dream_leases_expired_total[15m])) * 3600"},
+    ),
     (
         "Model and GPU memory",
         "bytes",

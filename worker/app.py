@@ -1,4 +1,7 @@
-"""Celery wiring. The parent only listens; the one child holds the model. Run: celery -A worker.app worker"""
+"""Wires the worker into Celery: the parent receives messages, its one child process holds the network.
+
+Run: celery -A worker.app worker
+"""
 
 import os
 import signal
@@ -19,8 +22,8 @@ from shared.settings import EX_CONFIG, load_or_exit
 from worker import liveness_file
 from worker.startup_checks import wait_for_services
 
-DRAIN_SIGNAL = signal.SIGUSR2  # billiard takes the others for itself once the child is initialized
-TELL_EVERY_S = 0.1
+DRAIN_SIGNAL = signal.SIGUSR2  # billiard installs its own handlers for the others once the child is initialized
+SIGNAL_INTERVAL_S = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +33,12 @@ app.conf.include = ["worker.tasks"]
 
 
 @signals.setup_logging.connect
-def _log_alike(**_: object) -> None:
+def _configure_logging(**_: object) -> None:
     logs.configure()
 
 
 @signals.celeryd_init.connect
-def _refuse_unfit_services(**_: object) -> None:
+def _check_services(**_: object) -> None:
     logs.configure()
     liveness_file.start(settings.liveness_file)
     wait_for_services(settings)
@@ -43,47 +46,47 @@ def _refuse_unfit_services(**_: object) -> None:
 
 @signals.worker_process_init.connect
 def _start_child(**_: object) -> None:
-    """In the child: from here on a SIGTERM to the whole process group leaves it to its parent to drain it."""
-    # billiard replaces every handler for SIGTERM but this one.
+    """Starts the child. It ignores SIGTERM to the whole process group: its parent drains it."""
+    # SIG_IGN is the only SIGTERM handler that billiard does not replace.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     from worker import child  # noqa: PLC0415 - the parent never imports TensorFlow
 
-    signal.signal(DRAIN_SIGNAL, lambda *_: os._exit(0))  # while it loads there is nothing to hand back
+    signal.signal(DRAIN_SIGNAL, lambda *_: os._exit(0))  # nothing to release while it loads
     try:
         child.start(settings)
-    except Exception as exc:  # Celery would log it and go on with a child that can do nothing
+    except Exception as exc:  # Celery would log it and keep a child that can't run jobs
         log.critical("startup_refused", reason=str(exc), exc_info=not isinstance(exc, InvalidSettings))
         os._exit(EX_CONFIG if isinstance(exc, InvalidSettings) else os.EX_SOFTWARE)
     signal.signal(DRAIN_SIGNAL, lambda *_: child.drain.set())
 
 
 @signals.worker_ready.connect
-def _end_with_a_child_that_can_not_start(sender: Consumer, **_: object) -> None:
-    """In the parent: another child would fare no better, so whoever supervises us should hear of it."""
+def _exit_when_child_cannot_start(sender: Consumer, **_: object) -> None:
+    """Ends the parent with the child's exit code: a new child would fail too, so the supervisor has to know."""
     pool = sender.pool._pool  # noqa: SLF001 - Celery has no signal for a child's exit code
-    forget = pool.on_process_down
+    on_process_down = pool.on_process_down
 
-    def look(process: billiard.Process) -> None:
-        forget(process)
+    def check_exit_code(process: billiard.Process) -> None:
+        on_process_down(process)
         if process.exitcode in {EX_CONFIG, os.EX_SOFTWARE}:
             raise WorkerShutdown(process.exitcode)
 
-    pool.on_process_down = look
+    pool.on_process_down = check_exit_code
 
 
 @signals.worker_shutting_down.connect
 def _drain_child(**_: object) -> None:
-    """In the parent, on the first SIGTERM: it waits for the task, so the child has to hear that it should stop."""
-    threading.Thread(target=_tell_children, name="drain", daemon=True).start()
+    """Signals the child on the parent's first SIGTERM, because the parent itself waits for the task to end."""
+    threading.Thread(target=_signal_children, name="drain", daemon=True).start()
 
 
-def _tell_children() -> None:
-    """Once each, until the parent has ended: for a moment it still replaces a child that goes."""
-    told: set[int] = set()
+def _signal_children() -> None:
+    """Signals each child once, until the parent ends: for a moment it still replaces children that exit."""
+    signaled: set[int] = set()
     while True:
         for process in billiard.active_children():
-            if process.pid is not None and process.pid not in told:
-                told.add(process.pid)
+            if process.pid is not None and process.pid not in signaled:
+                signaled.add(process.pid)
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, DRAIN_SIGNAL)
-        time.sleep(TELL_EVERY_S)
+        time.sleep(SIGNAL_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Work that goes on beside the dream, one piece at a time, so that a slow S3 never holds the dream up."""
+"""Runs work on a background thread, one item at a time, so that a slow S3 never blocks the dream."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 
 class BackgroundTask:
-    """A daemon thread per piece of work: one that hangs in a socket must not keep the process from ending."""
+    """Runs each item on a new daemon thread: one that hangs in a socket must not keep the process alive."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -18,7 +18,7 @@ class BackgroundTask:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, work: Callable[[], None]) -> bool:
-        """False, and nothing happens, while the last piece is not done. `work` handles its own errors."""
+        """Starts `work`, which handles its own errors. Returns False, without starting it, while the last item runs."""
         if self.busy:
             return False
         self._thread = threading.Thread(target=copy_context().run, args=(work,), name=self._name, daemon=True)
@@ -31,7 +31,7 @@ class BackgroundTask:
 
 
 class ActivityFile:
-    """A file whose reads and writes are noticed: bytes that move are a sign of life."""
+    """Wraps a file and reports every read and write, so that a transfer counts as progress."""
 
     def __init__(self, file: BinaryIO, moved: Callable[[], None]) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""What one worker child holds: the network in memory, the runner, and its sign of life."""
+"""Holds the state of one worker child: the network in memory, the runner, and the worker's registration in Redis."""
 
 import os
 import signal
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-BEATS_PER_LIFE = 3  # a worker counts as gone after missing this many
-DRAIN_LIMIT_S, HAND_BACK_LIMIT_S = 10.0, 2.0  # the whole worker has 15 s to end
+REGISTRATIONS_PER_LEASE = 3  # a registration expires after missing this many
+DRAIN_LIMIT_S, RELEASE_LIMIT_S = 10.0, 2.0  # together below the 15 s that a worker has to end
 
 drain = threading.Event()
 _runner: "Runner | None" = None
 
 
 def start(settings: Settings) -> None:
-    """Loads the default network and begins to beat. Once per process."""
-    global _runner  # noqa: PLW0603 - Celery gives a child no other place to keep it
+    """Loads the first network and starts registering this worker. Call it once per process."""
+    global _runner  # noqa: PLW0603 - Celery offers a child no other place for its state
     logs.configure()
-    catalog.extend(settings.catalog)  # before TensorFlow's seconds: a wrong one shows at once
-    # Here and not above: Celery's parent imports this module too, and must stay without TensorFlow.
+    catalog.extend(settings.catalog)  # before TensorFlow, which takes seconds: a wrong file fails at once
+    # Imported here because Celery's parent imports this module too, and must not load TensorFlow.
     from worker import metrics_server  # noqa: PLC0415
     from worker.runner import Runner  # noqa: PLC0415
     from worker.tensorflow_dreamer import TensorFlowDreamer  # noqa: PLC0415
@@ -55,34 +55,36 @@ def start(settings: Settings) -> None:
         die=lambda: os.kill(os.getpid(), signal.SIGKILL),
     )
     threading.Thread(
-        target=_beat, args=(store, dreamer, _runner, settings), name="register_worker", daemon=True
+        target=_register_until_drained, args=(store, dreamer, _runner, settings), name="register_worker", daemon=True
     ).start()
     metrics_server.serve(settings, component="worker", ready=lambda: bool(dreamer.models()) and not drain.is_set())
 
 
 def runner() -> "Runner":
-    """This child's runner. Raises RuntimeError before `start`."""
+    """Returns this child's runner. Raises RuntimeError before `start`."""
     if _runner is None:
         raise RuntimeError("worker.child.start has not run in this process")
     return _runner
 
 
-def _beat(store: RedisJobStore, dreamer: "TensorFlowDreamer", running: "Runner", settings: Settings) -> None:
-    """Says who is alive, what it can dream and what it runs, until it is told to end; and sees to it that it does."""
+def _register_until_drained(
+    store: RedisJobStore, dreamer: "TensorFlowDreamer", active: "Runner", settings: Settings
+) -> None:
+    """Registers the worker, its models and its job until it is drained; ends the process if the drain hangs."""
     while True:
         info = WorkerInfo(
-            name=settings.worker_name, models=dreamer.models(), device=dreamer.device, job_id=running.job_id, seen_at=0
+            name=settings.worker_name, models=dreamer.models(), device=dreamer.device, job_id=active.job_id, seen_at=0
         )
         try:
             store.register_worker(info, ttl_s=settings.lease_s)
         except DreamError as exc:
             log.warning("worker_registration_failed", reason=str(exc))
-        if drain.wait(settings.lease_s / BEATS_PER_LIFE):
+        if drain.wait(settings.lease_s / REGISTRATIONS_PER_LEASE):
             break
     time.sleep(DRAIN_LIMIT_S)
-    if running.job_id is not None:  # a slow or missing S3, say; the last checkpoint that got there serves
-        log.warning("drain_timed_out", job_id=running.job_id)
-        handing_back = threading.Thread(target=running.give_up, daemon=True)
-        handing_back.start()
-        handing_back.join(HAND_BACK_LIMIT_S)
+    if active.job_id is not None:  # S3 is slow or unavailable, for example; the last checkpoint stored will serve
+        log.warning("drain_timed_out", job_id=active.job_id)
+        release = threading.Thread(target=active.give_up, daemon=True)
+        release.start()
+        release.join(RELEASE_LIMIT_S)
         os._exit(0)

@@ -1,4 +1,4 @@
-"""What an attempt needs of the networks and the engine. Tests bring a fake."""
+"""Defines the interface between an attempt and the engine. Tests implement it with a fake."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -16,16 +16,16 @@ class Dreamer(Protocol):
     """The networks in memory and the engine."""
 
     def models(self) -> tuple[str, ...]:
-        """The models that can be served right now."""
+        """Returns the models that can be served right now."""
 
     def fetch(self, wanted: Collection[str]) -> None:
-        """Fetches the weights of those that could be served if they were here. Raises nothing."""
+        """Fetches missing weights of these models, as far as this worker may serve them. Raises nothing."""
 
     def load(self, model: str) -> None:
-        """Puts the network in memory unless it is there. Raises ModelUnavailable, ModelCorrupt."""
+        """Loads the network into memory if needed. Raises ModelUnavailable or ModelCorrupt."""
 
     def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
-        """For this device."""
+        """Returns the tile size, pixels, that suits this device and image."""
 
     def dream(
         self,

@@ -1,4 +1,4 @@
-"""One attempt at a job of the kind `feature_maps`: short, so that it has no checkpoints."""
+"""Runs one attempt at a job of kind `feature_maps`, which is short and therefore has no checkpoints."""
 
 from collections.abc import Collection
 from typing import cast
@@ -8,9 +8,9 @@ from worker.attempt import STALL_DREAM_S, STALL_LOAD_S, STALL_STORE_S, Attempt
 
 
 class FeatureMapsAttempt(Attempt):
-    """Fetches and stores as a dream's attempt does."""
+    """An attempt that draws feature maps instead of dreaming."""
 
-    def run(self, kept: Collection[str]) -> None:  # noqa: ARG002 - there is no checkpoint among them
+    def run(self, kept: Collection[str]) -> None:  # noqa: ARG002 - feature maps have no checkpoints
         params = cast(FeatureMapsParams, self._job.params)
         self._lease.enter("load", stall_s=STALL_LOAD_S)
         self._dreamer.load(params.model)

@@ -1,17 +1,17 @@
-"""Why an attempt stops before its end, other than by an error of the job."""
+"""Defines the reasons, other than an error, for which an attempt stops early."""
 
 
 class Interrupted(Exception):
-    """The attempt stops here."""
+    """The attempt has to stop."""
 
 
 class Drained(Interrupted):
-    """This worker is shutting down; another one goes on from the checkpoint."""
+    """This worker is shutting down; another one resumes from the checkpoint."""
 
 
 class Canceled(Interrupted):
-    """The job's owner no longer wants it."""
+    """The job's owner canceled it."""
 
 
 class Deleted(Interrupted):
-    """The job is gone, and nothing of it may come back."""
+    """The job was deleted; none of its objects may be written again."""

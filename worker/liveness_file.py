@@ -1,4 +1,4 @@
-"""The parent's sign of life for liveness probes: a file it touches. The child may be busy or away; that is no death."""
+"""Touches a file for liveness probes. The parent does it, because a busy or restarting child is not a failure."""
 
 import threading
 from pathlib import Path
@@ -11,10 +11,10 @@ INTERVAL_S = 5.0
 
 
 def start(file: Path | None) -> None:
-    """Touches the file every 5 s for as long as this process runs. Not while it is stopped, which is the point."""
+    """Touches the file every 5 s while this process runs; a stopped process (SIGSTOP) doesn't, so the probe fails."""
     if file is None:
         return
-    threading.Thread(target=_touch, args=(file,), name="heartbeat", daemon=True).start()
+    threading.Thread(target=_touch, args=(file,), name="liveness-file", daemon=True).start()
 
 
 def _touch(file: Path) -> None:
@@ -23,6 +23,6 @@ def _touch(file: Path) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-        except OSError as exc:  # the disk may be full for a while; the probe decides how long that may last
+        except OSError as exc:  # the disk may be full for a while; the probe decides how long is too long
             log.warning("liveness_file_write_failed", reason=str(exc))
         pause.wait(INTERVAL_S)

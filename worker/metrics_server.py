@@ -1,4 +1,4 @@
-"""Where Prometheus and the orchestrator's probes ask this process: /metrics, and /readyz once it can take a job."""
+"""Serves /metrics for Prometheus and /readyz for readiness probes."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class _Silent(WSGIRequestHandler):
-    timeout = 5  # seconds: one client that says nothing must not keep the others waiting for ever
+class _QuietHandler(WSGIRequestHandler):
+    timeout = 5  # seconds: a client that sends nothing must not block the others forever
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the standard library
-        """A probe every few seconds is no news."""
+        """Logs nothing: probes ask every few seconds."""
 
 
 def serve(settings: Settings, *, component: str, ready: Callable[[], bool]) -> None:
-    """Answers on a thread of its own from now on, if a port is set. A port that is taken is logged, no more."""
+    """Starts serving on a background thread if a port is set. Logs a warning if the port is taken."""
     if settings.metrics_port is None:
         return
-    numbers = make_wsgi_app()
+    metrics = make_wsgi_app()
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/readyz":
-            return numbers(environ, start_response)  # type: ignore[no-any-return]
+            return metrics(environ, start_response)  # type: ignore[no-any-return]
         start_response("200 OK" if ready() else "503 Service Unavailable", [("Content-Type", "text/plain")])
         return [b"ready\n" if ready() else b"not ready\n"]
 
     try:
-        server = make_server(settings.metrics_host, settings.metrics_port, answer, handler_class=_Silent)
+        server = make_server(settings.metrics_host, settings.metrics_port, answer, handler_class=_QuietHandler)
     except OSError as exc:
         log.warning("metrics_port_unavailable", port=settings.metrics_port, reason=str(exc))
         return

@@ -1,4 +1,4 @@
-"""What is asked of Redis and S3 before any job is touched."""
+"""Checks Redis and S3 at start-up, before any job is claimed."""
 
 import sys
 import threading
@@ -12,15 +12,15 @@ from shared.settings import EX_CONFIG, Settings
 
 log = structlog.get_logger(__name__)
 
-AGAIN_S = 2.0
+RETRY_INTERVAL_S = 2.0
 
 
-def wait_for_services(settings: Settings, ended: threading.Event | None = None) -> bool:
-    """Waits for Redis and S3 to answer. False if it ended first; exits with a sentence if they are unfit.
+def wait_for_services(settings: Settings, stop: threading.Event | None = None) -> bool:
+    """Waits until Redis and S3 answer. Returns False if `stop` is set first; exits with a message if one is unfit.
 
-    Better no worker than one on a store that may lose or double jobs; but one that is only away comes back.
+    Retries while a service is unavailable. Refuses one that could lose or duplicate jobs.
     """
-    ended = ended or threading.Event()
+    stop = stop or threading.Event()
     while True:
         try:
             RedisJobStore.connect(settings).check()
@@ -32,5 +32,5 @@ def wait_for_services(settings: Settings, ended: threading.Event | None = None) 
             log.warning("dependency_unavailable", reason=str(exc))
         else:
             return True
-        if ended.wait(AGAIN_S):
+        if stop.wait(RETRY_INTERVAL_S):
             return False

@@ -1,4 +1,4 @@
-"""The Celery task: somebody rang, so look whether there is work."""
+"""Wake-up task: claims and runs at most one job."""
 
 import structlog
 
@@ -12,9 +12,9 @@ log = structlog.get_logger(__name__)
 
 @app.task(name=TASK, ignore_result=True)
 def work(*_: object, **__: object) -> None:
-    """Runs at most one job. Carries nothing, and lets pass what another version may send along."""
+    """Runs at most one job. Ignores every argument, because another version may send some."""
     try:
         child.runner().run_next()
     except DreamError as exc:
-        # Nothing was claimed, or the lease will lapse: either way the caretaker rings again.
+        # Nothing was claimed, or the lease will expire: either way the caretaker sends another wake-up.
         log.warning("wake_up_failed", code=exc.code, reason=str(exc))

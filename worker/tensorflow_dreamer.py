@@ -1,4 +1,4 @@
-"""The networks in memory and the engine, as the runner uses them."""
+"""Implements the Dreamer interface with TensorFlow: keeps networks in memory and runs the engine."""
 
 import time
 from collections import OrderedDict
@@ -25,23 +25,23 @@ from worker.networks import registry
 
 log = structlog.get_logger(__name__)
 
-FETCH_AGAIN_S = 60.0  # after a failure: whoever serves the weights may need a moment
+FETCH_RETRY_S = 60.0  # after a failure: the server of the weights may need a moment
 
 
 class TensorFlowDreamer:
-    """Loads each network once and keeps it while memory lasts: a later job for it starts without loading anything."""
+    """Loads each network once and keeps it while memory allows, so that later jobs start without loading."""
 
     def __init__(self, settings: Settings) -> None:
         device.prepare()
         self.device = device.describe()
         worker_metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
         self._settings = settings
-        self._networks: OrderedDict[str, Network] = OrderedDict()  # the longest unused one first
+        self._networks: OrderedDict[str, Network] = OrderedDict()  # least recently used first
         self._broken: set[str] = set()
         self._fetch_failed_at: dict[str, float] = {}
 
     def preload(self) -> None:
-        """Loads the first network that this worker serves, so that its first dream starts at once."""
+        """Loads the first available network, so that its first dream starts at once."""
         for name in self._served():
             if name not in self.models():
                 log.info("model_weights_missing", model=name)
@@ -52,16 +52,16 @@ class TensorFlowDreamer:
                 log.warning("model_load_failed", model=name, code=exc.code, reason=str(exc))
 
     def models(self) -> tuple[str, ...]:
-        """Those whose weights are here and whole."""
+        """Returns the models whose weights are present and have the right checksum."""
         ready = (name for name in self._served() if registry.is_ready(name, self._settings.model_dir))
         return tuple(name for name in ready if name not in self._broken)
 
     def fetch(self, wanted: Collection[str]) -> None:
-        """Fetches what of these this worker may serve and lacks, if it is set to. What fails, the log says."""
+        """Fetches missing weights of these models if DREAM_FETCH_MODELS is on. Logs failures."""
         if not self._settings.fetch_models:
             return
         for name in sorted(set(wanted) & set(self._served()) - set(self.models())):
-            if time.monotonic() - self._fetch_failed_at.get(name, -FETCH_AGAIN_S) < FETCH_AGAIN_S:
+            if time.monotonic() - self._fetch_failed_at.get(name, -FETCH_RETRY_S) < FETCH_RETRY_S:
                 continue
             try:
                 fetch(catalog.MODELS[name], self._settings)
@@ -75,11 +75,11 @@ class TensorFlowDreamer:
             self._networks.move_to_end(model)
             return
         begun, before_bytes = time.monotonic(), worker_metrics.resident_bytes() + device.taken_bytes()
-        self._make_room(registry.known(model).size_bytes)
+        self._unload_for(registry.known(model).size_bytes)
         try:
             self._networks[model] = registry.load(model, self._settings.model_dir)
         except ModelCorrupt:
-            self._broken.add(model)  # it is not offered again until this worker starts anew or fetches it
+            self._broken.add(model)  # not offered again until this worker restarts or fetches it
             raise
         taken_bytes = worker_metrics.resident_bytes() + device.taken_bytes() - before_bytes
         worker_metrics.MODEL_MEMORY.labels(model).set(max(0, taken_bytes))
@@ -115,16 +115,16 @@ class TensorFlowDreamer:
     def _served(self) -> tuple[str, ...]:
         return self._settings.models or tuple(catalog.MODELS)
 
-    def _make_room(self, size_bytes: int) -> None:
-        """Forgets networks, the longest unused first, until one of that size fits the budget."""
+    def _unload_for(self, size_bytes: int) -> None:
+        """Unloads the least recently used networks until one of that size fits the memory budget."""
         held = {name: registry.known(name).size_bytes for name in self._networks}
         while self._networks and sum(held.values()) + size_bytes > self._settings.model_memory_bytes:
-            forgotten, _ = self._networks.popitem(last=False)
-            held.pop(forgotten)
-            worker_metrics.MODEL_MEMORY.remove(forgotten)
+            unloaded, _ = self._networks.popitem(last=False)
+            held.pop(unloaded)
+            worker_metrics.MODEL_MEMORY.remove(unloaded)
             for compiled in (gradient_of, guide.compiled):  # each compiled gradient holds its network
                 compiled.cache_clear()
-            log.info("model_unloaded", model=forgotten)
+            log.info("model_unloaded", model=unloaded)
 
     def _network(self, params: Params) -> Network:
         if params.model not in self._networks:

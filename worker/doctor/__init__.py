@@ -1,1 +1,1 @@
-"""What `dream-worker doctor` looks at, and what it says."""
+"""Checks everything that a worker depends on, for `dream-worker doctor`."""

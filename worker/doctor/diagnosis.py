@@ -1,4 +1,4 @@
-"""All the doctor's looks, and how they are told."""
+"""Runs all the doctor's checks and reports their findings."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,36 +10,37 @@ from shared.settings import Settings
 from worker.doctor import machine_checks, redis_checks, storage_checks
 from worker.doctor.finding import Finding
 
-MARKS = {"good": ("ok", "green"), "doubtful": ("!!", "yellow"), "bad": ("XX", "red")}
+MARKS = {"ok": ("ok", None), "warning": ("!!", "yellow"), "error": ("XX", "red")}
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """One after the other, quick ones first."""
-    yield from machine_checks.settings_known()
-    yield from redis_checks.look(settings)
-    yield from storage_checks.look(settings)
-    yield from machine_checks.disk(settings)
-    yield from machine_checks.gpu()
-    yield from machine_checks.models(settings)
+    """Runs the checks one after the other, quick ones first."""
+    yield from machine_checks.check_variables()
+    yield from redis_checks.check_redis(settings)
+    yield from storage_checks.check_storage(settings)
+    yield from machine_checks.check_disk(settings)
+    yield from machine_checks.check_gpu()
+    yield from machine_checks.check_models(settings)
 
 
-def tell(findings: Iterator[Finding], console: Console) -> list[Finding]:
-    """Prints each as it comes; all of them."""
-    told = []
+def print_findings(findings: Iterator[Finding], console: Console) -> list[Finding]:
+    """Prints each finding as it arrives, then a summary. Returns all of them."""
+    printed = []
     for finding in findings:
-        told.append(finding)
-        mark, style = MARKS[finding.state]
-        console.print(f"{mark}  {finding.check:<22} {finding.found}", style=style if finding.state != "good" else None)
+        printed.append(finding)
+        mark, style = MARKS[finding.severity]
+        console.print(f"{mark}  {finding.check:<22} {finding.found}", style=style)
         if finding.advice:
             console.print(f"    {'':<22} -> {finding.advice}")
-    bad, doubts = (sum(f.state == state for f in told) for state in ("bad", "doubtful"))
-    console.print(f"\n{bad} to mend, {doubts} to look at, {len(told) - bad - doubts} good")
-    return told
+    errors, warnings = (sum(f.severity == severity for f in printed) for severity in ("error", "warning"))
+    console.print(f"\n{errors} errors, {warnings} warnings, {len(printed) - errors - warnings} ok")
+    return printed
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    return json.dumps({"fit": fit(findings), "findings": [asdict(finding) for finding in findings]}, indent=2)
+    return json.dumps({"ok": is_ok(findings), "findings": [asdict(finding) for finding in findings]}, indent=2)
 
 
-def fit(findings: Sequence[Finding]) -> bool:
-    return all(finding.state != "bad" for finding in findings)
+def is_ok(findings: Sequence[Finding]) -> bool:
+    """Returns whether no finding is an error."""
+    return all(finding.severity != "error" for finding in findings)

@@ -1,32 +1,28 @@
-"""What one look of the doctor found."""
+"""Defines the result of one check of the doctor."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
-State = Literal["good", "doubtful", "bad"]
+Severity = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    check: str  # what was looked at, in a word or two
-    state: State
+    check: str  # what was checked, in a word or two
+    severity: Severity
     found: str  # a sentence
     advice: str | None = None  # what to do about it
 
 
-Check: TypeAlias = Callable[[], Iterator[Finding]]
+def ok(check: str, found: str) -> Finding:
+    return Finding(check=check, severity="ok", found=found)
 
 
-def good(check: str, found: str) -> Finding:
-    return Finding(check=check, state="good", found=found)
+def warning(check: str, found: str, advice: str) -> Finding:
+    """Reports something that works now, but slowly, partly or not for long."""
+    return Finding(check=check, severity="warning", found=found, advice=advice)
 
 
-def doubtful(check: str, found: str, advice: str) -> Finding:
-    """It works, but not for long or not well."""
-    return Finding(check=check, state="doubtful", found=found, advice=advice)
-
-
-def bad(check: str, found: str, advice: str) -> Finding:
-    """Nothing is dreamed, or jobs are in danger, until this is mended."""
-    return Finding(check=check, state="bad", found=found, advice=advice)
+def error(check: str, found: str, advice: str) -> Finding:
+    """Reports something that stops jobs or puts them at risk."""
+    return Finding(check=check, severity="error", found=found, advice=advice)

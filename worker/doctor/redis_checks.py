@@ -1,4 +1,4 @@
-"""Is this Redis one to trust with the live state?"""
+"""Checks whether Redis can hold the live state of jobs."""
 
 import statistics
 import time
@@ -10,118 +10,120 @@ import redis
 
 from shared.redis.job_store import MINIMUM_VERSION, RedisJobStore
 from shared.settings import Settings
-from worker.doctor.finding import Finding, bad, doubtful, good
+from worker.doctor.finding import Finding, error, ok, warning
 
 PINGS = 20
-SLOW_S = 0.010  # a job costs a few dozen calls, most of them beside the dream
+SLOW_S = 0.010  # a job needs a few dozen calls, most of them during the dream
 SKEW_S = 2.0
-FULL = 0.8  # of maxmemory
+FULL_SHARE = 0.8  # of maxmemory
 
 
-def look(settings: Settings) -> Iterator[Finding]:
-    """Reachable, new enough, keeping what it is told, near, on time, and with a caretaker."""
-    where = urlsplit(settings.redis_url)
-    place = f"{where.hostname}:{where.port or 6379}"
+def check_redis(settings: Settings) -> Iterator[Finding]:
+    """Checks connection, version, persistence, eviction, latency and clock, and that a caretaker runs."""
+    parts = urlsplit(settings.redis_url)
+    place = f"{parts.hostname}:{parts.port or 6379}"
     client = RedisJobStore.connect(settings).redis
     try:
         info = cast(dict[str, Any], client.info())
     except redis.AuthenticationError as exc:
-        yield bad(
+        yield error(
             "redis",
             f"Redis at {place} refuses the password: {str(exc).rstrip('.')}.",
-            "Put the right one into DREAM_REDIS_URL.",
+            "Put the right password into DREAM_REDIS_URL.",
         )
         return
     except redis.RedisError as exc:
-        yield bad(
+        yield error(
             "redis",
             f"Redis at {place} does not answer: {str(exc).rstrip('.')}.",
             "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; rediss:// for TLS, and at its end "
             "?ssl_ca_certs=FILE for a CA of your own).",
         )
         return
-    yield from judge(info, place)
-    yield _latency(client)
-    yield _clock(client)
-    yield _caretaker(client)
+    yield from check_info(info, place)
+    yield _check_latency(client)
+    yield _check_clock(client)
+    yield _check_caretaker(client)
 
 
-def judge(info: Mapping[str, Any], place: str) -> Iterator[Finding]:
-    """What INFO says."""
+def check_info(info: Mapping[str, Any], place: str) -> Iterator[Finding]:
+    """Checks what INFO reports."""
     version = str(info["redis_version"])
     if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
-        yield bad("redis version", f"Redis {version} at {place} is too old.", "Install 6.2 or newer.")
+        yield error("redis version", f"Redis {version} at {place} is too old.", "Install 6.2 or newer.")
     else:
-        yield good("redis version", f"Redis {version} at {place}.")
+        yield ok("redis version", f"Redis {version} at {place}.")
     if info.get("redis_mode") == "cluster":
-        yield bad(
+        yield error(
             "redis mode",
-            "It is a cluster; our scripts touch keys of several slots.",
-            "Use a single primary, with replicas or Sentinel if you like: it serves a thousand workers.",
+            "It is a cluster; Dreamqueue's scripts use keys of several slots.",
+            "Use a single primary, optionally with replicas or Sentinel; one serves a thousand workers.",
         )
     if info.get("role", "master") != "master":
-        yield bad("redis role", "It is a replica, which takes no writes.", "Point DREAM_REDIS_URL to the primary.")
+        yield error("redis role", "It is a replica, which accepts no writes.", "Point DREAM_REDIS_URL to the primary.")
     policy = info["maxmemory_policy"]
     if policy == "noeviction":
-        yield good("redis eviction", "It evicts nothing.")
+        yield ok("redis eviction", "It never evicts keys.")
     else:
-        yield bad(
+        yield error(
             "redis eviction",
             f"It evicts keys when memory is full (maxmemory-policy {policy}): jobs would vanish until rebuilt.",
             "Set maxmemory-policy to noeviction, in redis.conf or with CONFIG SET.",
         )
     if int(info.get("aof_enabled", 0)):
-        yield good("redis append-only", "It keeps an append-only file.")
+        yield ok("redis append-only", "It writes an append-only file.")
     else:
-        yield doubtful(
+        yield warning(
             "redis append-only",
-            "It keeps no append-only file: after a restart everything is rebuilt from S3, which takes a while.",
+            "It writes no append-only file: after a restart, all state has to be rebuilt from S3, which takes a while.",
             "Set appendonly to yes.",
         )
     if int(info.get("aof_enabled", 0)) and info.get("aof_last_write_status", "ok") != "ok":
-        yield bad("redis append-only", "Its last write to the append-only file failed.", "Look at its disk and log.")
+        yield error(
+            "redis append-only", "Its last write to the append-only file failed.", "Check its disk and its log."
+        )
     limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
-    if limit and used > FULL * limit:
-        yield doubtful(
+    if limit and used > FULL_SHARE * limit:
+        yield warning(
             "redis memory",
             f"{used / limit:.0%} of its memory is used; once full, it refuses jobs.",
-            "Raise maxmemory, or set DREAM_RETENTION_DAYS so that ended jobs go.",
+            "Raise maxmemory, or set DREAM_RETENTION_DAYS to remove ended jobs.",
         )
 
 
-def _latency(client: redis.Redis) -> Finding:
+def _check_latency(client: redis.Redis) -> Finding:
     times_s = []
     for _ in range(PINGS):
-        begun = time.perf_counter()
+        began = time.perf_counter()
         client.ping()
-        times_s.append(time.perf_counter() - begun)
+        times_s.append(time.perf_counter() - began)
     median_ms = statistics.median(times_s) * 1000
     if median_ms > SLOW_S * 1000:
-        return doubtful(
+        return warning(
             "redis latency",
             f"A call takes {median_ms:.1f} ms.",
             "Put Redis into the same region as the api and workers.",
         )
-    return good("redis latency", f"A call takes {median_ms:.2f} ms.")
+    return ok("redis latency", f"A call takes {median_ms:.2f} ms.")
 
 
-def _clock(client: redis.Redis) -> Finding:
+def _check_clock(client: redis.Redis) -> Finding:
     seconds, micros = cast(tuple[int, int], client.time())
     skew_s = time.time() - (seconds + micros / 1e6)
     if abs(skew_s) > SKEW_S:
-        return doubtful(
+        return warning(
             "redis clock",
-            f"Its clock and this machine's are {abs(skew_s):.1f} s apart; deadlines and ages come out wrong by that.",
-            "Let both keep time by NTP.",
+            f"Its clock and this machine's are {abs(skew_s):.1f} s apart; deadlines and ages are wrong by as much.",
+            "Synchronize both by NTP.",
         )
-    return good("redis clock", f"Its clock agrees within {abs(skew_s):.2f} s.")
+    return ok("redis clock", f"Its clock agrees within {abs(skew_s):.2f} s.")
 
 
-def _caretaker(client: redis.Redis) -> Finding:
+def _check_caretaker(client: redis.Redis) -> Finding:
     if client.exists("dream:leader"):
-        return good("caretaker", "A caretaker leads.")
-    return doubtful(
+        return ok("caretaker", "A caretaker is running.")
+    return warning(
         "caretaker",
-        "No caretaker leads: jobs of dead workers would stay `running`.",
+        "No caretaker is running: jobs of dead workers would stay `running`.",
         "Start at least one: python -m worker.recovery.caretaker.",
     )

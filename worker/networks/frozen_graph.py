@@ -1,7 +1,7 @@
-"""A network from a frozen TensorFlow graph: Inception5h, or the user's own. Every node of the catalog is a target.
+"""Loads a network from a frozen TensorFlow graph: Inception5h, or the user's own.
 
-Inception5h is GoogLeNet (Szegedy et al. 2014) as Google published it in 2015: what DeepDream was made with.
-It is fed raw 0..255 pixels, like the reference post's.
+Inception5h is GoogLeNet (Szegedy et al. 2014) as Google published it in 2015, the network of the
+original DeepDream post. Like there, it receives raw 0..255 pixels.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from worker.networks.preprocessing import PREPROCESSING
 
 
 def load(path: Path, model: Model) -> Network:
-    """The network of that graph file, whose checksum is the caller's to check.
+    """Loads the network of that graph file; the caller checks its checksum.
 
     Raises ModelUnavailable when it can't be read, ModelCorrupt when it lacks a layer of the catalog.
     """
@@ -35,12 +35,12 @@ def load(path: Path, model: Model) -> Network:
         minimum_px=model.minimum_px,
         gradient_bytes_per_px=model.gradient_bytes_per_px,
         strides={layer.name: layer.stride for layer in model.layers},
-        activations=partial(_activations, _trunk(graph, names), model),  # without the classifiers
+        activations=partial(_activations, _trunk(graph, names), model),  # drops the classifiers
     )
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:
-    """Raises ModelUnavailable or ModelCorrupt."""
+    """Parses the graph file. Raises ModelUnavailable or ModelCorrupt."""
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(path.read_bytes())
@@ -65,15 +65,15 @@ def _activations(
 
 
 def _trunk(graph: tf.compat.v1.GraphDef, layers: Sequence[str]) -> tf.compat.v1.GraphDef:
-    """The nodes that those layers are computed from, and no others."""
+    """Returns the part of the graph that those layers are computed from."""
     nodes = {node.name: node for node in graph.node}
     needed: set[str] = set()
-    ahead = list(layers)
-    while ahead:
-        name = ahead.pop()
+    pending = list(layers)
+    while pending:
+        name = pending.pop()
         if name not in needed:
             needed.add(name)
-            ahead += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+            pending += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
     trunk = tf.compat.v1.GraphDef()
     trunk.node.extend(node for node in graph.node if node.name in needed)
     trunk.versions.CopyFrom(graph.versions)

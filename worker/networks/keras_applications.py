@@ -1,4 +1,4 @@
-"""The networks of `keras.applications`, by their class name; the weights are the files that Keras itself publishes."""
+"""Builds networks of `keras.applications` by class name and loads the weights files that Keras publishes."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from worker.networks.keras_network import network_of
 
 
 def load(path: Path, model: Model) -> Network:
-    """Raises ModelUnavailable when Keras has no such architecture, ModelCorrupt when the weights don't fit it."""
+    """Loads the network. Raises ModelUnavailable if Keras lacks the architecture, ModelCorrupt for other weights."""
     build = getattr(keras.applications, model.architecture or "", None)
     if not callable(build):
         raise ModelUnavailable(f"Keras {keras.__version__} has no architecture '{model.architecture}'")

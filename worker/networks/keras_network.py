@@ -1,4 +1,4 @@
-"""A Keras model's convolutional trunk as a network: any image size, every spatial layer a target."""
+"""Turns a Keras model's convolutional trunk into a network: any image size, every spatial layer a target."""
 
 import re
 from collections import defaultdict
@@ -15,11 +15,11 @@ from worker.dream.network import Network
 from worker.networks.checksum import sha256_of
 from worker.networks.preprocessing import PREPROCESSING
 
-_PASSIVE = ("InputLayer", "ZeroPadding2D", "Dropout", "SpatialDropout2D")  # nothing new to see in them
+_PASSIVE = ("InputLayer", "ZeroPadding2D", "Dropout", "SpatialDropout2D")  # they compute nothing new
 
 
 def network_of(trunk: Any, path: Path, model: Model) -> Network:  # noqa: ANN401 - Keras ships no types
-    """The network of a trunk that takes any size, its weights loaded from `path`. Raises ModelCorrupt."""
+    """Returns the network of a trunk whose weights were loaded from `path`. Raises ModelCorrupt."""
     layers = spatial_layers(trunk)
     missing = {layer.name for layer in model.layers} - set(layers)
     if missing:
@@ -41,10 +41,10 @@ def network_of(trunk: Any, path: Path, model: Model) -> Network:  # noqa: ANN401
 
 
 def spatial_layers(trunk: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Layer by name, those with an output (n, h, w, c).
+    """Returns the layers with an output of shape (n, h, w, c), by name.
 
-    Keras numbers unnamed layers over all models of a process (conv2d_94); here each model counts from the start
-    (conv2d, conv2d_1 …), as in a fresh session, so that a layer's name is always the same.
+    Keras numbers unnamed layers across all models of a process (conv2d_94). Here each model counts from the start
+    (conv2d, conv2d_1 …), as in a new session, so that a layer always has the same name.
     """
     unnamed = defaultdict(list)
     names = {}

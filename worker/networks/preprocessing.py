@@ -1,4 +1,4 @@
-"""What a network wants its pixels to be, as part of the graph: every network here is fed RGB, 0..255.
+"""Converts RGB pixels, 0..255, to what each network expects, as part of its graph.
 
 The names are those of `keras.applications.imagenet_utils.preprocess_input`.
 """

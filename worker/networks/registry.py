@@ -1,4 +1,4 @@
-"""Loads a network of the catalog by name, from weights that have their known checksum."""
+"""Loads the catalog's networks by name, from weights whose checksum is right."""
 
 import importlib
 import importlib.util
@@ -12,20 +12,20 @@ from shared.networks.model import Model
 from worker.networks.checksum import checked
 
 if TYPE_CHECKING:
-    from worker.dream.network import Network  # TensorFlow, which fetching weights does not need
+    from worker.dream.network import Network  # it imports TensorFlow, which fetching weights does not need
 
 
 class Loader(Protocol):
-    """What a module of worker.networks that loads networks offers."""
+    """The interface of a loader module in worker.networks."""
 
     def load(self, path: Path, model: Model) -> "Network":
-        """Raises ModelUnavailable (retryable) or ModelCorrupt."""
+        """Loads the network. Raises ModelUnavailable (retryable) or ModelCorrupt."""
 
 
 def load(name: str, model_dir: Path) -> "Network":
-    """The network of that name. Each call loads it anew: keep it.
+    """Loads the network of that name. Each call loads it again, so callers keep the result.
 
-    model_dir: where fetched weights lie; a network whose weights come with a package needs none there.
+    model_dir: the folder of fetched weights; not used for networks whose weights come with a package.
     Raises ModelUnavailable (retryable: weights can be fetched) or ModelCorrupt.
     """
     model = known(name)
@@ -33,12 +33,12 @@ def load(name: str, model_dir: Path) -> "Network":
     try:
         loader = cast(Loader, importlib.import_module(f"worker.networks.{model.loader}"))
     except ImportError as exc:
-        raise ModelUnavailable(f"this worker can't load {model.title}: {exc}") from exc
+        raise ModelUnavailable(f"This worker can't load {model.title}: {exc}") from exc
     return loader.load(path, model)
 
 
 def is_ready(name: str, model_dir: Path) -> bool:
-    """Whether the weights are here and have their checksum, which is computed once per file."""
+    """Returns whether the weights are present with the right checksum, which is computed once per file."""
     try:
         model = known(name)
         path = weights_path(model, model_dir)
@@ -49,19 +49,19 @@ def is_ready(name: str, model_dir: Path) -> bool:
 
 
 def known(name: str) -> Model:
-    """The catalog's entry. Raises ModelUnavailable."""
+    """Returns the catalog's entry. Raises ModelUnavailable."""
     if name not in catalog.MODELS:
-        raise ModelUnavailable(f"this worker has no network named '{name}'")
+        raise ModelUnavailable(f"This worker has no network named '{name}'")
     return catalog.MODELS[name]
 
 
 def weights_path(model: Model, model_dir: Path) -> Path:
-    """Where the weights are looked for. Raises ModelUnavailable when their package is not installed."""
+    """Returns the path of the weights. Raises ModelUnavailable when their package is not installed."""
     if model.package is None:
         return model_dir / model.name / model.file
     spec = importlib.util.find_spec(model.package)  # found without running the package's code
     if spec is None or spec.origin is None:
-        raise ModelUnavailable(f"the package {model.package} is not installed")
+        raise ModelUnavailable(f"The package {model.package} is not installed")
     return Path(spec.origin).parent / model.file
 
 

@@ -1,6 +1,6 @@
 """Reads a PyTorch state dict in the old, non-zip pickle format, without PyTorch.
 
-The unpickler admits nothing but ordered dictionaries of dense CPU tensors, so that a weights file can't run code.
+The unpickler accepts nothing but ordered dictionaries of dense CPU tensors, so that a weights file can't run code.
 """
 
 import pickle
@@ -22,7 +22,7 @@ _DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 @dataclass(frozen=True, slots=True)
 class _Storage:
-    """A tensor's numbers, announced in the pickle and stored behind it."""
+    """A tensor's raw data, declared in the pickle and stored after it."""
 
     key: str
     dtype: np.dtype[Any]
@@ -50,32 +50,32 @@ class _TensorsOnly(pickle.Unpickler):
             return _tensor
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        raise ModelCorrupt(f"the weights file wants {module}.{name}; only tensors are read")
+        raise ModelCorrupt(f"The weights file refers to {module}.{name}; only tensors are accepted")
 
     def persistent_load(self, pid: Any) -> _Storage:  # noqa: ANN401
         kind, dtype, key, *_ = pid
         if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise ModelCorrupt("the weights file holds something that is not a tensor")
+            raise ModelCorrupt("The weights file holds something that is not a tensor")
         return _Storage(str(key), dtype)
 
 
 def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The tensors of a state dict by name, as PyTorch orders their axes.
+    """Returns the tensors of a state dict by name, with PyTorch's order of axes.
 
-    Raises ModelCorrupt when the file is cut off, is of another format or holds anything but tensors.
+    Raises ModelCorrupt when the file is truncated, has another format or holds anything but tensors.
     """
     try:
         with path.open("rb") as file:
             return _read(file)
     except (pickle.UnpicklingError, EOFError, struct.error, ValueError, TypeError, KeyError, IndexError) as exc:
-        raise ModelCorrupt(f"{path.name} is not a whole PyTorch state dict: {exc}") from exc
+        raise ModelCorrupt(f"{path.name} is not a complete PyTorch state dict: {exc}") from exc
 
 
 def _read(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
-    # Five pickles in a row (magic, protocol, platform, the tensors, the storages' order), then the storages' numbers.
+    # Five pickles in a row (magic, protocol, platform, the tensors, the storages' order), then the storages' data.
     magic, protocol, _platform, views, keys = (_TensorsOnly(file).load() for _ in range(5))
     if magic != _MAGIC or protocol != _PROTOCOL:
-        raise ModelCorrupt("the weights file is not a PyTorch state dict in the old format")
+        raise ModelCorrupt("The weights file is not a PyTorch state dict in the old format")
     dtypes = {view.storage.key: view.storage.dtype for view in views.values()}
     numbers = {}
     for key in keys:
@@ -87,7 +87,7 @@ def _read(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
 def _view(numbers: npt.NDArray[Any], view: _TensorView) -> npt.NDArray[Any]:
     last = view.offset + sum((extent - 1) * step for extent, step in zip(view.shape, view.strides, strict=True))
     if view.offset < 0 or min(view.strides, default=0) < 0 or last >= numbers.size:  # as_strided itself checks nothing
-        raise ModelCorrupt("a tensor of the weights file reaches beyond its numbers")
+        raise ModelCorrupt("A tensor of the weights file reaches beyond its data")
     strides = tuple(step * numbers.itemsize for step in view.strides)
     strided = np.lib.stride_tricks.as_strided(numbers[view.offset :], view.shape, strides, writeable=False)
     return np.ascontiguousarray(strided)

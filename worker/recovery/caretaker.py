@@ -99,7 +99,7 @@ class Caretaker:
         if reaped is None:
             return
         log.warning("lease_expired", job_id=job.id, worker=job.worker, deaths=reaped.deaths, state=reaped.state)
-        worker_metrics.lapsed(reaped.state)
+        worker_metrics.lease_expired(reaped.state)
         if reaped.state is JobState.CANCELING:
             self._end(reaped, JobState.CANCELED)
         elif reaped.state is JobState.RUNNING:

@@ -38,7 +38,7 @@ def known():
     """Series name -> its labels, from what the processes really register."""
     store = MemoryJobStore()
     store.create(a_job())
-    worker_metrics.lapsed(JobState.QUEUED)
+    worker_metrics.lease_expired(JobState.QUEUED)
     series = {"process_resident_memory_bytes": set(), "dream_build_info": {"component", "version"}}
     for family in request_metrics.Fleet(store).collect():
         labels = {name for sample in family.samples for name in sample.labels}

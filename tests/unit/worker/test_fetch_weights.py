@@ -1,4 +1,4 @@
-"""Inception5h through the real fetching and loading code, on a stand-in graph served on this machine."""
+"""Tests fetching and loading Inception5h, with a stand-in graph served on this machine."""
 
 import hashlib
 import threading
@@ -33,7 +33,7 @@ def sha256(path):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A folder with the graph and its zip, and the address at which it is served."""
+    """A folder with the graph and its zip, and the URL at which it is served."""
     folder = tmp_path_factory.mktemp("served")
     graph = write_graph(folder / "tensorflow_inception_graph.pb")
     with zipfile.ZipFile(folder / "inception5h.zip", "w") as archive:
@@ -51,7 +51,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture
 def model(served, monkeypatch):
-    """The catalog's entry, with the stand-in's address and checksums."""
+    """The catalog's entry, with the stand-in's URL and checksums."""
     return pinned(served, monkeypatch, "inception5h.zip")
 
 
@@ -76,7 +76,7 @@ def left_in(settings):
     return [path for path in settings.model_dir.rglob("*") if path.is_file() or ".fetch" in path.name]
 
 
-def test_the_zip_is_fetched_checked_unpacked_and_every_named_layer_can_be_climbed(model, settings):
+def test_the_zip_is_fetched_checked_and_unpacked_and_every_layer_is_as_listed(model, settings):
     assert not registry.is_ready(NAME, settings.model_dir)
 
     path = fetch(model, settings)
@@ -88,10 +88,10 @@ def test_the_zip_is_fetched_checked_unpacked_and_every_named_layer_can_be_climbe
     inner = ["mixed4d_3x3_bottleneck_pre_relu", "mixed4a_5x5_pre_relu/conv", "maxpool4", "localresponsenorm1"]
 
     @tf.function
-    def look(images):
+    def activate(images):
         return network.activations(images, [*named, *inner])
 
-    for layer, activation in zip([*named, *inner], look(tf.ones((1, 64, 96, 3)) * 128), strict=True):
+    for layer, activation in zip([*named, *inner], activate(tf.ones((1, 64, 96, 3)) * 128), strict=True):
         known = catalog.layer(model, layer)
         assert activation.shape[1:] == (64 // known.stride, 96 // known.stride, known.channels)
 
@@ -111,17 +111,17 @@ def test_raw_pixels_are_fed_and_no_mean_is_subtracted(model, settings):
 
 
 @pytest.mark.parametrize("source", ["inception5h.zip", "tensorflow_inception_graph.pb"])
-def test_a_local_file_will_do_zipped_or_not(model, settings, served, source):
+def test_a_local_file_is_accepted_zipped_or_not(model, settings, served, source):
     fetch(model, settings, source=str(served[0] / source))
     assert registry.is_ready(NAME, settings.model_dir)
 
 
-def test_a_file_address_will_do(model, settings, served):
+def test_a_file_url_is_accepted(model, settings, served):
     fetch(model, settings, source=(served[0] / "inception5h.zip").as_uri())
     assert registry.is_ready(NAME, settings.model_dir)
 
 
-def test_an_s3_address_is_read_with_the_settings_of_the_store(model, settings, served, monkeypatch):
+def test_an_s3_address_is_read_with_the_store_settings(model, settings, served, monkeypatch):
     asked = []
 
     class Bucket:
@@ -147,20 +147,20 @@ def test_a_wrong_checksum_installs_nothing(model, settings, served):
 
 
 def test_a_broken_zip_installs_nothing(served, settings, monkeypatch):
-    with pytest.raises(ModelCorrupt, match="the zip is broken"):
+    with pytest.raises(ModelCorrupt, match="The zip file is broken"):
         fetch(pinned(served, monkeypatch, "cut.zip"), settings)
     assert left_in(settings) == []
 
 
 def test_a_zip_without_the_graph_installs_nothing(served, settings, monkeypatch):
-    with pytest.raises(ModelCorrupt, match=r"holds no tensorflow_inception_graph\.pb"):
+    with pytest.raises(ModelCorrupt, match=r"does not contain tensorflow_inception_graph\.pb"):
         fetch(pinned(served, monkeypatch, "empty.zip"), settings)
     assert left_in(settings) == []
 
 
 def test_a_zip_with_another_graph_installs_nothing(model, settings):
     other = model.model_copy(update={"sha256": "0" * 64})
-    with pytest.raises(ModelCorrupt, match=r"the weights file .* has the checksum"):
+    with pytest.raises(ModelCorrupt, match=r"The weights file .* has the checksum"):
         fetch(other, settings)
     assert left_in(settings) == []
 
@@ -171,22 +171,22 @@ def test_a_zip_with_another_graph_installs_nothing(model, settings):
         ("http://127.0.0.1:9/x.zip", "can't be fetched: .*--from"),
         ("{url}/nowhere.zip", "answered 404"),
         ("/no/such/file.zip", "No such file"),
-        ("ftp://somewhere/x.zip", "neither http"),
+        ("ftp://somewhere/x.zip", "Unsupported source"),
     ],
 )
-def test_what_can_not_be_had_is_said_and_can_be_tried_again(model, settings, served, source, said):
+def test_an_unreachable_source_is_a_retryable_error(model, settings, served, source, said):
     with pytest.raises(ModelUnavailable, match=said) as refused:
         fetch(model, settings, source=source.format(url=served[1]))
     assert refused.value.retryable
     assert left_in(settings) == []
 
 
-def test_a_network_that_comes_with_a_package_has_nothing_to_fetch(settings):
+def test_a_network_in_a_package_can_not_be_fetched(settings):
     with pytest.raises(ModelUnavailable, match="comes with the package"):
         fetch(catalog.MODELS["efficientnet-lite0"], settings)
 
 
-def test_a_file_that_was_changed_afterwards_is_not_offered(model, settings):
+def test_a_file_that_was_changed_later_is_not_offered(model, settings):
     path = fetch(model, settings)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 

@@ -1,11 +1,11 @@
-"""Which networks a worker offers, keeps in memory and fetches."""
+"""Tests which networks a worker offers, keeps in memory and fetches."""
 
 import pytest
 
 from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks import catalog
 from shared.settings import Settings
-from worker import tensorflow_dreamer as dreaming
+from worker import tensorflow_dreamer
 from worker.networks import registry
 from worker.tensorflow_dreamer import TensorFlowDreamer
 
@@ -47,7 +47,7 @@ def test_a_network_larger_than_the_budget_is_kept_alone(networks):
     assert loaded == ["small", "large", "small"]
 
 
-def test_what_is_forgotten_is_still_offered():
+def test_an_unloaded_network_is_still_offered():
     dreamer = TensorFlowDreamer(Settings(model_memory_bytes=5))
     dreamer.load("small")
     dreamer.load("large")
@@ -61,7 +61,7 @@ def test_only_networks_whose_weights_are_here_are_offered(networks):
     assert TensorFlowDreamer(Settings(models=("medium", "large"))).models() == ("large",)
 
 
-def test_a_network_that_turned_out_to_be_broken_is_no_longer_offered(networks, monkeypatch):
+def test_a_corrupt_network_is_no_longer_offered(networks, monkeypatch):
     _, here = networks
     dreamer = TensorFlowDreamer(Settings())
     monkeypatch.setattr(registry, "is_ready", lambda name, _: True)
@@ -78,7 +78,7 @@ def test_the_first_network_is_loaded_before_the_first_job(networks):
     assert loaded == ["medium"]
 
 
-def test_what_a_waiting_job_needs_is_fetched_if_allowed_and_not_again_at_once_after_a_failure(networks, monkeypatch):
+def test_missing_weights_are_fetched_if_allowed_and_not_retried_at_once_after_a_failure(networks, monkeypatch):
     _, here = networks
     here.clear()
     asked = []
@@ -89,7 +89,7 @@ def test_what_a_waiting_job_needs_is_fetched_if_allowed_and_not_again_at_once_af
             raise ModelUnavailable
         here.add(model.name)
 
-    monkeypatch.setattr(dreaming, "fetch", fetch)
+    monkeypatch.setattr(tensorflow_dreamer, "fetch", fetch)
     TensorFlowDreamer(Settings()).fetch(["small"])
     assert asked == []
 

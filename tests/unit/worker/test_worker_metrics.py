@@ -1,4 +1,4 @@
-"""What a worker measures, and where Prometheus and the probes ask for it."""
+"""Tests a worker's metrics, the server of metrics and readiness, and the liveness file."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ from worker.dream.observer import EngineProgress
 
 
 def grown(name, **labels):
-    """By how much a number grows, once it is asked a second time."""
+    """Returns a function that returns how much the metric has grown since."""
     before = REGISTRY.get_sample_value(name, labels) or 0
     return lambda: (REGISTRY.get_sample_value(name, labels) or 0) - before
 
@@ -41,7 +41,7 @@ def test_pixel_steps_and_octaves_are_measured_from_where_a_resumed_dream_begins(
     assert (pixels(), octaves(), seconds()) == (400, 2, 7)
 
 
-def test_only_the_first_claim_tells_how_long_a_job_waited():
+def test_only_the_first_claim_records_the_waiting_time():
     waits, seconds = grown("dream_queue_wait_seconds_count"), grown("dream_queue_wait_seconds_sum")
     job = replace(a_job(), state=JobState.RUNNING)
 
@@ -56,7 +56,7 @@ def port():
     return StackState().port("metrics")
 
 
-def test_the_exporter_answers_with_numbers_and_readiness(port):
+def test_the_server_answers_with_metrics_and_readiness(port):
     ready = threading.Event()
     metrics_server.serve(Settings(metrics_port=port), component="worker", ready=ready.is_set)
     url = f"http://127.0.0.1:{port}"
@@ -66,11 +66,11 @@ def test_the_exporter_answers_with_numbers_and_readiness(port):
     ready.set()
     assert httpx.get(f"{url}/readyz").status_code == 200
 
-    # A second process with the same port goes on without.
+    # A second server on the same port logs a warning and returns.
     metrics_server.serve(Settings(metrics_port=port), component="worker", ready=ready.is_set)
 
 
-def test_the_heartbeat_file_is_fresh_while_the_process_runs(tmp_path, monkeypatch):
+def test_the_liveness_file_is_touched_while_the_process_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(liveness_file, "INTERVAL_S", 0.02)
     file = tmp_path / "run" / "alive"
 

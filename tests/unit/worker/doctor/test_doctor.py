@@ -1,4 +1,4 @@
-"""What the doctor finds, on a real Redis and S3 and on what they could be like, and how it tells."""
+"""Tests the doctor's findings, on a real Redis and S3 and on simulated faults, and its output."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from shared import settings as settings_module
 from shared.settings import Settings
 from worker import worker_cli
 from worker.doctor import diagnosis, machine_checks, redis_checks, storage_checks
-from worker.doctor.finding import bad, good
+from worker.doctor.finding import error, ok
 
 FIT = {
     "redis_version": "7.4.1", "maxmemory_policy": "noeviction", "aof_enabled": 1, "role": "master",
@@ -21,119 +21,119 @@ FIT = {
 }  # fmt: skip
 
 
-def states(findings):
-    return {finding.check: finding.state for finding in findings}
+def severities(findings):
+    return {finding.check: finding.severity for finding in findings}
 
 
-def test_real_services_are_found_fit(settings):
-    found = states([*redis_checks.look(settings), *storage_checks.look(settings)])
+def test_the_embedded_services_have_no_errors(settings):
+    found = severities([*redis_checks.check_redis(settings), *storage_checks.check_storage(settings)])
 
-    assert "bad" not in found.values()
-    assert found["redis append-only"] == found["redis clock"] == "good"
-    assert found["s3 conditional writes"] == found["s3 clock"] == "good"
-    assert found["s3 presigned download"] == found["s3 presigned upload"] == "good"
-    assert found["caretaker"] == "doubtful"
+    assert "error" not in found.values()
+    assert found["redis append-only"] == found["redis clock"] == "ok"
+    assert found["s3 conditional writes"] == found["s3 clock"] == "ok"
+    assert found["s3 presigned download"] == found["s3 presigned upload"] == "ok"
+    assert found["caretaker"] == "warning"
 
 
 @pytest.mark.parametrize(
-    ("what", "check", "state"),
+    ("what", "check", "severity"),
     [
-        ({"redis_version": "6.0.16"}, "redis version", "bad"),
-        ({"maxmemory_policy": "allkeys-lru"}, "redis eviction", "bad"),
-        ({"aof_enabled": 0}, "redis append-only", "doubtful"),
-        ({"aof_last_write_status": "err"}, "redis append-only", "bad"),
-        ({"redis_mode": "cluster"}, "redis mode", "bad"),
-        ({"role": "slave"}, "redis role", "bad"),
-        ({"maxmemory": 100, "used_memory": 90}, "redis memory", "doubtful"),
+        ({"redis_version": "6.0.16"}, "redis version", "error"),
+        ({"maxmemory_policy": "allkeys-lru"}, "redis eviction", "error"),
+        ({"aof_enabled": 0}, "redis append-only", "warning"),
+        ({"aof_last_write_status": "err"}, "redis append-only", "error"),
+        ({"redis_mode": "cluster"}, "redis mode", "error"),
+        ({"role": "slave"}, "redis role", "error"),
+        ({"maxmemory": 100, "used_memory": 90}, "redis memory", "warning"),
     ],
 )
-def test_an_unfit_redis_is_told_with_what_to_do(what, check, state):
-    findings = list(redis_checks.judge(FIT | what, "here"))
+def test_an_unfit_redis_is_reported_with_advice(what, check, severity):
+    findings = list(redis_checks.check_info(FIT | what, "here"))
 
-    (found,) = [finding for finding in findings if finding.check == check and finding.state != "good"]
-    assert found.state == state
+    (found,) = [finding for finding in findings if finding.check == check and finding.severity != "ok"]
+    assert found.severity == severity
     assert found.advice
 
 
-def test_services_that_are_away_are_named_with_their_variables(settings):
+def test_unavailable_services_are_reported_with_their_variables(settings):
     away = settings.model_copy(update={"redis_url": "redis://:hush@127.0.0.1:1/0", "s3_url": "http://127.0.0.1:1"})
 
-    findings = [*redis_checks.look(away), *storage_checks.look(away)]
+    findings = [*redis_checks.check_redis(away), *storage_checks.check_storage(away)]
 
-    assert states(findings) == {"redis": "bad", "s3": "bad"}
+    assert severities(findings) == {"redis": "error", "s3": "error"}
     assert "DREAM_REDIS_URL" in findings[0].advice
     assert "DREAM_S3_URL" in findings[1].advice
     assert "hush" not in str(findings)
 
 
-def test_wrong_credentials_are_told_apart_from_an_outage(settings):
-    strangers = {"s3_access_key": SecretStr("nobody"), "s3_secret_key": SecretStr("knows")}
-    stranger = settings.model_copy(update={"redis_url": settings.redis_url.replace("//:", "//:x"), **strangers})
+def test_wrong_credentials_are_distinguished_from_an_outage(settings):
+    wrong_keys = {"s3_access_key": SecretStr("nobody"), "s3_secret_key": SecretStr("knows")}
+    refused = settings.model_copy(update={"redis_url": settings.redis_url.replace("//:", "//:x"), **wrong_keys})
 
-    findings = [*redis_checks.look(stranger), *storage_checks.look(stranger)]
+    findings = [*redis_checks.check_redis(refused), *storage_checks.check_storage(refused)]
 
-    assert states(findings) == {"redis": "bad", "s3 clock": "good", "s3": "bad"}
+    assert severities(findings) == {"redis": "error", "s3 clock": "ok", "s3": "error"}
     assert "refuses the password" in findings[0].found
     assert "DREAM_S3_SECRET_KEY" in findings[-1].advice
     assert "PutObject" in findings[-1].advice
 
 
-def test_a_store_that_overwrites_what_should_be_absent_is_refused(settings, monkeypatch):
+def test_a_store_without_conditional_writes_is_refused(settings, monkeypatch):
     put = storage_checks.S3ObjectStorage.put
     monkeypatch.setattr(storage_checks.S3ObjectStorage, "put", lambda storage, key, body, **_: put(storage, key, body))
 
-    found = {finding.check: finding for finding in storage_checks.look(settings)}
+    found = {finding.check: finding for finding in storage_checks.check_storage(settings)}
 
     assert "ignores If-None-Match" in found["s3"].found
     assert "another store" in found["s3"].advice
 
 
-def test_a_public_address_that_does_not_lead_to_the_store_is_found(settings):
+def test_a_public_address_that_does_not_reach_the_store_is_reported(settings):
     elsewhere = settings.model_copy(update={"s3_public_url": "http://127.0.0.1:1"})
 
-    found = {finding.check: finding for finding in storage_checks.look(elsewhere)}
+    found = {finding.check: finding for finding in storage_checks.check_storage(elsewhere)}
 
-    assert found["s3 presigned download"].state == "doubtful"
+    assert found["s3 presigned download"].severity == "warning"
     assert "DREAM_S3_PUBLIC_URL" in found["s3 presigned download"].advice
 
 
-@pytest.mark.parametrize(("skew_s", "state"), [(5, "good"), (300, "doubtful"), (1200, "bad")])
-def test_a_clock_that_is_off_is_found(settings, monkeypatch, skew_s, state):
+@pytest.mark.parametrize(("skew_s", "severity"), [(5, "ok"), (300, "warning"), (1200, "error")])
+def test_a_wrong_clock_is_reported(settings, monkeypatch, skew_s, severity):
     real = storage_checks.time.time
     monkeypatch.setattr(storage_checks.time, "time", lambda: real() + skew_s)
     monkeypatch.setattr(storage_checks.S3ObjectStorage, "connect", lambda _: pytest.fail("not asked"))
 
-    (found,) = storage_checks._clock(settings)
+    (found,) = storage_checks._check_clock(settings)
 
-    assert found.state == state
+    assert found.severity == severity
 
 
-def test_the_clock_of_a_store_without_a_date_is_left_alone(settings, monkeypatch):
+def test_a_store_without_a_date_header_has_no_clock_finding(settings, monkeypatch):
     monkeypatch.setattr(storage_checks.httpx, "head", lambda *_, **__: httpx.Response(200))
 
-    assert list(storage_checks._clock(settings)) == []
+    assert list(storage_checks._check_clock(settings)) == []
 
 
-def test_a_misspelt_variable_is_found(monkeypatch):
+def test_a_misspelled_variable_is_reported(monkeypatch):
     monkeypatch.setenv("DREAM_S3_BUKET", "x")
 
-    (found,) = machine_checks.settings_known()
+    (found,) = machine_checks.check_variables()
 
-    assert (found.state, found.advice) == ("doubtful", "Did you mean DREAM_S3_BUCKET?")
+    assert (found.severity, found.advice) == ("warning", "Did you mean DREAM_S3_BUCKET?")
 
 
-def test_a_full_disk_is_found_before_a_dream_needs_it(monkeypatch, tmp_path):
+def test_a_full_disk_is_reported(monkeypatch, tmp_path):
     free = type("RateLimitUsage", (), {"free": 2**30})
     monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda _: free)
 
-    found = states(machine_checks.disk(Settings(model_dir=tmp_path)))
+    found = severities(machine_checks.check_disk(Settings(model_dir=tmp_path)))
 
-    assert found["disk"] == "doubtful"
+    assert found["disk"] == "warning"
 
 
 @pytest.fixture
 def doctor(monkeypatch):
-    """Runs the command with these findings."""
+    """Runs the command with the given findings."""
     settings_module.load.cache_clear()
 
     def run(*findings, options=()):
@@ -143,25 +143,25 @@ def doctor(monkeypatch):
     return run
 
 
-def test_the_exit_code_is_1_only_when_something_is_bad(doctor):
-    assert doctor(good("a", "Fine.")).exit_code == 0
-    assert doctor(good("a", "Fine."), bad("b", "Broken.", "Mend it.")).exit_code == 1
+def test_the_exit_code_is_1_only_on_errors(doctor):
+    assert doctor(ok("a", "Fine.")).exit_code == 0
+    assert doctor(ok("a", "Fine."), error("b", "Broken.", "Fix it.")).exit_code == 1
 
 
-def test_programs_get_json(doctor):
-    said = json.loads(doctor(bad("b", "Broken.", "Mend it."), options=["--json"]).stdout)
+def test_json_output_for_programs(doctor):
+    printed = json.loads(doctor(error("b", "Broken.", "Fix it."), options=["--json"]).stdout)
 
-    assert said == {
-        "fit": False,
-        "findings": [{"check": "b", "state": "bad", "found": "Broken.", "advice": "Mend it."}],
+    assert printed == {
+        "ok": False,
+        "findings": [{"check": "b", "severity": "error", "found": "Broken.", "advice": "Fix it."}],
     }
 
 
-def test_people_get_sentences_and_what_to_do():
+def test_text_output_has_findings_and_advice():
     page = io.StringIO()
 
-    diagnosis.tell(iter([good("a", "Fine."), bad("b", "Broken.", "Mend it.")]), Console(file=page, width=120))
+    diagnosis.print_findings(iter([ok("a", "Fine."), error("b", "Broken.", "Fix it.")]), Console(file=page, width=120))
 
     assert "Broken." in page.getvalue()
-    assert "-> Mend it." in page.getvalue()
-    assert "1 to mend, 0 to look at, 1 good" in page.getvalue()
+    assert "-> Fix it." in page.getvalue()
+    assert "1 errors, 0 warnings, 1 ok" in page.getvalue()

@@ -1,4 +1,4 @@
-"""Keras's networks and the user's own, with random weights that the tests make."""
+"""Tests Keras's networks and the user's own, with random weights."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def gradient_of(network, layer, image):
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_a_keras_application_loads_weights_from_a_file_and_its_layers_are_as_listed(name, tmp_path):
+def test_a_keras_application_loads_its_weights_and_has_the_listed_layers(name, tmp_path):
     model = catalog.MODELS[name]
     trunk = getattr(keras.applications, model.architecture)(
         include_top=False, weights=None, input_shape=(None, None, 3)
@@ -61,15 +61,15 @@ def test_a_keras_application_loads_weights_from_a_file_and_its_layers_are_as_lis
     wanted = [model.layers[0], catalog.layer(model, model.default_layer), model.layers[-1]]
 
     @tf.function
-    def look(images):
+    def activate(images):
         return network.activations(images, [layer.name for layer in wanted])
 
-    sizes = [look(tf.zeros((1, side, side, 3))) for side in (128, 192)]
+    sizes = [activate(tf.zeros((1, side, side, 3))) for side in (128, 192)]
     for layer, small, large in zip(wanted, *sizes, strict=True):
         assert (large.shape[1] - small.shape[1], large.shape[3]) == (64 // layer.stride, layer.channels)
 
 
-def test_layers_have_the_same_names_however_many_models_were_built_before():
+def test_layer_names_do_not_depend_on_models_built_before():
     def build():
         x = photo = keras.Input((None, None, 3))
         for _ in range(3):
@@ -86,7 +86,7 @@ def test_pixels_are_prepared_as_keras_prepares_them(mode, photo):
     np.testing.assert_allclose(PREPROCESSING[mode](tf.constant(photo[None])), theirs, rtol=1e-5, atol=1e-4)
 
 
-def test_a_file_with_other_weights_is_said_to_be_corrupt(tmp_path):
+def test_a_file_with_other_weights_is_corrupt(tmp_path):
     path = tmp_path / "vgg16" / catalog.MODELS["vgg16"].file
     path.parent.mkdir()
     path.write_bytes(b"no weights at all")
@@ -119,7 +119,7 @@ def a_graph(path):
 @pytest.mark.parametrize(
     ("file", "make", "layer"), [("mine.keras", a_keras_model, "shapes"), ("mine.pb", a_graph, "spots")]
 )
-def test_ones_own_model_is_described_put_into_the_catalog_and_dreamt_with(file, make, layer, tmp_path, photo):
+def test_a_custom_model_is_described_added_to_the_catalog_and_dreams(file, make, layer, tmp_path, photo):
     make(tmp_path / file)
     entry = describe.catalog_entry(tmp_path / file)
     (tmp_path / "catalog.toml").write_text(entry)
@@ -136,7 +136,7 @@ def test_ones_own_model_is_described_put_into_the_catalog_and_dreamt_with(file, 
     assert np.square(after).mean() > np.square(before).mean()
 
 
-def test_a_dense_head_and_weights_are_no_layers(tmp_path):
+def test_a_dense_head_and_weights_are_not_layers(tmp_path):
     a_keras_model(tmp_path / "mine.keras")
     a_graph(tmp_path / "mine.pb")
     for file, names in (("mine.keras", ["rescaling", "edges", "shapes"]), ("mine.pb", ["lines", "spots"])):
@@ -164,7 +164,7 @@ def test_code_in_a_keras_file_is_refused(tmp_path):
         ("twice", "named twice"),
     ],
 )
-def test_a_wrong_catalog_file_is_said_to_be_wrong_and_where(tmp_path, text, said):
+def test_an_invalid_catalog_file_is_refused_with_the_position_of_the_error(tmp_path, text, said):
     entry = "[[model]]\nname='x'\ntitle='x'\nlicense='x'\nsource='x'\nloader='x'\nfile='x'\n"
     layers = {
         "layers": "default_layer='a'\nlayers='a:b/c'",
@@ -183,6 +183,6 @@ def test_a_built_in_name_can_not_be_taken(tmp_path):
         catalog.extend(tmp_path / "catalog.toml")
 
 
-def test_fetching_does_not_wait_for_tensorflow():
+def test_fetching_does_not_import_tensorflow():
     code = "import sys, worker.fetch_weights; sys.exit('tensorflow' in sys.modules or 'numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
