@@ -68,6 +68,7 @@ docs: .venv/installed ## write what is generated from the code: docs/CONFIGURATI
 	@$(VENV)/python -m tools.openapi
 	@$(VENV)/python -m tools.dashboard
 	@$(VENV)/python -m tools.parameter_docs
+	@$(VENV)/python -m tools.log_events
 
 check: ## the whole of CI on this machine, system packages included
 	.ci/run

@@ -1,4 +1,7 @@
-"""docs/CONFIGURATION.md, written from shared/settings.py. Run: python -m tools.configuration_docs"""
+"""Writes docs/CONFIGURATION.md, the environment variables, from shared/settings.py.
+
+Run: python -m tools.configuration_docs
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,9 @@ PAGE = ROOT / "docs" / "CONFIGURATION.md"
 HEADER = """\
 # Configuration
 
-Every environment variable, as `shared/settings.py` defines it; this page is generated from there (`make docs`).
-A value that can't be used stops a process at its start: one sentence that names the variable, exit code 78.
-`dream-worker doctor` checks what the values lead to, and tells of variables that nothing reads.
+Every environment variable, generated from `shared/settings.py` (`make docs`). An invalid value stops a process at its
+start with a message that names the variable and exit code 78. `dream-worker doctor` checks what the values refer to and
+reports variables that nothing reads.
 
 | variable | default | meaning |
 |---|---|---|
@@ -34,7 +37,7 @@ BOUNDS = {Ge: ("ge", "at least"), Gt: ("gt", "more than"), Le: ("le", "at most")
 
 
 def page() -> str:
-    """The page's text."""
+    """Returns the page's text."""
     rows = (_row(name, field) for name, field in Settings.model_fields.items())
     return HEADER + "".join(rows) + CLIENT
 
@@ -44,7 +47,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def meaning(field: FieldInfo) -> str:
-    """The field's description and which values it takes, for a cell of a table."""
+    """Returns the field's description and valid values, for a table cell."""
     choices = _choices(field.annotation)
     return f"{field.description}" + (f" One of {choices}." if choices else _limits(field))
 
@@ -57,7 +60,7 @@ def _default(field: FieldInfo) -> str:
     return f"`{field.default}`" if str(field.default) else "empty"
 
 
-def _choices(annotation: Any) -> str:  # noqa: ANN401 - a type, of whatever kind
+def _choices(annotation: Any) -> str:  # noqa: ANN401 - any type
     values = getattr(annotation, "__args__", ())
     return ", ".join(f"`{v}`" for v in values) if values and all(isinstance(v, str) for v in values) else ""
 

@@ -1,4 +1,4 @@
-"""The Grafana dashboard and Kubernetes' copy of the alerts. Run: python -m tools.dashboard (`make docs`)"""
+"""Writes the Grafana dashboard and the Kubernetes copy of the alerts. Run: python -m tools.dashboard (`make docs`)"""
 
 import json
 from pathlib import Path
@@ -89,7 +89,7 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
 
 
 def dashboard() -> dict[str, Any]:
-    """As Grafana imports it."""
+    """Returns the dashboard in Grafana's format."""
     return {
         "uid": "dreamqueue",
         "title": "Dreamqueue",
@@ -123,10 +123,10 @@ def _panel(number: int, title: str, unit: str, lines: dict[str, str]) -> dict[st
 
 
 def rule() -> str:
-    """The alerts as the Prometheus operator takes them."""
+    """Returns the alerts as a PrometheusRule of the Prometheus operator."""
     groups = (MONITORING / "alerts.yml").read_text().split("\n", 1)[1]
     head = """\
-# Written from deploy/monitoring/alerts.yml by `make docs`.
+# Generated from deploy/monitoring/alerts.yml by `make docs`.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:

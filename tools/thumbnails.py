@@ -1,6 +1,6 @@
-"""Makes the looks' thumbnails and the contact sheets: `python -m tools.thumbnails api/web/looks`.
+"""Makes the presets' thumbnails and the contact sheets: `python -m tools.thumbnails api/web/looks`.
 
-On a photograph that scikit-image ships, with the presets as they are: run it again when one of them changes.
+Uses photographs from scikit-image and the current presets. Run it again when a preset changes.
 """
 
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ from worker.dream.network import Network
 from worker.dream.types import Image
 from worker.networks import registry
 
-SIZE_PX = (480, 360)  # (width, height); dreamed that small, so that what is dreamed is large enough to be recognized
+SIZE_PX = (480, 360)  # (width, height); small, so that the features are large in the picture
 SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
 EYES = {"layers": [{"layer": "block9"}], "iterations": 14, "step_size": 2.2}
 LONG = {"layers": [{"layer": "block11_expand"}], "iterations": 30}
 
 
-def main(folder: Annotated[Path, typer.Argument(help="Where the pictures go.")]) -> None:
-    """Makes all of them."""
+def main(folder: Annotated[Path, typer.Argument(help="Output folder.")]) -> None:
+    """Makes every thumbnail and both sheets."""
     device.prepare()
     folder.mkdir(parents=True, exist_ok=True)
     rocket, cells = photograph("rocket"), []
@@ -45,10 +45,10 @@ def main(folder: Annotated[Path, typer.Argument(help="Where the pictures go.")])
 
 
 def controls() -> list[tuple[str, Pillow.Image]]:
-    """What a dream can be told beside its look, one picture each."""
+    """Returns one picture for each control other than the preset."""
     rocket, astronaut, coffee = (photograph(name) for name in ("rocket", "astronaut", "coffee"))
     y, x = np.mgrid[0 : SIZE_PX[1], 0 : SIZE_PX[0]].astype(np.float32)
-    face = np.clip(1.7 - np.hypot((x - 212) / 100, (y - 87) / 100), 0, 1)  # soft, and around the astronaut's
+    face = np.clip(1.7 - np.hypot((x - 212) / 100, (y - 87) / 100), 0, 1)  # soft-edged, around the astronaut's face
     negative = [{"layer": "block4_expand"}, {"layer": "block11_expand", "weight": -0.6}]
     plain = {"layers": [{"layer": "block11_expand"}], "iterations": 14}
     return [
@@ -65,7 +65,7 @@ def controls() -> list[tuple[str, Pillow.Image]]:
 
 
 def photograph(name: str) -> Image:
-    """One of scikit-image's, in the middle of a 4:3 frame."""
+    """Returns one of scikit-image's photographs, cropped to its central 4:3 part."""
     whole = Pillow.fromarray(getattr(skimage.data, name)()).convert("RGB")
     ratio = SIZE_PX[0] / SIZE_PX[1]
     width, height = min(whole.width, int(whole.height * ratio)), min(whole.height, int(whole.width / ratio))
@@ -75,14 +75,14 @@ def photograph(name: str) -> Image:
 
 
 def dreamed(params: Mapping[str, Any], image: Image, inputs: Inputs | None = None) -> Pillow.Image:
-    """That photograph with those parameters."""
+    """Returns the photograph, dreamed with those parameters."""
     resolved = catalog.resolve(DreamParams.model_validate(params))
     result, _ = dream(_network(resolved.model), image.copy(), resolved, inputs=inputs or Inputs())
     return Pillow.fromarray(images.to_pixels(result))
 
 
 def sheet(cells: list[tuple[str, Pillow.Image]]) -> Pillow.Image:
-    """All of them side by side, each with its name."""
+    """Returns one picture with all cells in a grid, each with its title."""
     width, height = SHEET_CELL_PX
     rows = -(-len(cells) // COLUMNS)
     paper = Pillow.new("RGB", (COLUMNS * width, rows * (height + LABEL_PX)), (16, 18, 24))

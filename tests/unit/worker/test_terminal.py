@@ -16,8 +16,12 @@ def test_native_logs_are_hidden_and_later_output_is_not(capfd):
 
 
 def test_native_logs_are_shown_when_loading_fails(capfd):
-    with pytest.raises(ImportError), native_logs_hidden():
-        os.write(2, b"libcudart.so is missing\n")
-        raise ImportError
+    def fail():
+        with native_logs_hidden():
+            os.write(2, b"libcudart.so is missing\n")
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        fail()
 
     assert capfd.readouterr().err == "libcudart.so is missing\n"

@@ -1,0 +1,141 @@
+"""Writes docs/LOG_EVENTS.md, the table of all log events, from the code. Run: python -m tools.log_events (`make docs`)
+
+Reads every call `log.<level>("event", field=...)` of a structlog logger in the product's packages. Add the meaning of a
+new event to MEANINGS below.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.process import ROOT
+
+PAGE = ROOT / "docs" / "LOG_EVENTS.md"
+PACKAGES = ("api", "shared", "worker", "deploy")
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}  # `exception` logs at error, with a traceback
+NOT_FIELDS = {"exc_info"}
+HEADER = """\
+# Log events
+
+Every event that Dreamqueue logs, generated from the code (`make docs`). Records are lines of JSON on stderr, or
+readable text on a terminal; `event` holds the name. Records of an attempt also carry `job_id`, `attempt` and `owner`.
+
+| event | level | module | fields | meaning |
+|---|---|---|---|---|
+"""
+MEANINGS = {
+    "attempt_abandoned": "The attempt lost its claim; another worker may be running the job.",
+    "attempt_stalled": "Nothing moved within the phase's stall limit; the worker's child kills itself.",
+    "caretaker_started": "This caretaker runs its duties whenever it leads.",
+    "checkpoint_corrupt": "A checkpoint's checksum is wrong; an older one is used.",
+    "checkpoint_delayed": "A checkpoint could not be stored yet; it is retried.",
+    "checkpoint_failed": "A checkpoint could not be stored; the dream goes on without it.",
+    "checkpoint_saved": "A checkpoint is in S3.",
+    "claim_unconfirmed": "Redis could not confirm the claim before the commit; the first outcome in S3 decides.",
+    "cleanup_failed": "Objects of losing attempts could not be removed; the caretaker removes them.",
+    "dependency_unavailable": "Redis or S3 does not answer; the process waits and retries.",
+    "document_unreadable": "An object in S3 can't be read by this version; the job is skipped.",
+    "drain_timed_out": "A drained worker could not release its job in time; its last stored checkpoint serves.",
+    "dream_started": "The photograph is decoded and the first octave begins.",
+    "first_iteration_completed": "The first iteration of the attempt is done.",
+    "job_claimed": "A worker has claimed the job.",
+    "job_expired": "Retention has removed the job's objects.",
+    "job_failed": "The attempt failed; `code` says why.",
+    "job_release_failed": "A drained job could not be released; its lease will expire.",
+    "job_released": "A drained worker has returned its job to the queue.",
+    "job_restored": "The job was missing from Redis and has been rebuilt from S3.",
+    "job_settled": "The job has its outcome; `won` says whether it is this attempt's.",
+    "lease_expired": "A worker stopped renewing its lease; `state` is the job's new state.",
+    "lease_renewal_failed": "Redis did not renew the lease; the keeper retries.",
+    "leftovers_swept": "Objects that a crash left with an ended job have been removed.",
+    "liveness_file_write_failed": "The liveness file could not be touched.",
+    "metrics_port_unavailable": "The metrics port is taken; the process runs without metrics.",
+    "model_fetch_failed": "Weights could not be fetched; the worker retries after a minute.",
+    "model_fetched": "Weights have been fetched, checked and installed.",
+    "model_load_failed": "The first network could not be loaded at start-up.",
+    "model_loaded": "A network is in memory.",
+    "model_unloaded": "A network was unloaded to make room for another.",
+    "model_weights_missing": "This worker may serve the model, but its weights are not installed.",
+    "old_objects_swept": "Uploads or idempotency keys past their time have been removed.",
+    "outcome_adopted": "The job already had an outcome; the attempt adopted it.",
+    "preview_upload_failed": "A preview could not be stored; the next one is tried.",
+    "reconciliation_started": "The caretaker compares S3 with Redis.",
+    "recovery_postponed": "One of the caretaker's duties failed for one item; it is retried.",
+    "redis_command_refused": "Redis refused a command: it is full, read-only, or the command is wrong.",
+    "redis_unavailable": "The caretaker can't reach Redis.",
+    "startup_refused": "The process does not start; `reason` says why. Exit code 78 or 70.",
+    "unaccepted_job_swept": "Objects of a submission that was never accepted have been removed.",
+    "wake_up_failed": "A wake-up could not claim a job; the caretaker sends another.",
+    "webhook_abandoned": "A webhook was given up after its last attempt.",
+    "webhook_attempt_failed": "A webhook was not accepted; it is retried.",
+    "webhook_delivered": "A webhook was accepted.",
+    "webhook_delivery_postponed": "Webhooks could not be delivered because Redis or S3 is unavailable.",
+    "worker_registration_failed": "The worker could not register itself in Redis; it retries.",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogCall:
+    """One call of a logger in the code."""
+
+    event: str
+    level: str
+    module: str  # a path below the repository's root
+    line: int
+    fields: tuple[str, ...]
+
+
+def log_calls(root: Path = ROOT) -> list[LogCall]:
+    """Returns every log call of the product's packages. Raises ValueError for an event that is not a literal."""
+    calls: list[LogCall] = []
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            calls += _calls_in(ast.parse(path.read_text()), path.relative_to(root).as_posix())
+    return calls
+
+
+def _calls_in(tree: ast.Module, module: str) -> Iterator[LogCall]:
+    loggers = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("structlog.get_logger(")
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS):
+            continue
+        logger = node.func.value
+        if not (isinstance(logger, ast.Name) and logger.id in loggers):
+            continue
+        event = node.args[0] if len(node.args) == 1 else None
+        if not (isinstance(event, ast.Constant) and isinstance(event.value, str)):
+            raise ValueError(f"{module}:{node.lineno}: pass the event as one string literal")  # noqa: TRY004 - the code is wrong, not a type
+        fields = tuple(keyword.arg for keyword in node.keywords if keyword.arg and keyword.arg not in NOT_FIELDS)
+        yield LogCall(event=event.value, level=node.func.attr, module=module, line=node.lineno, fields=fields)
+
+
+def page() -> str:
+    """Returns the page's text: one row per event, in alphabetical order."""
+    by_event: dict[str, list[LogCall]] = defaultdict(list)
+    for call in log_calls():
+        by_event[call.event].append(call)
+    return HEADER + "".join(_row(event, by_event[event]) for event in sorted(by_event))
+
+
+def _row(event: str, calls: list[LogCall]) -> str:
+    levels = sorted({"error" if call.level == "exception" else call.level for call in calls})
+    modules = sorted({f"`{call.module}`" for call in calls})
+    fields = dict.fromkeys(f"`{field}`" for call in calls for field in call.fields)
+    cells = (f"`{event}`", ", ".join(levels), ", ".join(modules), ", ".join(fields), MEANINGS.get(event, ""))
+    return f"| {' | '.join(cells)} |\n"
+
+
+def main(path: Path = PAGE) -> None:
+    path.write_text(page())
+
+
+if __name__ == "__main__":
+    main()
