@@ -1,0 +1,100 @@
+"""Runs every example program."""
+
+import subprocess
+import sys
+import threading
+import time
+from http.server import HTTPServer
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from deploy.local.process import ROOT
+from examples.webhook_receiver import Receiver
+from shared.webhooks.delivery import shown, sign
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+BODY = b'{"type": "job.completed", "data": {"id": "01J", "state": "succeeded"}}'
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    path = tmp_path / "photographs" / "noise.png"
+    path.parent.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def run(example, *arguments):
+    program = [sys.executable, "-m", f"examples.{example}", *map(str, arguments)]
+    return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_python_client_saves_the_result(stack, photograph, tmp_path):
+    said = run("python_client", stack.api_url, photograph, tmp_path / "dream.png")
+
+    assert "succeeded: 100%" in said
+    assert Image.open(tmp_path / "dream.png").size == (160, 120)
+
+
+def test_the_batch_dreams_on_each_photograph_once(stack, photograph, tmp_path):
+    (photograph.parent / "damaged.jpg").write_bytes(b"not an image")
+
+    first = run("batch_folder", stack.api_url, photograph.parent, tmp_path / "dreams")
+    second = run("batch_folder", stack.api_url, photograph.parent, tmp_path / "dreams")
+
+    assert first == f"{tmp_path / 'dreams' / 'noise.png'}\n"
+    assert second == ""
+
+
+def test_a_network_of_ones_own_dreams(photograph, tmp_path):
+    run("own_network", photograph, tmp_path / "dream.png")
+
+    assert Image.open(tmp_path / "dream.png").size == (160, 120)
+
+
+@pytest.fixture
+def receiver(monkeypatch):
+    monkeypatch.setenv("WEBHOOK_SECRET", shown(SECRET))
+    monkeypatch.setattr(Receiver, "log_message", lambda *_: None)
+    monkeypatch.setattr(Receiver, "seen", set())
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_receiver_handles_a_signed_message_once(receiver, capsys):
+    headers = sign(SECRET, "message-1", _now(), BODY)
+
+    statuses = [httpx.post(receiver, content=BODY, headers=headers).status_code for _ in range(2)]
+
+    assert statuses == [204, 204]
+    assert capsys.readouterr().out == "job.completed: job 01J is succeeded\n"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        sign(b"another secret", "message-1", 0, BODY),
+        sign(SECRET, "message-1", 0, BODY),  # from 1970: a replay
+    ],
+)
+def test_the_receiver_refuses_forged_and_replayed_messages(receiver, headers):
+    assert httpx.post(receiver, content=BODY, headers=headers).status_code == 400
+
+
+def test_the_receiver_refuses_a_message_whose_body_was_changed(receiver):
+    headers = sign(SECRET, "message-1", _now(), BODY)
+
+    assert httpx.post(receiver, content=BODY + b" ", headers=headers).status_code == 400
+
+
+def _now():
+    return int(time.time())
