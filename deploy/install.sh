@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes .venv beside the Makefile and installs exactly what requirements.lock names, hashes checked.
-# `make` calls it when the lock file is newer than the last installation. Needs Python 3.11 to 3.13, nothing else.
+# Creates .venv in the repository's folder and installs the packages of requirements.lock, hashes checked.
+# `make` calls it when the lock file is newer than the last installation. Needs only Python 3.11 to 3.13.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,7 +9,7 @@ fail() {
     exit 1
 }
 
-fits() { # is this a Python that we support?
+fits() { # whether this is a supported Python
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
@@ -21,7 +21,7 @@ find_python() {
         fi
     done
     fail "Dreamqueue needs Python 3.11, 3.12 or 3.13, and none was found." \
-        "Install one, or name it: make PYTHON=/path/to/python3.12"
+        "Install one, or set its path: make PYTHON=/path/to/python3.12"
 }
 
 make_venv() {
@@ -31,11 +31,11 @@ make_venv() {
 }
 
 install_lock() {
-    if [ ! -x .venv/bin/uv ]; then # uv is in the lock as well; it installs ten times as fast as pip
+    if [ ! -x .venv/bin/uv ]; then # uv is in the lock too; it installs about ten times as fast as pip
         sed -n '/^uv==/,/[^\\]$/p' requirements.lock >.venv/uv.txt
         .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
     fi
-    # uv does not read pip's configuration; where only that knows the way to the packages, pip installs.
+    # uv does not read pip's configuration; where only that names an index, pip installs.
     .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock ||
         .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock ||
         fail "The packages of requirements.lock could not be installed (see above)."

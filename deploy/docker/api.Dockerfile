@@ -12,7 +12,7 @@ RUN ./build.sh application source /opt/dream
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 COPY --from=build /opt/dream /opt/dream
 COPY deploy/gunicorn.conf.py /etc/dreamqueue/
-# Nothing is written but to /tmp, /dev/shm and what is mounted. With more arenas, glibc keeps 50 MB more for its threads.
+# Only /tmp, /dev/shm and mounts are written. With more arenas, glibc would keep 50 MB more for its threads.
 ENV PATH=/opt/dream/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2
 USER 10001:10001
 WORKDIR /tmp

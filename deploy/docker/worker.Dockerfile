@@ -1,5 +1,5 @@
-# The worker and the caretaker. For the processor, and for NVIDIA GPUs (the CUDA libraries come as wheels, the driver
-# from the host):
+# The worker and the caretaker, for CPUs and for NVIDIA GPUs (the CUDA libraries come as wheels, the driver from the
+# host):
 #   docker build -f deploy/docker/worker.Dockerfile -t dreamqueue-worker .
 #   docker build -f deploy/docker/worker.Dockerfile -t dreamqueue-worker:gpu --build-arg LOCK=worker-gpu.lock .
 # The base is pinned by digest; to renew it: docker buildx imagetools inspect python:3.11-slim-bookworm
@@ -15,9 +15,9 @@ RUN ./build.sh application source /opt/dream
 
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 COPY --from=build /opt/dream /opt/dream
-# A named volume takes over the owner that the folder has here.
+# A named volume inherits the owner of this folder.
 RUN install -d -o 10001 -g 10001 /models
-# Nothing is written but to /tmp (checkpoints on their way: four bytes per color and pixel), /models and what is mounted.
+# Only /tmp (checkpoints in transit: four bytes per color and pixel), /models and mounts are written.
 ENV PATH=/opt/dream/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     TF_CPP_MIN_LOG_LEVEL=2 NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     DREAM_MODEL_DIR=/models DREAM_LIVENESS_FILE=/tmp/alive DREAM_METRICS_HOST=0.0.0.0 DREAM_METRICS_PORT=9100
@@ -25,9 +25,9 @@ USER 10001:10001
 WORKDIR /tmp
 VOLUME /models
 EXPOSE 9100
-# The parent touches the file every 5 s, also while Redis is away: a worker is not restarted for that.
+# The parent touches the file every 5 s, even while Redis is unavailable: that is no reason for a restart.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["sh", "-c", "test $(($(date +%s) - $(stat -c %Y /tmp/alive))) -lt 30"]
-# Gossip, mingle and Celery's own heartbeat tell every worker of every other, which Redis would feel in a large fleet.
+# Gossip, mingle and Celery's heartbeats message every other worker, which would load Redis in a large fleet.
 CMD ["celery", "-A", "worker.app", "worker", "--pool=prefork", "--concurrency=1", "--loglevel=INFO", \
     "--without-gossip", "--without-mingle", "--without-heartbeat"]

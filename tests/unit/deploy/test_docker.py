@@ -1,4 +1,4 @@
-"""Images and compose, checked without an engine: the linter, the locks, and the build's steps in a clean folder."""
+"""Tests images and compose without a container engine: linter, locks, and the build's steps in a clean folder."""
 
 import os
 import re
@@ -23,7 +23,7 @@ TOOLS = Path(sys.executable).parent
 
 
 def locked(path):
-    """Name -> the versions that the lock file gives it, one per platform."""
+    """Returns the locked versions by package name, one per platform."""
     versions = {}
     for name, version in re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", path.read_text(), re.MULTILINE):
         versions.setdefault(name, set()).add(version)
@@ -35,7 +35,7 @@ def dockerfile(image):
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_the_linter_has_nothing_to_say(image):
+def test_hadolint_reports_nothing(image):
     said = subprocess.run(
         [TOOLS / "hadolint", DOCKER / f"{image}.Dockerfile"], capture_output=True, text=True, check=False
     )
@@ -44,7 +44,7 @@ def test_the_linter_has_nothing_to_say(image):
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_an_image_is_pinned_staged_unprivileged_and_watched(image):
+def test_an_image_is_pinned_staged_unprivileged_and_has_a_healthcheck(image):
     text = dockerfile(image)
     build, final = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
 
@@ -56,14 +56,14 @@ def test_an_image_is_pinned_staged_unprivileged_and_watched(image):
 
 
 @pytest.mark.parametrize("extra", ["api", "worker", "worker-gpu"])
-def test_an_images_lock_holds_what_its_part_needs_in_the_versions_that_are_tested(extra):
+def test_an_images_lock_has_every_dependency_in_the_tested_version(extra):
     lock, tested = locked(DOCKER / f"{extra}.lock"), locked(ROOT / "requirements.lock")
 
     for line in PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"][extra]:
         needed = Requirement(line)
         assert any(needed.specifier.contains(version) for version in lock[needed.name]), f"run `make lock`: {line}"
     differing = {name: (lock[name], tested[name]) for name in lock.keys() & tested.keys() if lock[name] != tested[name]}
-    # The GPU's TensorFlow is not the processor's, and only one of them can be installed here.
+    # TensorFlow for GPUs is another package, and only one of them can be installed here.
     differing.pop("tensorflow", None)
     assert not differing, "run `make lock`"
 
@@ -72,7 +72,7 @@ def test_the_api_image_has_no_tensorflow():
     assert not {"tensorflow", "tensorflow-cpu", "numpy", "scipy", "keras"} & locked(DOCKER / "api.lock").keys()
 
 
-def test_what_is_not_python_is_packaged_too():
+def test_data_files_are_packaged():
     patterns = PROJECT["tool"]["setuptools"]["package-data"]
     for package in ("api", "shared", "worker"):
         root = ROOT / package
@@ -96,7 +96,7 @@ import api.app, worker.recovery.caretaker
 from importlib.resources import files
 from shared.redis.job_store import SCRIPTS
 
-absent = [name for name in SCRIPTS if not (files("shared") / "lua" / f"{name}.lua").is_file()]
+absent = [name for name in SCRIPTS if not (files("shared.redis") / "lua" / f"{name}.lua").is_file()]
 heavy = [name for name in ("tensorflow", "numpy") if name in sys.modules]
 print(importlib.metadata.version("dreamqueue"), *absent, *heavy)
 """
@@ -113,7 +113,7 @@ def services(name):
 
 
 @pytest.mark.parametrize("name", ["api", "caretaker", "proxy", "redis", "prometheus", "grafana"])
-def test_a_service_is_confined_and_watched(name):
+def test_a_service_is_confined_and_has_a_healthcheck(name):
     service = services("compose.yaml")[name]
 
     assert service["read_only"]
@@ -122,14 +122,14 @@ def test_a_service_is_confined_and_watched(name):
     assert "healthcheck" in service or name == "api"  # its image has one
 
 
-def test_the_outside_reaches_nothing_but_the_proxy_and_the_dashboards():
+def test_only_the_proxy_and_the_dashboards_are_published():
     published = {name: s["ports"] for name, s in services("compose.yaml").items() if "ports" in s}
 
     assert published.keys() == {"proxy", "grafana"}
     assert all(port.startswith("${BIND:-127.0.0.1}:") for ports in published.values() for port in ports)
 
 
-def test_redis_keeps_what_it_is_told():
+def test_redis_never_evicts_and_is_append_only():
     command = " ".join(services("compose.yaml")["redis"]["command"])
 
     assert "--appendonly yes" in command
@@ -163,7 +163,7 @@ def test_all_variables_of_compose_are_in_the_example():
 
 
 @pytest.mark.parametrize("device", ["gpu", "cpu"])
-def test_compose_itself_accepts_the_files(device):
+def test_compose_accepts_the_files(device):
     client = _compose_client()
     if client is None:
         pytest.skip("no client with compose here")

@@ -1,4 +1,4 @@
-"""The api under gunicorn: numbers of all its processes at /metrics, and nothing left behind."""
+"""Tests the API under gunicorn: /metrics sums up all processes, and no file is left behind."""
 
 import os
 import re

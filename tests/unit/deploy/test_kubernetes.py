@@ -1,4 +1,4 @@
-"""The manifests: valid by Kubernetes' own schemas, confined, and agreeing with the code they run."""
+"""Tests the manifests: valid by Kubernetes' schemas, confined, and consistent with the code."""
 
 import re
 import shutil
@@ -15,10 +15,10 @@ from tools import dashboard
 from worker import child
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-VERSIONS = ["1.30", "1.34"]  # the oldest that we mean to run on, and a late one
+VERSIONS = ["1.30", "1.34"]  # the oldest supported version, and a recent one
 
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
-OTHERS = {  # what is not Kubernetes' own: the parts of the schema that we use, and nothing else
+OTHERS = {  # custom resources: only those parts of their schemas that are used here
     "ScaledObject": {
         "type": "object",
         "required": ["scaleTargetRef", "triggers"],
@@ -113,7 +113,7 @@ def test_every_document_fits_its_schema(document, version):
     validate(document, version)
 
 
-def test_a_misspelt_field_would_be_found():
+def test_a_misspelled_field_is_refused():
     wrong = named("Deployment", "worker")
     pod(wrong)["terminationGracePeriod"] = 30
 
@@ -123,7 +123,7 @@ def test_a_misspelt_field_would_be_found():
 
 @pytest.fixture(scope="module")
 def built():
-    """Overlay -> what kustomize makes of it."""
+    """Returns a function that builds an overlay with kustomize."""
     if not shutil.which("kubectl"):
         pytest.skip("no kubectl here, which has kustomize in it")
 
@@ -148,7 +148,7 @@ def test_the_example_builds_into_valid_documents(built):
     assert configured["data"]["DREAM_KEYS"] == "on"
 
 
-def test_without_a_gpu_none_is_asked_for(built, tmp_path):
+def test_the_cpu_component_requests_no_gpu(built, tmp_path):
     for name in ("base", "cpu"):
         shutil.copytree(FOLDER / name, tmp_path / name)
     (tmp_path / "kustomization.yaml").write_text("resources: [base]\ncomponents: [cpu]\n")
@@ -197,7 +197,7 @@ def test_the_grace_period_outlasts_the_drain():
     assert compose["services"]["worker"]["stop_grace_period"] == f"{grace_s}s"
 
 
-def test_a_worker_is_ready_with_its_model_and_alive_by_its_parents_heartbeat():
+def test_a_worker_is_ready_with_its_model_and_alive_by_its_liveness_file():
     container = pod(named("Deployment", "worker"))["containers"][0]
     image = (ROOT / "deploy" / "docker" / "worker.Dockerfile").read_text()
     (liveness_file,) = re.findall(r"DREAM_LIVENESS_FILE=(\S+)", image)
@@ -218,7 +218,7 @@ def test_the_workers_are_scaled_on_queued_and_running_jobs():
     assert "replicas" not in named("Deployment", scaled["scaleTargetRef"]["name"])["spec"]
 
 
-def test_what_points_to_a_deployment_finds_it():
+def test_selectors_match_their_deployments():
     pods = {d["metadata"]["name"]: d["spec"]["template"]["metadata"]["labels"] for d in deployments()}
 
     for kind in ("PodDisruptionBudget", "Service"):
@@ -228,7 +228,7 @@ def test_what_points_to_a_deployment_finds_it():
     assert named("HorizontalPodAutoscaler", "api")["spec"]["scaleTargetRef"]["name"] in pods
 
 
-def test_nobody_gets_in_but_by_a_policy():
+def test_traffic_is_denied_unless_a_policy_allows_it():
     closed = named("NetworkPolicy", "nothing-else")["spec"]
     opened = {
         p["port"]
@@ -244,5 +244,5 @@ def test_nobody_gets_in_but_by_a_policy():
     assert opened == ports == {"http", "metrics"}
 
 
-def test_the_operators_alerts_are_ours():
+def test_the_prometheus_rule_is_current():
     assert dashboard.RULE.read_text() == dashboard.rule(), "run `make docs`"

@@ -1,4 +1,4 @@
-"""Every query that is shipped asks for numbers and labels that exist, and every alert has its line to act on."""
+"""Tests that every query uses existing metrics and labels, and that every alert has a section in the runbook."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def queries():
 
 @pytest.fixture(scope="module")
 def known():
-    """Series name -> its labels, from what the processes really register."""
+    """Returns the labels of every series by its name, as the processes register them."""
     store = MemoryJobStore()
     store.create(a_job())
     worker_metrics.lease_expired(JobState.QUEUED)
@@ -67,7 +67,7 @@ def nodes(expression):
 
 
 @pytest.mark.parametrize("query", queries())
-def test_a_query_asks_for_what_exists(query, known):
+def test_a_query_uses_existing_metrics_and_labels(query, known):
     found = list(nodes(promql_parser.parse(query)))
 
     selectors = [node for node in found if isinstance(node, promql_parser.VectorSelector)]
@@ -82,12 +82,12 @@ def test_a_query_asks_for_what_exists(query, known):
             assert set(node.modifier.labels) <= available
 
 
-def test_a_made_up_metric_would_be_found(known):
+def test_a_query_with_an_unknown_metric_is_refused(known):
     with pytest.raises(AssertionError):
-        test_a_query_asks_for_what_exists("rate(dream_wishes_total[5m])", known)
+        test_a_query_uses_existing_metrics_and_labels("rate(dream_wishes_total[5m])", known)
 
 
-def test_no_series_names_a_job_or_an_owner(known):
+def test_no_label_identifies_a_job_or_an_owner(known):
     assert not any({"job_id", "id", "owner", "claim", "path"} & labels for labels in known.values())
     assert not any(re.search("_(ms|minutes|hours|kb|mb|percent)(_|$)", name) for name in known)
 
@@ -101,7 +101,7 @@ def test_states_in_queries_exist():
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
-def test_an_alert_says_what_is_wrong_and_where_to_read_on(rule):
+def test_an_alert_has_a_summary_and_a_runbook_section(rule):
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["runbook"] == f"docs/RUNBOOK.md#{rule['alert'].lower()}"
@@ -117,6 +117,6 @@ def test_the_dashboard_file_is_current_and_its_panels_do_not_overlap():
     )
 
 
-def test_every_process_that_measures_is_scraped():
+def test_every_process_with_metrics_is_scraped():
     assert {job["job_name"] for job in SCRAPE["scrape_configs"]} == {"api", "caretaker", "worker"}
     assert SCRAPE["rule_files"] == ["alerts.yml"]

@@ -56,9 +56,11 @@ def test_an_unfit_redis_is_reported_with_advice(what, check, severity):
 
 
 def test_unavailable_services_are_reported_with_their_variables(settings):
-    away = settings.model_copy(update={"redis_url": "redis://:hush@127.0.0.1:1/0", "s3_url": "http://127.0.0.1:1"})
+    unavailable = settings.model_copy(
+        update={"redis_url": "redis://:hush@127.0.0.1:1/0", "s3_url": "http://127.0.0.1:1"}
+    )
 
-    findings = [*redis_checks.check_redis(away), *storage_checks.check_storage(away)]
+    findings = [*redis_checks.check_redis(unavailable), *storage_checks.check_storage(unavailable)]
 
     assert severities(findings) == {"redis": "error", "s3": "error"}
     assert "DREAM_REDIS_URL" in findings[0].advice
