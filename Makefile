@@ -10,7 +10,7 @@ export IMAGE
 .PHONY: help install demo up down test lint unit chaos fmt bench bench-api bench-scale docs lock check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/installed ## install everything into .venv (the other targets do so when needed)
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from shared.networks import catalog
-from shared.params import DreamParams
+from shared.params import DreamParams, Target
 from worker import images
 from worker.dream import device
 from worker.dream.engine import dream
@@ -39,7 +39,7 @@ def main(photograph: Path, result: Path) -> None:
         (Path(folder) / "catalog.toml").write_text(catalog_entry(Path(folder) / "my-net.keras"))
         catalog.extend(Path(folder) / "catalog.toml")
         network = registry.load("my-net", Path(folder))
-    params = catalog.resolve(DreamParams(model="my-net", layers=({"layer": "shapes"},), octaves=3))
+    params = catalog.resolve(DreamParams(model="my-net", layers=(Target(layer="shapes"),), octaves=3))
     with photograph.open("rb") as file:
         image = images.decode(file, max_pixels=100_000_000)
     dreamed, report = dream(network, image, params)

@@ -33,11 +33,16 @@ def run(example, *arguments):
     return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def size(picture):
+    with Image.open(picture) as image:
+        return image.size
+
+
 def test_the_python_client_saves_the_result(stack, photograph, tmp_path):
     said = run("python_client", stack.api_url, photograph, tmp_path / "dream.png")
 
     assert "succeeded: 100%" in said
-    assert Image.open(tmp_path / "dream.png").size == (160, 120)
+    assert size(tmp_path / "dream.png") == (160, 120)
 
 
 def test_the_batch_dreams_on_each_photograph_once(stack, photograph, tmp_path):
@@ -53,7 +58,7 @@ def test_the_batch_dreams_on_each_photograph_once(stack, photograph, tmp_path):
 def test_a_network_of_ones_own_dreams(photograph, tmp_path):
     run("own_network", photograph, tmp_path / "dream.png")
 
-    assert Image.open(tmp_path / "dream.png").size == (160, 120)
+    assert size(tmp_path / "dream.png") == (160, 120)
 
 
 @pytest.fixture

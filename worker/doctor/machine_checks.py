@@ -63,8 +63,7 @@ def check_models(settings: Settings) -> Iterator[Finding]:
             "Ignore this if the host is not a worker.",
         )
         return
-    with native_logs_hidden():
-        from worker.networks import registry  # noqa: PLC0415 - only where TensorFlow is installed
+    from worker.networks import registry  # noqa: PLC0415 - only where TensorFlow is installed
 
     try:
         catalog.extend(settings.catalog)
@@ -91,7 +90,8 @@ def check_models(settings: Settings) -> Iterator[Finding]:
         return
     began = time.monotonic()
     try:
-        registry.load(ready[0], settings.model_dir)
+        with native_logs_hidden():
+            registry.load(ready[0], settings.model_dir)
     except DreamError as exc:
         yield error("model", f"{ready[0]} can't be loaded: {exc}", f"Run `dream-worker fetch {ready[0]}` again.")
         return

@@ -82,6 +82,7 @@ def _dream(
         from worker.networks import registry  # noqa: PLC0415
 
         device.prepare()
+        device.gpu()  # TensorFlow logs again when it opens its devices
         network = registry.load(params.model, model_dir)
 
     def read(path: Path) -> "Image":
