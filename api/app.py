@@ -33,7 +33,7 @@ from shared.version import VERSION
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-FORM_FIELD_BYTES = 1 << 20  # 16 layers with 4096 channels each are the longest parameters there are
+FORM_FIELD_BYTES = 1 << 20  # room for the longest parameters: 16 layers with 4096 channels each
 FORM_PARTS = 20
 
 
@@ -46,15 +46,15 @@ class Application(APIFlask):
 def create_app(settings: "Settings | None" = None, *, services: Services | None = None) -> APIFlask:
     """Creates the application.
 
-    settings: by default those of the environment.   services: built by a test on fakes.
+    settings: read from the environment by default.   services: passed by tests, on fakes.
     Raises InvalidSettings, or UnfitService when Redis or the object storage lacks something that jobs rely on.
     """
     if settings is None:
-        from shared.settings import load  # noqa: PLC0415 - not at import, which is to stay quick
+        from shared.settings import load  # noqa: PLC0415 - keeps importing this module fast
 
         settings = load()
     catalog.extend(settings.catalog)
-    warnings.filterwarnings("error", module=r"PIL(\..*)?")  # a picture that Pillow warns of is refused
+    warnings.filterwarnings("error", module=r"PIL(\..*)?")  # refuse images that Pillow warns about
 
     app = Application(
         __name__, title="Dreamqueue", version=VERSION, spec_path="/openapi.json", docs_path=None, json_errors=False
@@ -64,10 +64,10 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
         MAX_FORM_MEMORY_SIZE=FORM_FIELD_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
     )
-    if settings.trusted_proxies:  # gunicorn sees to the scheme itself, from the peers that it trusts
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)  # type: ignore[method-assign] # as Flask says
+    if settings.trusted_proxies:  # x_proto=0: gunicorn sets the scheme itself, for the peers that it trusts
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)  # type: ignore[method-assign] # Flask's documented way
     app.json = DefaultJSONProvider(app)
-    app.json.sort_keys = False  # as the records have them
+    app.json.sort_keys = False  # keep the order of the schemas
     app.extensions[EXTENSION] = services = services or connect(settings)
     request_metrics.install(app, services.jobs.store)
     security_headers.install(app)

@@ -27,5 +27,5 @@ def owner() -> str:
 
 def poll_rate_limit() -> RateLimit:
     return RateLimit(
-        name="polls", client=cast(str, g.counted), requests=services().settings.polls_per_minute, window_s=60
+        name="polls", client=cast(str, g.rate_limit_key), requests=services().settings.polls_per_minute, window_s=60
     )

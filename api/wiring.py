@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from api.access.unauthenticated_limit import UnauthenticatedLimit
 from api.jobs.job_service import JobService
 from api.jobs.status_service import StatusService
 from api.jobs.submission_service import SubmissionService
@@ -16,6 +15,7 @@ from shared.errors import DreamError, UnfitService
 from shared.job_events import JobQueries, JobSubscriptions
 
 if TYPE_CHECKING:
+    from api.access.unauthenticated_limit import UnauthenticatedLimit
     from shared.interfaces import JobStore, Notifier, ObjectStorage
     from shared.settings import Settings
 
@@ -33,14 +33,14 @@ class Services:
     job_queries: JobQueries
     subscriptions: JobSubscriptions
     keyring: Keyring
-    unauthenticated: UnauthenticatedLimit
+    unauthenticated: "UnauthenticatedLimit"
     clock: Clock = field(default_factory=SystemClock)
     rate_limit_storage_uri: str = "memory://"  # where Flask-Limiter counts
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "slots", BoundedSemaphore(max(1, self.settings.max_streams)))
 
-    slots: BoundedSemaphore = field(init=False, repr=False)  # for responses that hold a thread for long
+    slots: BoundedSemaphore = field(init=False, repr=False)  # for responses that hold a thread for a long time
 
 
 def connect(settings: "Settings") -> Services:
@@ -92,6 +92,8 @@ def assemble(
     rate_limit_storage_uri: str = "memory://",
 ) -> Services:
     """Builds the services on the given implementations of the interfaces."""
+    from api.access.unauthenticated_limit import UnauthenticatedLimit  # noqa: PLC0415 - `limits` brings asyncio, 0.1 s
+
     return Services(
         settings=settings,
         jobs=JobService(store=store, storage=storage, notifier=notifier, job_queries=job_queries, clock=clock),

@@ -39,9 +39,6 @@ class JobStore(Protocol):
     ) -> Sequence[Job]:
         """The owner's jobs, newest first, older than the job id `before`."""
 
-    def position(self, job_id: str) -> int | None:
-        """How many waiting jobs of the same or a higher priority are older; None when it does not wait."""
-
     def cancel(self, job_id: str) -> Job | None:
         """running -> canceling; other states stay: only an outcome ends a job. The job as it is now."""
 

@@ -36,7 +36,7 @@ def main(folder: Annotated[Path, typer.Argument(help="Output folder.")]) -> None
     folder.mkdir(parents=True, exist_ok=True)
     rocket, cells = photograph("rocket"), []
     for preset in LOOKS:
-        if preset.seen:
+        if preset.verified:
             picture = dreamed(preset.params, rocket)
             picture.save(folder / f"{preset.name}.webp", quality=76, method=6)
             cells.append((preset.title, picture))

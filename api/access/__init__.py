@@ -1,1 +1,1 @@
-"""Who may call the API and how often: keys, sessions, rate limits, the bind guard and security headers."""
+"""Controls access to the API: keys, sessions, rate limits, the bind guard and security headers."""

@@ -1,4 +1,4 @@
-"""Who asks: a key, a session cookie that stands for one, or, where nobody has to log in, whoever is on this machine."""
+"""Authenticates requests: by API key, by session cookie, or as the local owner where no key is required."""
 
 import hashlib
 import hmac
@@ -15,8 +15,8 @@ from shared.api_keys import ApiKey
 from shared.errors import Forbidden, Unauthorized
 
 COOKIE = "dream_session"
-OPEN = {"/v1/session"}  # under /v1; whoever wants to log in has no key yet
-SAFE = {"GET", "HEAD", "OPTIONS"}
+PUBLIC_PATHS = {"/v1/session"}  # under /v1; a client that logs in has no key yet
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 ADMIN = "admin"
 
 
@@ -29,9 +29,9 @@ def keys_required() -> bool:
 
 
 def identify() -> None:
-    """Sets whose request this is, or refuses it."""
+    """Sets the request's owner and rate limit key. Raises Unauthorized, Forbidden or TooManyRequests."""
     g.admin = False
-    g.counted = f"address:{request.remote_addr}"
+    g.rate_limit_key = f"address:{request.remote_addr}"
     if not request.path.startswith("/v1/"):
         return
     _refuse_other_sites()
@@ -41,30 +41,30 @@ def identify() -> None:
         g.owner = request_context.LOCAL_OWNER
         g.admin = _is_admin(_bearer())
         return
-    owner = _by_key(_bearer()) or _by_cookie()
+    owner = _owner_from_key(_bearer()) or _owner_from_cookie()
     if owner is not None:
         g.owner = owner
-        g.counted = f"owner:{owner}"
-    elif not g.admin and request.path not in OPEN:
-        _turn_away(Unauthorized())
+        g.rate_limit_key = f"owner:{owner}"
+    elif not g.admin and request.path not in PUBLIC_PATHS:
+        _count_and_refuse(Unauthorized())
     elif g.admin and not request.path.startswith("/v1/keys"):
-        raise Forbidden("The admin key only makes, lists and revokes keys; make one for yourself.")
+        raise Forbidden("The admin key can only create, list and revoke keys; create a key for yourself and use that.")
 
 
 def require_admin() -> None:
     if request_context.services().settings.admin_key is None:
-        raise Forbidden("Keys can't be managed here: the service was started without DREAM_ADMIN_KEY.")
+        raise Forbidden("Keys can't be managed: the service was started without DREAM_ADMIN_KEY.")
     if not g.admin:
-        raise Forbidden("Only the admin key makes, lists and revokes keys.")
+        raise Forbidden("Only the admin key can create, list and revoke keys.")
 
 
 def log_in(key: str) -> tuple[str, str | None]:
-    """The owner and the cookie's value; no cookie where nobody has to log in. Raises Unauthorized."""
+    """Returns the owner and the session cookie's value; no cookie where no key is required. Raises Unauthorized."""
     if not keys_required():
         return request_context.LOCAL_OWNER, None
-    record = _find(key)
+    record = _find_key(key)
     if record is None:
-        _turn_away(Unauthorized("This key is not valid.", path="key"))
+        _count_and_refuse(Unauthorized("This key is not valid.", path="key"))
     return record.owner, _signer().sign(record.id).decode()
 
 
@@ -74,33 +74,36 @@ def _bearer() -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _by_key(key: str | None) -> str | None:
+def _owner_from_key(key: str | None) -> str | None:
     if key is None:
         return None
     if _is_admin(key):
         g.admin = True
-        g.counted = f"owner:{ADMIN}"
+        g.rate_limit_key = f"owner:{ADMIN}"
         return None
-    record = _find(key)
-    if record is None:  # a wrong key is told so, whatever cookie comes with it
-        _turn_away(Unauthorized("This key is not valid; it may have been revoked."))
+    record = _find_key(key)
+    if record is None:  # report a wrong key even if a valid cookie comes with it
+        _count_and_refuse(Unauthorized("This key is not valid; it may have been revoked."))
     return record.owner
 
 
-def _find(key: str) -> ApiKey | None:
-    """The key's record; unknown ones are looked up only while not too many from the same address were wrong."""
+def _find_key(key: str) -> ApiKey | None:
+    """Returns the key's record, or None.
+
+    Raises TooManyRequests, before S3 is read, for an uncached key from an address that failed too often.
+    """
     services = request_context.services()
     if not services.keyring.is_cached(key):
-        services.unauthenticated.refuse(request.remote_addr or "")
+        services.unauthenticated.check(request.remote_addr or "")
     return services.keyring.find(key)
 
 
-def _turn_away(refusal: Unauthorized) -> NoReturn:
-    request_context.services().unauthenticated.count(request.remote_addr or "")
+def _count_and_refuse(refusal: Unauthorized) -> NoReturn:
+    request_context.services().unauthenticated.count_failure(request.remote_addr or "")
     raise refusal
 
 
-def _by_cookie() -> str | None:
+def _owner_from_cookie() -> str | None:
     cookie = request.cookies.get(COOKIE)
     if not cookie or g.admin:
         return None
@@ -127,18 +130,19 @@ def _signer() -> TimestampSigner:
 
 
 def _refuse_other_sites() -> None:
-    """Another site's script may send what a form could; its cookies stay behind, a loopback service has none."""
+    """Refuses cross-site writes: a loopback service has no cookie whose SameSite attribute would stop them."""
     origin = request.headers.get("Origin")
-    if request.method in SAFE or origin is None:
+    if request.method in SAFE_METHODS or origin is None:
         return
     if urlsplit(origin).netloc != request.host:
         raise Forbidden("Requests from other sites are refused.")
 
 
 def _refuse_other_machines() -> None:
-    """Without keys, and nobody having said so, only this machine is served, under its own name: no DNS rebinding."""
+    """Refuses other machines, and host names other than loopback's, which stops DNS rebinding."""
     name = urlsplit(f"//{request.host}").hostname or ""
     if not (is_loopback(request.remote_addr or "") and (name == "localhost" or is_loopback(name))):
         raise Forbidden(
-            "Without keys only this machine is served; start the service with DREAM_KEYS=on, or =off to let anyone in."
+            "Without keys the service answers only this machine. Start it with DREAM_KEYS=on to require keys, "
+            "or with DREAM_KEYS=off to let everyone in."
         )

@@ -1,4 +1,4 @@
-"""Which server the `dream` command means, and how it answers: in words, or as JSON for scripts."""
+"""Connects the `dream` command to a server and prints results: as text, or as JSON for scripts."""
 
 import json
 import sys
@@ -11,15 +11,15 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
-from api.client.dream_client import DreamClient, ServerAway
+from api.client import DreamClient, ServerAway
 
-UNSUCCESSFUL, REFUSED, AWAY = 1, 3, 4  # exit codes
+UNSUCCESSFUL, REFUSED, UNAVAILABLE = 1, 3, 4  # exit codes
 STACK_FILE = Path(".dream/stack.json")  # the local stack writes its addresses there
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the global options say. The server is looked up when a command needs it, so `--help` works without one."""
+    """The global options. The server is looked up only when a command needs it, so `--help` works without one."""
 
     url: str | None
     key: str | None
@@ -32,40 +32,40 @@ def client(context: typer.Context) -> DreamClient:
     return context.with_resource(DreamClient(target.url or local_server(), key=target.key, transport=target.transport))
 
 
-def answer(context: typer.Context, record: BaseModel, render: Callable[[], RenderableType]) -> None:
-    """Prints the record as one line of JSON if that was asked for, else for people."""
+def print_record(context: typer.Context, record: BaseModel, render: Callable[[], RenderableType]) -> None:
+    """Prints the record: as one line of JSON with `--json`, else as rendered for people."""
     target: Target = context.obj
     if target.json:
-        _write(record)
+        _write_json(record)
     else:
-        Console().print(render())
+        Console(markup=False).print(render())
 
 
-def record(context: typer.Context, record: BaseModel) -> None:
-    """Prints it where JSON was asked for; people have seen it already."""
+def print_json(context: typer.Context, record: BaseModel) -> None:
+    """Prints the record as one line of JSON, and nothing without `--json`."""
     target: Target = context.obj
     if target.json:
-        _write(record)
+        _write_json(record)
 
 
-def _write(record: BaseModel) -> None:
+def _write_json(record: BaseModel) -> None:
     sys.stdout.write(record.model_dump_json() + "\n")
     sys.stdout.flush()
 
 
 def console(context: typer.Context) -> Console:
-    """Where words and moving bars go: not among the records that a script reads."""
+    """Returns the console for messages and progress bars: stderr with `--json`, to keep stdout parseable."""
     target: Target = context.obj
-    return Console(stderr=target.json)
+    return Console(stderr=target.json, markup=False)
 
 
 def local_server() -> str:
-    """Returns the address of the stack that runs in this folder. Raises ServerAway."""
+    """Returns the address of the local stack in this folder. Raises ServerAway."""
     try:
         return str(json.loads(STACK_FILE.read_text())["api_url"])
     except FileNotFoundError as exc:
         raise ServerAway(
-            "No server is known: start one here with `make up`, or name one with --server or DREAM_URL."
+            "No server found: start one in this folder with `make up`, or pass its address with --server or DREAM_URL."
         ) from exc
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ServerAway(f"{STACK_FILE} does not say where the server is; is `make up` still starting?") from exc
+        raise ServerAway(f"{STACK_FILE} holds no server address; wait until `make up` has started.") from exc

@@ -1,32 +1,34 @@
-"""How the `dream` command shows jobs and models on a terminal."""
+"""Renders jobs, networks and keys for the terminal. Text from users is never interpreted as markup."""
 
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
-from api.client.dream_client import DreamClient
+from api.client.dream_client import POLL_S, DreamClient
 from api.schemas.account_views import KeyList
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, PresetList
+from shared.clock import Clock, SystemClock
 from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
 
 
 class JobProgressBars:
-    """A bar per octave and one for the whole dream, moving as the job does."""
+    """Live progress bars of one job: one per octave and one for the whole job."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
-            TextColumn("{task.description:<12}"),
+            TextColumn("{task.description:<12}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             console=console,
         )
-        self._whole = self._bars.add_task("dream", total=1.0, said="waiting")
+        self._whole = self._bars.add_task("dream", total=1.0, status="waiting")
         self._octaves: list[TaskID] = []
 
     def __enter__(self) -> "JobProgressBars":
@@ -42,46 +44,47 @@ class JobProgressBars:
         progress = job.progress
         for octave in range(len(self._octaves), progress.octaves):
             name = f"octave {octave + 1}/{progress.octaves}"
-            self._octaves.append(self._bars.add_task(name, total=progress.iterations, said=""))
+            self._octaves.append(self._bars.add_task(name, total=progress.iterations, status=""))
         for octave, bar in enumerate(self._octaves):
             done = progress.iterations if octave < progress.octave or job.state == "succeeded" else 0
             if octave == progress.octave and job.state != "succeeded":
                 done = progress.iteration
-            self._bars.update(bar, completed=done, said=f"{done}/{progress.iterations} iterations")
-        self._bars.update(self._whole, completed=progress.fraction, said=self._said(job))
+            self._bars.update(bar, completed=done, status=f"{done}/{progress.iterations} iterations")
+        self._bars.update(self._whole, completed=progress.fraction, status=self._status(job))
 
-    def _said(self, job: JobView) -> str:
+    def _status(self, job: JobView) -> str:
         if job.state == "queued":
-            return "waiting" if not job.queue_position else f"waiting, {job.queue_position} before it"
+            return "waiting" if not job.queue_position else f"waiting, {job.queue_position} ahead"
         if job.state != "running":
             return str(job.state)
         eta = job.progress.eta_seconds
         return f"{job.progress.fraction:.0%}" + (f", {duration(eta)} left" if eta is not None else "")
 
 
-def watch_all(console: Console, client: DreamClient, job_ids: list[str]) -> list[JobView]:
-    """One line per job, moving until all have ended; the ended jobs."""
+def watch_all(console: Console, client: DreamClient, job_ids: list[str], clock: Clock | None = None) -> list[JobView]:
+    """Shows one live line per job until all have ended; returns the ended jobs."""
+    clock = clock or SystemClock()
     jobs = {job_id: client.get(job_id) for job_id in job_ids}
     with Live(jobs_table(JobPage(jobs=tuple(jobs.values()), next_cursor=None)), console=console) as view:
         while open_jobs := [job.id for job in jobs.values() if not job.state.is_terminal]:
-            client.pause()
+            clock.sleep(POLL_S)
             jobs |= {job_id: client.get(job_id) for job_id in open_jobs}
             view.update(jobs_table(JobPage(jobs=tuple(jobs.values()), next_cursor=None)))
     if not console.is_terminal:
-        console.print()  # rich leaves the last line open there
+        console.print()  # rich does not end the last line there
     return list(jobs.values())
 
 
 def keys_table(keys: KeyList) -> Table:
-    table = _table("id", "owner", "name", "made (UTC)", "revoked (UTC)")
+    table = _table("id", "owner", "name", "created (UTC)", "revoked (UTC)")
     for key in keys.keys:
         ended = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
-        table.add_row(key.id, key.owner, key.name, f"{key.created_at:%Y-%m-%d %H:%M}", ended)
+        table.add_row(key.id, key.owner, Text(key.name), f"{key.created_at:%Y-%m-%d %H:%M}", ended)
     return table
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Formats a duration: `42 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -92,26 +95,26 @@ def duration(seconds: float) -> str:
 
 def job_table(job: JobView) -> Table:
     table = Table(show_header=False, box=None)
-    rows = {
+    rows: dict[str, RenderableType | None] = {
         "job": job.id,
         "state": _styled(job.state),
-        "waiting before it": None if job.queue_position is None else str(job.queue_position),
+        "jobs ahead": None if job.queue_position is None else str(job.queue_position),
         "progress": f"{job.progress.fraction:.0%}, octave {job.progress.octave + 1} of {job.progress.octaves}, "
         f"iteration {job.progress.iteration} of {job.progress.iterations}"
         if job.progress.octaves
         else None,
-        "left": None if job.progress.eta_seconds is None else duration(job.progress.eta_seconds),
+        "time left": None if job.progress.eta_seconds is None else duration(job.progress.eta_seconds),
         "submitted": f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC",
         "took": duration((job.finished_at - job.started_at).total_seconds())
         if job.finished_at and job.started_at
         else None,
         "image": f"{job.input.width} x {job.input.height} {job.input.format}",
         "layers": _layers(job),
-        "why": job.error.message if job.error else None,
+        "error": Text(job.error.message) if job.error else None,
     }
     for name, value in rows.items():
         if value is not None:
-            table.add_row(f"[dim]{name}[/]", value)
+            table.add_row(Text(name, style="dim"), value)
     return table
 
 
@@ -132,15 +135,15 @@ def jobs_table(page: JobPage) -> Table:
 def models_table(models: ModelList) -> Table:
     table = _table("model", "license", "size", "default layer", "ready")
     for model in models.models:
-        ready = "yes" if model.ready else {"download": "needs a download"}.get(model.needs or "", "no worker serves it")
-        table.add_row(model.name, model.license, f"{model.size_bytes / 1e6:.0f} MB", model.default_layer, ready)
+        ready = "yes" if model.ready else {"download": "download needed"}.get(model.needs or "", "no worker serves it")
+        table.add_row(model.name, Text(model.license), f"{model.size_bytes / 1e6:.0f} MB", model.default_layer, ready)
     return table
 
 
 def presets_table(presets: PresetList) -> Table:
     table = _table("look", "model", "what it does")
     for preset in presets.presets:
-        table.add_row(preset.name, preset.model, preset.sentence)
+        table.add_row(preset.name, preset.model, Text(preset.sentence))
     return table
 
 
@@ -148,12 +151,12 @@ def layers_table(layers: LayerList) -> Table:
     table = _table("layer", "channels", "stride")
     for layer in layers.layers:
         mark = " (default)" if layer.name == layers.default_layer else ""
-        table.add_row(f"{layer.name}{mark}", str(layer.channels), str(layer.stride))
+        table.add_row(Text(f"{layer.name}{mark}"), str(layer.channels), str(layer.stride))
     return table
 
 
 def _table(name: str, *columns: str) -> Table:
-    """What names a row is shown whole, however narrow the terminal: it is what other commands ask for."""
+    """Returns a table whose first column is never cut, however narrow the terminal: other commands need its names."""
     table = Table(box=None)
     table.add_column(name, no_wrap=True, overflow="ignore")
     for column in columns:
@@ -161,11 +164,11 @@ def _table(name: str, *columns: str) -> Table:
     return table
 
 
-def _layers(job: JobView) -> str:
+def _layers(job: JobView) -> Text:
     if isinstance(job.params, FeatureMapsParams):
-        return f"maps of {job.params.layer}"
-    return ", ".join(target.layer for target in job.params.layers or ())
+        return Text(f"maps of {job.params.layer}")
+    return Text(", ".join(target.layer for target in job.params.layers or ()))
 
 
-def _styled(state: str) -> str:
-    return f"[{STYLES[state]}]{state}[/]" if state in STYLES else state
+def _styled(state: str) -> Text:
+    return Text(state, style=STYLES.get(state, ""))

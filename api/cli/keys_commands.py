@@ -1,4 +1,4 @@
-"""`dream keys`: needs the admin key, as DREAM_KEY."""
+"""The `dream keys` commands. They need the admin key in DREAM_KEY."""
 
 from typing import Annotated
 
@@ -6,29 +6,31 @@ import typer
 
 from api.cli import connection, display
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys; DREAM_KEY must be the admin key.")
+app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; DREAM_KEY must hold the admin key.")
 
 
 @app.command()
 def create(
     context: typer.Context,
-    owner: Annotated[str, typer.Argument(help="Whose jobs it opens; an owner may have several keys.")],
-    name: Annotated[str, typer.Option(help="To tell keys apart: `laptop`.")] = "",
+    owner: Annotated[
+        str, typer.Argument(help="The owner of the jobs that the key opens; an owner can have several keys.")
+    ],
+    name: Annotated[str, typer.Option(help="A label to tell keys apart, such as `laptop`.")] = "",
 ) -> None:
-    """Makes a key and prints it, this once."""
-    made = connection.client(context).make_key(owner, name)
-    connection.answer(context, made, lambda: made.key)
+    """Creates a key and prints it. It can't be shown again."""
+    created = connection.client(context).create_key(owner, name)
+    connection.print_record(context, created, lambda: created.key)
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
-    """Lists all keys that were ever made."""
+    """Lists all keys, revoked ones included."""
     keys = connection.client(context).keys()
-    connection.answer(context, keys, lambda: display.keys_table(keys))
+    connection.print_record(context, keys, lambda: display.keys_table(keys))
 
 
 @app.command()
 def revoke(context: typer.Context, key: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Ends a key, within 20 seconds and for good."""
-    ended = connection.client(context).revoke_key(key)
-    connection.answer(context, ended, lambda: f"{ended.id} of {ended.owner} is revoked")
+    """Revokes a key for good; it stops working within 20 seconds."""
+    revoked = connection.client(context).revoke_key(key)
+    connection.print_record(context, revoked, lambda: f"Revoked {revoked.id} of {revoked.owner}")

@@ -1,4 +1,4 @@
-"""`dream submit` and `dream again`: sending photographs, and staying until they are dreamed."""
+"""The `dream submit` and `dream again` commands: send photographs and optionally wait for the results."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from rich.console import Console
 
 from api.cli import connection, display
 from api.cli.connection import REFUSED, UNSUCCESSFUL
-from api.client.dream_client import DreamClient, Refused
+from api.client import DreamClient, Refused
 from api.client.recipes import differences, other_pictures, read_recipe
 from api.schemas.job_view import JobView
 from shared.jobs import JobState
@@ -25,33 +25,36 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     *,
     model: Annotated[str | None, typer.Option(help="The network; `dream models` lists them.")] = None,
     layer: Annotated[
-        list[str] | None, typer.Option(help="What to see more of; may be repeated. `dream models NAME` lists them.")
+        list[str] | None, typer.Option(help="A layer to amplify; can be repeated. `dream models NAME` lists them.")
     ] = None,
-    octaves: Annotated[int | None, typer.Option(help="How many sizes are dreamed, small to large.")] = None,
+    octaves: Annotated[int | None, typer.Option(help="Number of image sizes to process, small to large.")] = None,
     octave_scale: Annotated[float | None, typer.Option(help="Size of each octave relative to the next one.")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Steps per octave; more dream deeper.")] = None,
-    step_size: Annotated[float | None, typer.Option(help="How far each step goes, in gray levels.")] = None,
-    blend: Annotated[float | None, typer.Option(help="How much of the photograph returns at each octave.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Ascent steps per octave; more give a stronger dream.")] = None,
+    step_size: Annotated[float | None, typer.Option(help="Size of each step, in gray levels.")] = None,
+    blend: Annotated[float | None, typer.Option(help="Share of the photograph mixed back in at each octave.")] = None,
     color: Annotated[str | None, typer.Option(help="`keep`, `free` or `original`.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same picture.")] = None,
-    look: Annotated[str | None, typer.Option(help="Begin with this preset; `dream looks` lists them.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed; the same seed gives the same image.")] = None,
+    look: Annotated[str | None, typer.Option(help="Start from this preset; `dream looks` lists them.")] = None,
     guide: OtherImage = None,
     mask: OtherImage = None,
     params: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with any parameters; options win.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with parameters; options override it.")
     ] = None,
     priority: Annotated[str, typer.Option(help="`high`, `normal` or `low`.")] = "normal",
-    deadline_s: Annotated[float | None, typer.Option(help="Fail the job if it is not done in so many seconds.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay and show the progress.")] = False,
+    deadline_s: Annotated[
+        float | None, typer.Option(help="Fail the job if it is not done after this many seconds.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show the progress until the job ends.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Save the dream here, a folder for several; stays until then.")
+        Path | None,
+        typer.Option("--output", "-o", help="Wait, then save the dream to this file, or to this folder for several."),
     ] = None,
 ) -> None:
-    """Submits photographs, all with the same parameters. Prints each job's id; one that is refused stops no other."""
+    """Submits photographs, all with the same parameters, and prints their job ids. Continues after a refused one."""
     client = connection.client(context)
     chosen = (
-        (_look(client, look) if look else {})
-        | _from_file(params)
+        (_preset_params(client, look) if look else {})
+        | _params_from_file(params)
         | {
             name: value
             for name, value in {
@@ -81,69 +84,69 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
             Console(stderr=True, style="red").print(f"{photograph}: {exc}", markup=False, soft_wrap=True)
             refused += 1
             continue
-        connection.answer(context, job, lambda: job.id)  # noqa: B023 - called at once
+        connection.print_record(context, job, lambda: job.id)  # noqa: B023 - called immediately
         jobs.append(job)
     if len(image) == 1 and (watch or output):
-        follow(context, client, jobs[0], output)
+        watch_job(context, client, jobs[0], output)
     elif jobs and (watch or output):
-        follow_all(context, client, jobs, output)
+        watch_all(context, client, jobs, output)
     if refused:
         raise typer.Exit(REFUSED)
 
 
 def again(
     context: typer.Context,
-    result: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A picture that was dreamed before.")],
+    result: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A result of an earlier job.")],
     *,
     image: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The photograph.")],
     guide: OtherImage = None,
     mask: OtherImage = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the dream.")] = Path("again.png"),
 ) -> None:
-    """Dreams a picture again, by the recipe that it carries; says what is different this time."""
+    """Repeats a dream from the recipe in its metadata, and warns about anything that differs this time."""
     recipe = read_recipe(result)
     warn = Console(stderr=True, style="yellow", markup=False, soft_wrap=True)
     for sentence in other_pictures(recipe, {"image": image, "guide": guide, "mask": mask}):
-        warn.print(f"Not the same: {sentence}.")
+        warn.print(f"Differs: {sentence}.")
     client = connection.client(context)
     job = client.submit(image, recipe["params"], guide=guide, mask=mask, kind=recipe.get("kind", "dream"))
-    follow(context, client, job, output)
+    watch_job(context, client, job, output)
     for sentence in differences(recipe, client.report(job.id)):
-        warn.print(f"Perhaps not the same: {sentence}.")
+        warn.print(f"May differ: {sentence}.")
 
 
-def follow(context: typer.Context, client: DreamClient, job: JobView, output: Path | None) -> None:
-    """One job with its octaves; then saves it."""
+def watch_job(context: typer.Context, client: DreamClient, job: JobView, output: Path | None) -> None:
+    """Shows one job's progress until it ends, then saves its result."""
     console = connection.console(context)
     try:
-        with display.JobProgressBars(console) as watch:
-            ended = client.wait(job.id, watch.update)
+        with display.JobProgressBars(console) as bars:
+            ended = client.wait(job.id, bars.update)
     except KeyboardInterrupt:
-        console.print(f"The job goes on; `dream status {job.id}` shows it, `dream cancel {job.id}` ends it.")
+        console.print(f"The job continues; `dream status {job.id}` shows it, `dream cancel {job.id}` cancels it.")
         raise
-    connection.record(context, ended)
+    connection.print_json(context, ended)
     if ended.state is not JobState.SUCCEEDED:
-        why = f": {ended.error.message}" if ended.error else "."
-        Console(stderr=True).print(f"The job {ended.state}{why}", style="red", markup=False)
+        reason = f": {ended.error.message}" if ended.error else "."
+        Console(stderr=True).print(f"The job ended as {ended.state}{reason}", style="red", markup=False)
         raise typer.Exit(UNSUCCESSFUL)
     if output:
         client.download(job.id, output)
-        console.print(f"saved {output}")
+        console.print(f"Saved {output}")
 
 
-def follow_all(context: typer.Context, client: DreamClient, jobs: list[JobView], output: Path | None) -> None:
-    """All in one view; then saves what succeeded into the folder."""
+def watch_all(context: typer.Context, client: DreamClient, jobs: list[JobView], output: Path | None) -> None:
+    """Shows all jobs in one view until they end, then saves the results into the folder."""
     console = connection.console(context)
     ended = display.watch_all(console, client, [job.id for job in jobs])
     for job in ended:
-        connection.record(context, job)
-    dreamed = [job for job in ended if job.state is JobState.SUCCEEDED]
+        connection.print_json(context, job)
+    succeeded = [job for job in ended if job.state is JobState.SUCCEEDED]
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        for job in dreamed:
+        for job in succeeded:
             client.download(job.id, output / f"{job.id}{_suffix(job)}")
-        console.print(f"saved {len(dreamed)} in {output}", markup=False)
-    if len(dreamed) < len(ended):
+        console.print(f"Saved {len(succeeded)} in {output}")
+    if len(succeeded) < len(ended):
         raise typer.Exit(UNSUCCESSFUL)
 
 
@@ -151,20 +154,20 @@ def _suffix(job: JobView) -> str:
     return Path(object_keys.result(job.params.format if isinstance(job.params, DreamParams) else "png")).suffix
 
 
-def _look(client: DreamClient, name: str) -> dict[str, Any]:
+def _preset_params(client: DreamClient, name: str) -> dict[str, Any]:
     presets = {preset.name: preset.params for preset in client.presets().presets}
     if name not in presets:
-        raise typer.BadParameter(f"there is no look '{name}'; known are {', '.join(presets)}")
+        raise typer.BadParameter(f"Unknown look '{name}'; choose one of {', '.join(presets)}")
     return presets[name]
 
 
-def _from_file(path: Path | None) -> dict[str, Any]:
+def _params_from_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        chosen = json.loads(path.read_text())
+        params = json.loads(path.read_text())
     except ValueError as exc:
         raise typer.BadParameter(f"{path} is not JSON: {exc}") from exc
-    if not isinstance(chosen, dict):
+    if not isinstance(params, dict):
         raise typer.BadParameter(f"{path} must hold a JSON object")
-    return chosen
+    return params

@@ -1,4 +1,4 @@
-"""A Python client: submit, follow, fetch. Imports nothing of the server's machinery."""
+"""DreamClient: submits jobs, watches them and downloads their results."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,16 @@ from uuid import uuid4
 
 import httpx
 
-from api.client.responses import PAUSE_S, Answer, Refused, ServerAway, pause_s, read, refusal, translated
+from api.client.responses import (
+    Outage,
+    Record,
+    ServerAway,
+    download_retries,
+    read,
+    refusal,
+    request_retries,
+    translated,
+)
 from api.client.sse_reader import Event, read_events
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
@@ -18,16 +27,10 @@ from api.schemas.network_views import LayerList, ModelList, PresetList
 from shared.clock import Clock, SystemClock
 
 POLL_S = 0.5
-PATIENCE_S = 60.0  # how long a wait outlasts a server that is away
-TRIES = 5
-
-AGAIN = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}  # what passes by itself
-
-__all__ = ["DreamClient", "Event", "Refused", "ServerAway"]
 
 
 class DreamClient:
-    """One server. Every call raises ServerAway (retryable) or Refused. Use it as a context manager."""
+    """A client of one server. Use it as a context manager. Every call raises ServerAway (retryable) or Refused."""
 
     def __init__(
         self,
@@ -42,7 +45,9 @@ class DreamClient:
         self._clock = clock or SystemClock()
         self._http = httpx.Client(
             base_url=url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},  # httpx keeps it to itself when redirected
+            headers={"Authorization": f"Bearer {key}"}
+            if key
+            else {},  # httpx does not send it to other hosts on redirects
             timeout=httpx.Timeout(timeout_s, connect=5.0),
             transport=transport,
             follow_redirects=True,
@@ -65,11 +70,11 @@ class DreamClient:
         mask: Path | None = None,
         **options: str | float,
     ) -> JobView:
-        """Sends the pictures in pieces, again if need be: it becomes one job. `params` as in DreamParams.
+        """Submits a job; safe to retry, since repeated requests create one job only. Uploads the files as streams.
 
-        options: kind, priority, deadline_s, webhook_url, webhook_events (separated by commas).
+        params: as in DreamParams.   options: kind, priority, deadline_s, webhook_url, webhook_events (comma-separated).
         """
-        once = {"Idempotency-Key": uuid4().hex}
+        idempotency = {"Idempotency-Key": uuid4().hex}
         fields = {"params": json.dumps(dict(params or {})), **{name: str(value) for name, value in options.items()}}
         with ExitStack() as opened:
             files = {
@@ -77,7 +82,7 @@ class DreamClient:
                 for name, path in {"image": image, "guide": guide, "mask": mask}.items()
                 if path is not None
             }
-            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files=files, headers=once)
+            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files=files, headers=idempotency)
 
     def get(self, job_id: str) -> JobView:
         return self._ask(JobView, "GET", f"/v1/jobs/{job_id}")
@@ -85,10 +90,10 @@ class DreamClient:
     def list_jobs(
         self, *, states: tuple[str, ...] = (), kind: str | None = None, limit: int = 50, cursor: str | None = None
     ) -> JobPage:
-        """Newest first; hand `next_cursor` back as `cursor` for older ones."""
-        asked = {"state": ",".join(states) or None, "kind": kind, "limit": limit, "cursor": cursor}
+        """Lists jobs, newest first. Pass `next_cursor` back as `cursor` for older ones."""
+        query = {"state": ",".join(states) or None, "kind": kind, "limit": limit, "cursor": cursor}
         return self._ask(
-            JobPage, "GET", "/v1/jobs", params={name: value for name, value in asked.items() if value is not None}
+            JobPage, "GET", "/v1/jobs", params={name: value for name, value in query.items() if value is not None}
         )
 
     def cancel(self, job_id: str) -> JobView:
@@ -110,29 +115,27 @@ class DreamClient:
         return self._ask(PresetList, "GET", "/v1/presets")
 
     def report(self, job_id: str) -> dict[str, Any]:
-        """The resolved recipe and how it went."""
+        """Returns the job's report: resolved recipe, versions, timings and gradient statistics."""
         report: dict[str, Any] = self._send("GET", f"/v1/jobs/{job_id}/report").json()
         return report
 
     def wait(self, job_id: str, on_change: Callable[[JobView], None] | None = None) -> JobView:
-        """The job once it has ended. `on_change` hears of every change that a poll sees.
+        """Polls until the job has ended and returns it. Calls `on_change` for each change that a poll finds.
 
-        Outlasts a server that is away for a minute; raises ServerAway after that.
+        Raises ServerAway once the server has been unavailable for a minute.
         """
-        etag, away_since = "", None
+        etag, outage = "", Outage(self._clock)
         while True:
             try:
-                answer = self._send("GET", f"/v1/jobs/{job_id}", headers={"If-None-Match": etag} if etag else {})
-            except ServerAway:
-                away_since = away_since or self._clock.monotonic()
-                if self._clock.monotonic() - away_since > PATIENCE_S:
-                    raise
+                response = self._send("GET", f"/v1/jobs/{job_id}", headers={"If-None-Match": etag} if etag else {})
+            except ServerAway as exc:
+                outage.tolerate(exc)
                 self._clock.sleep(POLL_S)
                 continue
-            away_since = None
-            if answer.status_code != httpx.codes.NOT_MODIFIED:
-                etag = answer.headers.get("ETag", "")
-                job = read(JobView, answer)
+            outage.end()
+            if response.status_code != httpx.codes.NOT_MODIFIED:
+                etag = response.headers.get("ETag", "")
+                job = read(JobView, response)
                 if on_change:
                     on_change(job)
                 if job.state.is_terminal:
@@ -140,47 +143,33 @@ class DreamClient:
             self._clock.sleep(POLL_S)
 
     def events(self, job_id: str) -> Iterator[Event]:
-        """What happens to the job until it ends, as it happens. Reconnects by itself and misses nothing.
+        """Yields the job's events until it ends. Reconnects after an interruption without losing events.
 
-        Raises ServerAway once the server has been away for a minute.
+        Raises ServerAway once the server has been unavailable for a minute.
         """
-        seen, away_since = "", None
+        last_id, outage = "", Outage(self._clock)
         while True:
             try:
-                for event in self._stream(job_id, seen):
-                    away_since = None
-                    seen = event.id or seen
+                for event in self._stream(job_id, last_id):
+                    outage.end()
+                    last_id = event.id or last_id
                     yield event
                     if event.is_last:
                         return
-                if not seen:
+                if not last_id:
                     return
-            except ServerAway:
-                away_since = away_since or self._clock.monotonic()
-                if self._clock.monotonic() - away_since > PATIENCE_S:
-                    raise
+            except ServerAway as exc:
+                outage.tolerate(exc)
             self._clock.sleep(POLL_S)
 
-    def pause(self) -> None:
-        """Between two looks at jobs."""
-        self._clock.sleep(POLL_S)
-
     def download(self, job_id: str, to: Path) -> None:
-        """Saves the dream; the file appears whole or not at all. What broke off goes on where it was, also later."""
+        """Saves the result, completely or not at all. Interrupted downloads resume, even in a later run."""
         part = to.with_name(f"{to.name}.{job_id}.part")
-        for attempt in range(TRIES):
-            try:
-                self._download_rest(job_id, part)
-                part.replace(to)
-            except ServerAway:
-                if attempt == TRIES - 1:
-                    raise
-                self._clock.sleep(PAUSE_S * 2**attempt)
-            else:
-                return
+        download_retries(self._clock)(self._download_rest, job_id, part)
+        part.replace(to)
 
-    def make_key(self, owner: str, name: str = "") -> NewKeyView:
-        """A new API key; asks for the admin key."""
+    def create_key(self, owner: str, name: str = "") -> NewKeyView:
+        """Creates an API key. This client's own key must be the admin key, as for `keys` and `revoke_key`."""
         return self._ask(NewKeyView, "POST", "/v1/keys", json={"owner": owner, "name": name})
 
     def keys(self) -> KeyList:
@@ -192,38 +181,37 @@ class DreamClient:
     def _download_rest(self, job_id: str, part: Path) -> None:
         have = part.stat().st_size if part.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
-        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result", headers=headers) as answer:
-            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return  # all of it is there
-            if answer.is_error:
-                answer.read()
-                raise refusal(answer)
-            resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
+        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result", headers=headers) as response:
+            if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # the part file is complete
+            if response.is_error:
+                response.read()
+                raise refusal(response)
+            resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
             with part.open("ab" if resumed else "wb") as file:
-                for piece in answer.iter_bytes():  # as it comes: what is held back is lost when it breaks off
-                    file.write(piece)
+                for chunk in response.iter_bytes():  # no buffering: an interruption would lose it
+                    file.write(chunk)
 
-    def _stream(self, job_id: str, seen: str) -> Iterator[Event]:
-        headers = {"Last-Event-ID": seen} if seen else {}
-        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
-            if answer.is_error:
-                answer.read()
-                raise refusal(answer)
-            yield from read_events(answer.iter_lines())
+    def _stream(self, job_id: str, last_id: str) -> Iterator[Event]:
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
+            if response.is_error:
+                response.read()
+                raise refusal(response)
+            if response.status_code != httpx.codes.NO_CONTENT:
+                yield from read_events(response)
 
-    def _ask(self, kind: type[Answer], method: str, path: str, **request: Any) -> Answer:  # noqa: ANN401 - httpx's own
+    def _ask(self, kind: type[Record], method: str, path: str, **request: Any) -> Record:  # noqa: ANN401 - httpx's own
         return read(kind, self._send(method, path, **request))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-        attempt = 0
-        while True:
-            with translated(self.url):
-                answer = self._http.request(method, path, **request)
-            if not answer.is_error:
-                return answer
-            attempt += 1
-            if answer.status_code not in AGAIN or attempt == TRIES:
-                raise refusal(answer)
-            self._clock.sleep(pause_s(answer, attempt))
+        def send_once() -> httpx.Response:
             for _, file in (request.get("files") or {}).values():
-                file.seek(0)
+                file.seek(0)  # an earlier attempt has read it
+            with translated(self.url):
+                return self._http.request(method, path, **request)
+
+        response: httpx.Response = request_retries(self._clock)(send_once)
+        if response.is_error:
+            raise refusal(response)
+        return response

@@ -1,4 +1,4 @@
-"""From what a server answers, or doesn't, to a record or an error."""
+"""Turns responses into records or errors, and decides when a request is sent again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,17 +6,29 @@ from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from api.schemas.problem import Problem
+from shared.clock import Clock
 from shared.errors import DreamError
 
-PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # before a refused request is sent again, unless the server says how long
+MAX_ATTEMPTS = 5
+MAX_BACKOFF_S = 30.0
+MAX_OUTAGE_S = 60.0  # how long waiting and streaming tolerate an unavailable server
+TEMPORARY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
 
-Answer = TypeVar("Answer", bound=BaseModel)
+Record = TypeVar("Record", bound=BaseModel)
 
 
 class ServerAway(DreamError):
-    """The server can't be reached or is not ready; try again shortly."""
+    """The server is unavailable; try again shortly."""
 
     code = "server_away"
     retryable = True
@@ -32,36 +44,90 @@ class Refused(DreamError):
         self.problem = problem
 
 
+class Outage:
+    """Measures for how long the server has been unavailable without interruption."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began: float | None = None
+
+    def end(self) -> None:
+        self._began = None
+
+    def tolerate(self, error: ServerAway) -> None:
+        """Returns while the outage is short; raises the error once it has lasted for MAX_OUTAGE_S."""
+        now = self._clock.monotonic()
+        self._began = now if self._began is None else self._began
+        if now - self._began > MAX_OUTAGE_S:
+            raise error
+
+
+def request_retries(clock: Clock) -> Retrying:
+    """Retries a request that returns a 429 or 503, after its `Retry-After` or with exponential backoff.
+
+    Returns the last response once MAX_ATTEMPTS are used up.
+    """
+    return Retrying(
+        sleep=clock.sleep,
+        retry=retry_if_result(lambda response: response.status_code in TEMPORARY),
+        wait=_backoff_s,
+        stop=stop_after_attempt(MAX_ATTEMPTS),
+        retry_error_callback=_last_response,
+    )
+
+
+def download_retries(clock: Clock) -> Retrying:
+    """Retries a download that raises ServerAway, with exponential backoff."""
+    return Retrying(
+        sleep=clock.sleep,
+        retry=retry_if_exception_type(ServerAway),
+        wait=wait_exponential(multiplier=0.5),
+        stop=stop_after_attempt(MAX_ATTEMPTS),
+        reraise=True,
+    )
+
+
+def _backoff_s(state: RetryCallState) -> float:
+    retry_after = _last_response(state).headers.get("Retry-After", "")
+    backoff_s = float(retry_after) if retry_after.isdigit() else wait_exponential()(state)
+    return min(backoff_s, MAX_BACKOFF_S)
+
+
+def _last_response(state: RetryCallState) -> httpx.Response:
+    if state.outcome is None:
+        raise RuntimeError("A retry needs an outcome; tenacity did not set one.")
+    response: httpx.Response = state.outcome.result()
+    return response
+
+
 @contextmanager
 def translated(url: str) -> Iterator[None]:
+    """Translates httpx's errors to ServerAway."""
     try:
         yield
     except httpx.InvalidURL as exc:
-        raise ServerAway(f"'{url}' is not an address.") from exc
+        raise ServerAway(f"'{url}' is not a valid address.") from exc
     except httpx.TimeoutException as exc:
-        raise ServerAway(f"The server at {url} did not answer in time.") from exc
+        raise ServerAway(f"The server at {url} did not respond in time.") from exc
     except httpx.TransportError as exc:
-        raise ServerAway(f"There is no server at {url}: {exc}.") from exc
+        raise ServerAway(f"Can't reach the server at {url}: {exc}.") from exc
 
 
-def pause_s(answer: httpx.Response, attempt: int) -> float:
-    told = answer.headers.get("Retry-After", "")
-    wait_s = float(told) if told.isdigit() else PAUSE_S * 2**attempt
-    return min(wait_s, LONGEST_PAUSE_S)
-
-
-def read(kind: type[Answer], answer: httpx.Response) -> Answer:
+def read(kind: type[Record], response: httpx.Response) -> Record:
+    """Parses the response's record. Raises ServerAway when it is not one."""
     try:
-        return kind.model_validate_json(answer.content, extra="ignore")  # a newer server's records may have more fields
+        return kind.model_validate_json(response.content, extra="ignore")  # a newer server may send more fields
     except ValidationError as exc:
-        raise ServerAway(f"What answers at {answer.url} is no Dreamqueue that this client understands.") from exc
+        raise ServerAway(f"{response.url} is not a Dreamqueue server that this client understands.") from exc
 
 
-def refusal(answer: httpx.Response) -> DreamError:
+def refusal(response: httpx.Response) -> DreamError:
+    """Returns the error for an error response: Refused, or ServerAway for a 503 and for a foreign server's page."""
     try:
-        problem = Problem.model_validate_json(answer.content)
+        problem = Problem.model_validate_json(response.content)
     except ValidationError:
-        return ServerAway(f"{answer.url.copy_with(query=None)} answered {answer.status_code} {answer.reason_phrase}.")
+        url = response.url.copy_with(query=None)
+        return ServerAway(f"{url} returned {response.status_code} {response.reason_phrase}.")
     if problem.status == httpx.codes.SERVICE_UNAVAILABLE:
         return ServerAway(problem.detail)
     return Refused(problem)

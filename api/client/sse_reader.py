@@ -1,9 +1,12 @@
-"""Server-Sent Events, read line by line."""
+"""Reads the events of one job from a server-sent events response."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
+from httpx_sse import EventSource
 
 from api.schemas.job_view import JobView
 
@@ -12,13 +15,13 @@ from api.schemas.job_view import JobView
 class Event:
     """One event of a job's stream."""
 
-    name: str  # `job`, `preview`, `deleted`, or one that a newer server has
-    id: str | None
+    name: str  # `job`, `preview`, `deleted`, or a name that only a newer server knows
+    id: str | None  # the stream resumes after this event
     data: Any  # JSON
 
     @property
     def job(self) -> JobView | None:
-        """The whole job as the event left it."""
+        """The whole job as of this event; None unless its name is `job`."""
         return JobView.model_validate_json(json.dumps(self.data), extra="ignore") if self.name == "job" else None
 
     @property
@@ -27,16 +30,8 @@ class Event:
         return self.name == "deleted" or (job is not None and job.state.is_terminal)
 
 
-def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation"""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line.startswith(":"):
-            continue
-        if line:
-            name, _, value = line.partition(":")
-            fields[name] = value.removeprefix(" ")
-            continue
-        if "data" in fields:
-            yield Event(name=fields.get("event", "message"), id=fields.get("id"), data=json.loads(fields["data"]))
-        fields = {}
+def read_events(response: httpx.Response) -> Iterator[Event]:
+    """Yields the response's events. Raises httpx.TransportError when it is not an event stream or breaks off."""
+    for sse in EventSource(response).iter_sse():
+        if sse.data:  # a block that only sets the reconnection time has none
+            yield Event(name=sse.event, id=sse.id or None, data=json.loads(sse.data))

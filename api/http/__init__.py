@@ -1,1 +1,1 @@
-"""What all responses share: problem details, request metrics and the OpenAPI document."""
+"""Shared by all responses: problem details, request metrics and the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the routes' own declarations can't say about themselves, filled in.
+"""Completes the OpenAPI document with what APIFlask can't derive from the routes.
 
 `python -m tools.openapi` writes it to api/openapi.json.
 """
@@ -23,11 +23,16 @@ SCHEMAS = "#/components/schemas/"
 JSON = "application/json"
 PROBLEM = {"application/problem+json": {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
 JOB_ID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
-LOG_IN: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
-NO_LOG_IN = {"/v1/session"}
-NOT_SHOWN = {"View", "ListQuery", "JobForm", "FeatureMapsForm", "JobOptions", "JobSketch"}
+AUTHENTICATED: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
+UNAUTHENTICATED_PATHS = {"/v1/session"}
+INTERNAL_SCHEMAS = {"View", "ListQuery", "JobForm", "FeatureMapsForm", "JobOptions", "JobSketch"}
 IDEMPOTENCY_DAYS = round(object_keys.IDEMPOTENCY_KEPT_S / object_keys.DAY_S)
-REFUSALS = {"401": "No key, or not a valid one.", "403": "Refused.", "429": "Too many requests.", "503": "Away."}
+REFUSALS = {
+    "401": "The key is missing or not valid.",
+    "403": "The key does not allow this.",
+    "429": "Too many requests.",
+    "503": "Redis or the object storage is unavailable.",
+}
 
 
 def _header(description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
@@ -35,23 +40,27 @@ def _header(description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 
 
 
 HEADERS = {
-    "RateLimit": _header("What is left of the limit, and for how many seconds it counts."),
-    "RateLimit-Policy": _header("The limit: requests, and the seconds of its window."),
-    "Retry-After": _header("Seconds until it is worth asking again."),
-    "ETag": _header("This version of the job; send it back as `If-None-Match`."),
-    "Location": _header("Where it is.", format="uri-reference"),
-    "Idempotency-Replayed": _header("Whether this is the answer to an earlier request.", enum=["true", "false"]),
-    "Preference-Applied": _header("The preference that was heeded."),
-}
-ASKED = {
-    "Idempotency-Key": _header(
-        f"Makes the request safe to repeat for {IDEMPOTENCY_DAYS} days: any text.", minLength=1, maxLength=LONGEST_KEY
+    "RateLimit": _header("Requests left in the current window, and seconds until it resets."),
+    "RateLimit-Policy": _header("The limit: requests per window, and the window's length in seconds."),
+    "Retry-After": _header("Seconds to wait before the next request."),
+    "ETag": _header("Identifies this version; send it back as `If-None-Match`."),
+    "Location": _header("Address of the resource.", format="uri-reference"),
+    "Idempotency-Replayed": _header(
+        "Whether this response repeats that of an earlier request.", enum=["true", "false"]
     ),
-    "Prefer": _header("`wait=N` waits up to N seconds for the job's end, 30 at most.", examples=["wait=10"]),
-    "If-None-Match": _header("The `ETag` of an earlier answer."),
-    "Last-Event-ID": _header("The last event's `id`; browsers send it when they reconnect."),
+    "Preference-Applied": _header("The preference that was applied."),
 }
-TAKES = {
+REQUEST_HEADERS = {
+    "Idempotency-Key": _header(
+        f"Any unique text; makes the request safe to repeat for {IDEMPOTENCY_DAYS} days.",
+        minLength=1,
+        maxLength=LONGEST_KEY,
+    ),
+    "Prefer": _header("`wait=N` waits up to N seconds, 30 at most, for the job to end.", examples=["wait=10"]),
+    "If-None-Match": _header("The `ETag` of an earlier response."),
+    "Last-Event-ID": _header("The `id` of the last event received; browsers send it when they reconnect."),
+}
+TAKEN_HEADERS = {
     "submitJob": ("Idempotency-Key", "Prefer"),
     "getJob": ("Prefer", "If-None-Match"),
     "followJob": ("Last-Event-ID",),
@@ -59,7 +68,7 @@ TAKES = {
     "getPreview": ("If-None-Match",),
 }
 BODIES = {"createKey": "KeyRequest", "logIn": "SessionRequest", "createUpload": "UploadRequest"}
-GIVES = {
+RETURNED_HEADERS = {
     ("submitJob", "200"): ("Location", "ETag", "Idempotency-Replayed", "Preference-Applied"),
     ("submitJob", "202"): ("Location", "ETag", "Retry-After", "Idempotency-Replayed", "Preference-Applied"),
     ("getJob", "200"): ("ETag", "Retry-After", "Preference-Applied"),
@@ -70,7 +79,7 @@ GIVES = {
 
 
 def install(app: APIFlask) -> None:
-    app.config["DESCRIPTION"] = "DeepDream as a service: submit a photograph, follow the job, fetch the dream."
+    app.config["DESCRIPTION"] = "DeepDream as a service: submit a photograph, watch the job, download the result."
     app.config["AUTO_404_RESPONSE"] = False
     app.config["AUTO_VALIDATION_ERROR_RESPONSE"] = False
     app.config["AUTO_SERVERS"] = False
@@ -79,7 +88,7 @@ def install(app: APIFlask) -> None:
 
 
 def _docstrings(app: APIFlask) -> dict[tuple[str, str], str]:
-    """What the routes say of themselves, by path and method."""
+    """Returns the docstrings of the routes, by path and method."""
     return {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): inspect.getdoc(
             app.view_functions[rule.endpoint]
@@ -91,21 +100,21 @@ def _docstrings(app: APIFlask) -> dict[tuple[str, str], str]:
 
 
 def complete(spec: dict[str, Any], docstrings: dict[tuple[str, str], str]) -> dict[str, Any]:
-    """The finished document."""
+    """Completes the document that APIFlask generated, in place, and returns it."""
     spec["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     spec["paths"] = dict(sorted(spec["paths"].items()))
     submission = spec["paths"]["/v1/jobs"]["post"]
-    submission["responses"]["200"] = {**submission["responses"]["202"], "description": "Accepted, and ended meanwhile."}
-    submission["requestBody"] = _submission()
+    submission["responses"]["200"] = {**submission["responses"]["202"], "description": "Accepted, and already ended."}
+    submission["requestBody"] = _submission_body()
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             operation["description"] = docstrings[path, method]
-            _finish(path, operation)
+            _complete_operation(path, operation)
     for path, content in (("report", JSON), ("preview", "image/jpeg")):
         answers = spec["paths"][f"/v1/jobs/{{job_id}}/{path}"]["get"]["responses"]
         shape: dict[str, Any] = {} if content == "image/jpeg" else {"type": "object"}
-        answers["200"] = {"description": "Here it is.", "content": {content: {"schema": shape}}}
-        answers["304"] = {"description": "Nothing changed since that ETag."}
+        answers["200"] = {"description": "The content.", "content": {content: {"schema": shape}}}
+        answers["304"] = {"description": "Not modified since that ETag."}
     ready = spec["paths"]["/readyz"]["get"]["responses"]
     ready["503"]["content"] = ready["200"]["content"]
     spec["components"] = {
@@ -113,21 +122,26 @@ def complete(spec: dict[str, Any], docstrings: dict[tuple[str, str], str]) -> di
         "headers": HEADERS,
         "securitySchemes": {
             "key": {"type": "http", "scheme": "bearer", "description": "An API key. Off by default on loopback."},
-            "session": {"type": "apiKey", "in": "cookie", "name": "dream_session", "description": "The page's log-in."},
+            "session": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "dream_session",
+                "description": "The session cookie of the web page.",
+            },
         },
     }
-    finished: dict[str, Any] = _plain_names(spec)
-    return finished
+    completed: dict[str, Any] = _unprefix_refs(spec)
+    return completed
 
 
-def _finish(path: str, operation: dict[str, Any]) -> None:
+def _complete_operation(path: str, operation: dict[str, Any]) -> None:
     name = operation.setdefault("operationId", f"get{path.strip('/').title()}")
     if path.startswith("/v1/"):
-        if path not in NO_LOG_IN:
-            operation["security"] = LOG_IN
+        if path not in UNAUTHENTICATED_PATHS:
+            operation["security"] = AUTHENTICATED
         for status, why in REFUSALS.items():
             operation["responses"].setdefault(status, {"description": why})
-    _finish_parameters(operation.setdefault("parameters", []), TAKES.get(name, ()))
+    _complete_parameters(operation.setdefault("parameters", []), TAKEN_HEADERS.get(name, ()))
     if name in BODIES:
         shape = {"$ref": f"{SCHEMAS}{BODIES[name]}"}
         operation["requestBody"] = {"required": name != "createUpload", "content": {JSON: {"schema": shape}}}
@@ -137,35 +151,38 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
                 "examples", {key: {"value": value} for key, value in openapi_examples.REQUESTS[name].items()}
             )
     for status, response in sorted(operation["responses"].items()):
-        _finish_response(response, status, (name, status), versioned=path.startswith("/v1/"))
+        _complete_response(response, status, (name, status), versioned=path.startswith("/v1/"))
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
-def _finish_parameters(parameters: list[dict[str, Any]], headers: Sequence[str]) -> None:
+def _complete_parameters(parameters: list[dict[str, Any]], headers: Sequence[str]) -> None:
     for parameter in parameters:
         if parameter["name"] == "job_id":
             parameter["schema"] |= {"pattern": JOB_ID}
         if parameter["name"] == "octave":
             parameter["schema"] = {"type": "integer", "minimum": 0, "maximum": 99}
-        if "anyOf" in parameter["schema"]:  # an address has no null: what is not asked for is left out
+        if "anyOf" in parameter["schema"]:  # a query string has no null; an unused parameter is left out
             parameter["description"] = parameter["schema"]["description"]
             parameter["schema"] = parameter["schema"]["anyOf"][0]
         if parameter["schema"].get("type") == "array":
             parameter |= {"style": "form", "explode": False}
-            parameter["schema"].pop("uniqueItems", None)  # naming a state twice does no harm
-    parameters += [{"name": header, "in": "header", **ASKED[header]} for header in headers]
+            parameter["schema"].pop("uniqueItems", None)  # a repeated state is accepted
+    parameters += [{"name": header, "in": "header", **REQUEST_HEADERS[header]} for header in headers]
 
 
-def _finish_response(response: dict[str, Any], status: str, key: tuple[str, str], *, versioned: bool) -> None:
+def _complete_response(response: dict[str, Any], status: str, key: tuple[str, str], *, versioned: bool) -> None:
     if status >= "400":
         response["content"] = PROBLEM
-    names = [*GIVES.get(key, ()), *(("RateLimit", "RateLimit-Policy") if versioned and status < "400" else ())]
+    names = [
+        *RETURNED_HEADERS.get(key, ()),
+        *(("RateLimit", "RateLimit-Policy") if versioned and status < "400" else ()),
+    ]
     names += ["Retry-After"] if status in {"429", "503"} and versioned else []
     if names:
         response["headers"] = {header: {"$ref": f"#/components/headers/{header}"} for header in names}
 
 
-def _submission() -> dict[str, Any]:
+def _submission_body() -> dict[str, Any]:
     forms = [_form(form) for form in (JobForm, FeatureMapsForm)]
     records = [{"$ref": f"{SCHEMAS}{record.__name__}"} for record in (JobRequest, FeatureMapsRequest)]
     encoding = {"params": {"contentType": JSON}}
@@ -180,7 +197,7 @@ def _submission() -> dict[str, Any]:
 
 
 def _form(record: type[BaseModel]) -> dict[str, Any]:
-    """A form with files, which pydantic knows nothing of, and with parameters as they are before they become text."""
+    """Returns the schema of a multipart form: the record's fields and the files, which pydantic does not know."""
     _, defined = models_json_schema([(record, "validation")], ref_template=SCHEMAS + "{model}")
     form: dict[str, Any] = defined["$defs"][record.__name__]
     allowed = FILES if record is JobForm else FILES[:1]
@@ -188,28 +205,28 @@ def _form(record: type[BaseModel]) -> dict[str, Any]:
         name: {"type": "string", "format": "binary", "description": "A PNG, JPEG or WebP file."} for name in allowed
     }
     for field in form["properties"].values():
-        if "anyOf" in field:  # a form has no null: what is not wanted is left out
+        if "anyOf" in field:  # a form has no null; an unused field is left out
             field.update(field.pop("anyOf")[0])
             field.pop("default", None)
     form["properties"] = {**files, **form["properties"]}
     form["required"] = ["image", *form.get("required", [])]
-    return _of_its_kind(form)
+    return _restrict_kind(form)
 
 
-def _of_its_kind(record: dict[str, Any]) -> dict[str, Any]:
-    """A submission says by its kind which parameters it has."""
+def _restrict_kind(record: dict[str, Any]) -> dict[str, Any]:
+    """Restricts `kind` to the one value that matches the record's parameters; feature maps take no guide or mask."""
     maps = "FeatureMaps" in json.dumps(record["properties"]["params"])
     if maps:
         record["required"] = ["kind", *record["required"]]
         record["properties"]["kind"].pop("default")
-        for without in ("guide", "mask"):
-            record["properties"].pop(without, None)
+        for name in ("guide", "mask"):
+            record["properties"].pop(name, None)
     record["properties"]["kind"]["enum"] = ["feature_maps" if maps else "dream"]
     return record
 
 
 def _schemas() -> dict[str, Any]:
-    """Every record of the interface, and what is nested in it, each once and under its own name."""
+    """Returns the schemas of all records of the API and of their nested records, each once and by its own name."""
     records = [
         record
         for module in (requests, job_view, network_views, account_views, status_views, problem)
@@ -220,19 +237,19 @@ def _schemas() -> dict[str, Any]:
     _, defined = models_json_schema([(record, mode) for record in records], ref_template=SCHEMAS + "{model}")
     found: dict[str, Any] = defined["$defs"]
     for name in ("JobRequest", "FeatureMapsRequest"):
-        _of_its_kind(found[name])
+        _restrict_kind(found[name])
     for name, example in openapi_examples.RECORDS.items():
         found[name]["examples"] = [example]
-    return {name: found[name] for name in sorted(found) if name not in NOT_SHOWN}
+    return {name: found[name] for name in sorted(found) if name not in INTERNAL_SCHEMAS}
 
 
-def _plain_names(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """APIFlask registers what is nested in a record once per record, as `JobPage.JobView`."""
+def _unprefix_refs(node: Any) -> Any:  # noqa: ANN401 - JSON
+    """Replaces references such as `JobPage.JobView` by `JobView`: APIFlask registers nested schemas once per parent."""
     if isinstance(node, dict):
         return {
             key: f"{SCHEMAS}{value.removeprefix(SCHEMAS).rsplit('.', 1)[-1]}"
             if key == "$ref" and value.startswith(SCHEMAS)
-            else _plain_names(value)
+            else _unprefix_refs(value)
             for key, value in node.items()
         }
-    return [_plain_names(item) for item in node] if isinstance(node, list) else node
+    return [_unprefix_refs(item) for item in node] if isinstance(node, list) else node

@@ -1,12 +1,12 @@
-"""The examples of the OpenAPI document. The tests send every one of them."""
+"""Examples for the OpenAPI document. The tests send each of them."""
 
 from typing import Any
 
-AN_UPLOAD = "01JGZQ8V5T6WX1M3N9K7C2B4DA"
+UPLOAD_ID = "01JGZQ8V5T6WX1M3N9K7C2B4DA"
 
 SUBMISSION: dict[str, Any] = {
     "uploaded": {
-        "image": {"upload": AN_UPLOAD},
+        "image": {"upload": UPLOAD_ID},
         "params": {"layers": [{"layer": "block11_expand"}], "octaves": 4, "iterations": 10, "seed": 7},
         "priority": "low",
     }

@@ -1,13 +1,13 @@
-"""From an error to `application/problem+json` (RFC 9457). The only place that knows HTTP status codes of errors."""
+"""Turns errors into `application/problem+json` (RFC 9457). Only this module maps errors to HTTP status codes."""
 
 import difflib
-import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from apiflask import APIFlask, HTTPError
 from flask import Response, g
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ from shared import errors
 from shared.errors import DreamError, InvalidField
 from shared.params import DreamParams, Target
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 STATUS: Mapping[type[DreamError], HTTPStatus] = {
     errors.InvalidField: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -47,14 +47,14 @@ STATUS: Mapping[type[DreamError], HTTPStatus] = {
 RETRY_AFTER_S = {
     HTTPStatus.SERVICE_UNAVAILABLE: "5",
     HTTPStatus.CONFLICT: "1",
-    HTTPStatus.TOO_MANY_REQUESTS: "30",  # for a queue that is full; a limit on requests says when itself
+    HTTPStatus.TOO_MANY_REQUESTS: "30",  # for a full queue; a rate limit sets its own
 }
 
-# What the web framework refuses by itself: a code of ours, and a sentence where its own is not clear.
+# Errors that the web framework raises: our code, and a message where its own is unclear.
 FRAMEWORK: Mapping[int, tuple[str, str | None]] = {
     400: ("bad_request", None),
-    404: ("not_found", "There is nothing at this address; `/openapi.json` lists what there is."),
-    405: ("method_not_allowed", "This address takes other methods: `Allow` names them."),
+    404: ("not_found", "There is no such address; `/openapi.json` lists all of them."),
+    405: ("method_not_allowed", "This address does not allow that method; the `Allow` header lists those it allows."),
     408: ("request_timeout", None),
     413: ("request_too_large", "The request is larger than this service accepts."),
     415: ("unsupported_media_type", None),
@@ -65,7 +65,7 @@ KNOWN_FIELDS = sorted(
 
 
 def install(app: APIFlask) -> None:
-    """Every error of this application leaves as a problem."""
+    """Makes every error response of the application a problem document."""
     app.register_error_handler(DreamError, from_dream_error)
     app.register_error_handler(ValidationError, from_validation_error)
     app.register_error_handler(HTTPError, _from_apiflask)
@@ -78,7 +78,7 @@ def from_dream_error(error: DreamError) -> Response:
     if status is None:
         return _from_bug(error)
     place = {"path": error.path, "suggestion": error.suggestion} if isinstance(error, InvalidField) else {}
-    headers = {"Retry-After": RETRY_AFTER_S[status]} if _may_pass(error) else {}
+    headers = {"Retry-After": RETRY_AFTER_S[status]} if _is_temporary(error) else {}
     if isinstance(error, errors.Unauthorized):
         headers = {"WWW-Authenticate": 'Bearer realm="dreamqueue"'}
         place = {"path": error.path}
@@ -89,41 +89,41 @@ def from_dream_error(error: DreamError) -> Response:
 
 
 def from_validation_error(error: ValidationError) -> Response:
-    """All mistakes; the first one also stands at the top."""
-    mistakes = tuple(_mistake(detail) for detail in error.errors(include_url=False))
-    first = mistakes[0]
+    """Lists all invalid fields; the first one is also the problem's own detail and path."""
+    invalid = tuple(_field_error(detail) for detail in error.errors(include_url=False))
+    first = invalid[0]
     return _respond(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         InvalidField.code,
         f"{first.path}: {first.detail}" if first.path else first.detail,
         path=first.path or None,
         suggestion=first.suggestion,
-        errors=mistakes if len(mistakes) > 1 else (),
+        errors=invalid if len(invalid) > 1 else (),
     )
 
 
 def _from_apiflask(error: HTTPError) -> Response:
-    if isinstance(error.__cause__, ValidationError):  # APIFlask's own record of it has lost the details
+    if isinstance(error.__cause__, ValidationError):  # APIFlask's own error lacks the details
         return from_validation_error(error.__cause__)
-    code, sentence = FRAMEWORK.get(error.status_code, ("bad_request", None))
-    return _respond(HTTPStatus(error.status_code), code, sentence or error.message or "")
+    code, message = FRAMEWORK.get(error.status_code, ("bad_request", None))
+    return _respond(HTTPStatus(error.status_code), code, message or error.message or "")
 
 
 def _from_framework(error: HTTPException) -> Response:
-    if error.code is None or error.code < 400:  # a redirect, or a response that is ready
+    if error.code is None or error.code < 400:  # a redirect, or a complete response
         response = error.get_response()
         return Response(response.get_data(), response.status, response.headers)
-    code, sentence = FRAMEWORK.get(error.code, ("bad_request", None))
+    code, message = FRAMEWORK.get(error.code, ("bad_request", None))
     headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
-    return _respond(HTTPStatus(error.code), code, sentence or error.description or error.name, headers)
+    return _respond(HTTPStatus(error.code), code, message or error.description or error.name, headers)
 
 
 def _from_bug(error: Exception) -> Response:
-    logger.error("unexpected error", exc_info=error)
+    log.error("request_failed", error=type(error).__name__, exc_info=error)
     return _respond(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         DreamError.code,
-        "Something went wrong on our side; it has been logged. Nothing is lost; try again.",
+        "Internal error; it has been logged. Accepted jobs are safe. Try again.",
     )
 
 
@@ -142,11 +142,11 @@ def _respond(
     )
 
 
-def _may_pass(error: DreamError) -> bool:
+def _is_temporary(error: DreamError) -> bool:
     return error.retryable or isinstance(error, errors.NotReady)
 
 
-def _mistake(detail: ErrorDetails) -> FieldError:
+def _field_error(detail: ErrorDetails) -> FieldError:
     path = ".".join(map(str, detail["loc"]))
     message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
     suggestion = _suggestion(detail)

@@ -1,4 +1,4 @@
-"""Where a client is in a poll: the ETag of its last answer, as sent back in `If-None-Match`."""
+"""The position of a polling client: the ETag of its last response, sent back in `If-None-Match`."""
 
 import re
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ ETAG = re.compile(r'^"(\d{1,20})-(?:(\d{1,12})-([0-9a-f]{0,8}))?"$')
 
 @dataclass(frozen=True)
 class PollCursor:
-    """The state of a job that a client has seen."""
+    """The version of a job that a client has received."""
 
     version: int
     position: int | None  # in the queue; None unless the job waited
-    fleet: str  # tag of the models that live workers served, which decides what a waiting job waits for
+    fleet: str  # tag of the models that live workers served; it decides `waiting_for` of a queued job
 
     @classmethod
     def from_request(cls, request: Request) -> "PollCursor | None":
@@ -23,5 +23,5 @@ class PollCursor:
         return cls(int(found[1]), int(found[2]) if found[2] else None, found[3] or "") if found else None
 
     def etag(self) -> str:
-        """Formats the cursor. Queue and fleet count only while the job waits."""
+        """Formats the cursor as an ETag. It includes queue position and fleet only while the job waits."""
         return f'"{self.version}-"' if self.position is None else f'"{self.version}-{self.position}-{self.fleet}"'

@@ -1,4 +1,4 @@
-"""What a client asks for, before anything is looked at."""
+"""A submission as parsed from the request, not yet validated against limits and networks."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from shared.params import Params
 
 @dataclass(frozen=True)
 class Sent:
-    """A picture that came with the request."""
+    """An image sent with the request."""
 
     file: BinaryIO
 
     def fingerprint(self) -> str:
         self.file.seek(0)
         digest = hashlib.sha256()
-        while piece := self.file.read(1 << 20):
-            digest.update(piece)
+        while chunk := self.file.read(1 << 20):
+            digest.update(chunk)
         self.file.seek(0)
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A picture that went straight to S3 before."""
+    """An image uploaded directly to S3 earlier."""
 
     upload_id: str
 
@@ -38,7 +38,7 @@ Picture = Sent | Uploaded
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What a client asks for."""
+    """A request to create a job."""
 
     options: JobOptions
     params: Params
@@ -48,12 +48,12 @@ class Submission:
 
     @property
     def beside(self) -> dict[str, Picture]:
-        """What comes with the photograph."""
-        pictures = {"guide": self.guide, "mask": self.mask}
-        return {name: picture for name, picture in pictures.items() if picture is not None}
+        """The images other than the photograph, by field name."""
+        images = {"guide": self.guide, "mask": self.mask}
+        return {name: picture for name, picture in images.items() if picture is not None}
 
     def fingerprint(self) -> str:
-        """The same for the same request."""
-        said = [self.options.model_dump_json(), self.params.model_dump_json(), self.image.fingerprint()]
-        said += [f"{name} {picture.fingerprint()}" for name, picture in self.beside.items()]
-        return hashlib.sha256("\0".join(said).encode()).hexdigest()
+        """Hashes options, parameters and images, to recognize a repeated request."""
+        parts = [self.options.model_dump_json(), self.params.model_dump_json(), self.image.fingerprint()]
+        parts += [f"{name} {picture.fingerprint()}" for name, picture in self.beside.items()]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The interface as a page: the OpenAPI document as plain HTML, from our own files and without a script."""
+"""Renders the OpenAPI document as an HTML page, without scripts or third-party files."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at mos
 
 @bp.get("/docs")
 def docs() -> Response:
-    """What `/openapi.json` says, for people."""
+    """Serves the API reference page."""
     style = (TEMPLATES / "docs.css").read_text()
     response = Response(_page(style), mimetype="text/html")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -36,7 +36,7 @@ def docs() -> Response:
 
 @cache
 def _page(style: str) -> str:
-    spec: dict[str, Any] = current_app.spec  # type: ignore[attr-defined] # APIFlask's
+    spec: dict[str, Any] = current_app.spec  # type: ignore[attr-defined] # set by APIFlask
     environment = Environment(autoescape=True)
     environment.filters |= {"shape": _shape, "ticks": _ticks, "pretty": _pretty}
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -55,13 +55,13 @@ def _page(style: str) -> str:
 
 
 def _shape(schema: dict[str, Any]) -> Markup:
-    """A type in a few words, with a link where it is a record."""
+    """Describes a type in a few words, with a link if it is a record."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
         return Markup('<a href="#{0}">{0}</a>').format(name)
-    for several in ("anyOf", "oneOf"):
-        if several in schema:
-            return Markup(" or ").join(_shape(choice) for choice in schema[several])
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in schema:
+            return Markup(" or ").join(_shape(choice) for choice in schema[keyword])
     if "const" in schema or "enum" in schema:
         return Markup(", ").join(_code(choice) for choice in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array" and "items" in schema:
@@ -76,7 +76,7 @@ def _code(value: object) -> Markup:
 
 
 def _ticks(text: str) -> Markup:
-    """Escaped, with `code` as code."""
+    """Escapes the text and sets what is between backticks as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 

@@ -1,4 +1,4 @@
-"""Following a job as it happens."""
+"""Streams a job's events."""
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -11,29 +11,29 @@ bp = APIBlueprint("events", __name__, url_prefix="/v1/jobs/<job_id>", tag="Jobs"
 
 @bp.get("/events")
 @bp.doc(
-    summary="Follow a job",
+    summary="Stream a job's events",
     operation_id="followJob",
-    responses={  # type: ignore[arg-type] # APIFlask takes both, its annotation only one
+    responses={  # type: ignore[arg-type] # APIFlask accepts both kinds, its annotation only one
         200: {"description": "A stream of events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        204: "It had ended, and its end was told before.",
-        404: "No such job.",
+        204: "The job has ended, and the client has received its last event.",
+        404: "The job does not exist.",
         429: "Too many requests.",
-        503: "Away, or too many streams are open.",
+        503: "Redis or the object storage is unavailable, or too many streams are open.",
     },
 )
 def events(job_id: str) -> Response:
-    """Server-Sent Events: `job` with the whole job at once and at every change, `preview` when there is a new one.
+    """Sends server-sent events: `job` with the whole job, at once and at every change; `preview` for a new preview.
 
-    With `Last-Event-ID`, as browsers send it by themselves, what happened since is told first. The stream ends with the
-    job, or after some minutes; reconnect then. Lines that begin with a colon only keep the connection open.
+    With `Last-Event-ID`, which browsers send when they reconnect, the stream first replays what the client has missed.
+    It ends with the job, or after some minutes; reconnect then. Lines that begin with a colon are keepalives.
     """
     job = request_context.jobs().get(request_context.owner(), job_id)
     after = _version(request.headers.get("Last-Event-ID", ""))
     if after is not None and job.state.is_terminal and after >= job.version:
-        return Response(status=204)  # which tells a browser to stay away
-    told = sse.stream(request_context.services(), job, after)
+        return Response(status=204)  # makes a browser stop reconnecting
+    stream = sse.stream(request_context.services(), job, after)
     return Response(
-        told, mimetype="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        stream, mimetype="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
 
 

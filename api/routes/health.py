@@ -1,4 +1,4 @@
-"""For load balancers and orchestrators."""
+"""Health checks for load balancers and orchestrators."""
 
 from apiflask import APIBlueprint
 
@@ -10,20 +10,20 @@ bp = APIBlueprint("health", __name__, tag="Health")
 
 @bp.get("/healthz")
 @bp.output(Alive)
-@bp.doc(summary="Is this process alive?", operation_id="getHealth")
+@bp.doc(summary="Liveness check", operation_id="getHealth")
 def healthz() -> Alive:
-    """Asks nobody else, so that an outage of Redis or S3 restarts nothing."""
+    """Checks this process alone, so that an outage of Redis or S3 does not make an orchestrator restart it."""
     return Alive()
 
 
 @bp.get("/readyz")
 @bp.output(Readiness)
 @bp.doc(
-    summary="Would a job run now?",
+    summary="Readiness check",
     operation_id="getReadiness",
-    responses={503: "Redis, the object storage or every worker is away."},
+    responses={503: "Redis, the object storage or every worker is unavailable."},
 )
 def readyz() -> Readiness | tuple[Readiness, int]:
-    """Redis and the object storage answer, and a worker is alive."""
-    found = request_context.jobs().readiness()
-    return found if found.ready else (found, 503)
+    """Checks that a job submitted now would run: Redis and the object storage respond, and a worker is alive."""
+    readiness = request_context.jobs().readiness()
+    return readiness if readiness.ready else (readiness, 503)

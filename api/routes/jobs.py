@@ -1,4 +1,4 @@
-"""Submitting jobs and looking after them."""
+"""Submits, lists, polls, cancels, retries and deletes jobs."""
 
 from apiflask import APIBlueprint
 from flask import Response, g, request
@@ -20,15 +20,15 @@ RETRY_AFTER_S = {"queued": "2", "running": "1", "canceling": "1"}
 @bp.output(JobView, status_code=202)
 @bp.doc(summary="Submit a job", operation_id="submitJob", responses=[409, 413, 415, 422, 429, 503])
 def submit() -> Response:
-    """The images and the parameters are checked first; nothing is stored when they are refused.
+    """Checks the images and the parameters, then accepts the job. A refused request stores nothing.
 
-    With an `Idempotency-Key` the request can be repeated safely, for seven days. `Prefer: wait=N` waits up to N seconds
-    for the end.
+    With an `Idempotency-Key` the request can be repeated safely for seven days. `Prefer: wait=N` waits up to N seconds
+    for the job to end.
     """
-    asked, key, wait_s = submission(request), idempotency_key(request), preferred_wait_s(request)
-    accepted = request_context.services().submissions.submit(request_context.owner(), asked, key=key)
+    submitted, key, wait_s = submission(request), idempotency_key(request), preferred_wait_s(request)
+    accepted = request_context.services().submissions.submit(request_context.owner(), submitted, key=key)
     job = wait.until_terminal(accepted.job, wait_s) if wait_s else accepted.job
-    response = _shown(job, request_context.jobs().position(job), status=200 if job.state.is_terminal else 202)
+    response = _job_response(job, request_context.jobs().position(job), status=200 if job.state.is_terminal else 202)
     response.location = f"/v1/jobs/{job.id}"
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s}"
@@ -42,47 +42,52 @@ def submit() -> Response:
 @bp.output(JobPage)
 @bp.doc(summary="List jobs", operation_id="listJobs", responses=[422, 429, 503])
 def list_jobs(query: ListQuery) -> JobPage:
-    """Newest first."""
+    """Lists your jobs, newest first."""
     service = request_context.jobs()
-    found = service.list_jobs(
+    jobs = service.list_jobs(
         request_context.owner(), states=query.state, kind=query.kind, before=query.before, limit=query.limit + 1
     )
-    page = found[: query.limit]
+    page = jobs[: query.limit]
     positions = service.positions(page)
     served = service.served() if positions else None
     return JobPage(
         jobs=tuple(JobView.of(job, positions.get(job.id), served) for job in page),
-        next_cursor=encode_cursor(page[-1].id) if len(found) > len(page) else None,
+        next_cursor=encode_cursor(page[-1].id) if len(jobs) > len(page) else None,
     )
 
 
 @bp.get("/<job_id>")
 @bp.output(JobView)
 @bp.doc(
-    summary="Look at a job",
+    summary="Get a job",
     operation_id="getJob",
-    responses={304: "Nothing changed since that ETag.", 404: "No such job.", 429: "Too many.", 503: "Away."},
+    responses={
+        304: "Not modified since that ETag.",
+        404: "The job does not exist.",
+        429: "Too many requests.",
+        503: "Redis or the object storage is unavailable.",
+    },
 )
 def get(job_id: str) -> Response:
-    """Send the answer's `ETag` back as `If-None-Match`: a poll that changed nothing is an empty 304.
+    """Returns the job, or an empty 304 if it has not changed since the `ETag` that was sent as `If-None-Match`.
 
-    `Prefer: wait=N` waits up to N seconds for the end.
+    `Prefer: wait=N` waits up to N seconds for the job to end.
     """
     wait_s = preferred_wait_s(request)
-    seen = request_context.jobs().poll(
+    result = request_context.jobs().poll(
         request_context.owner(),
         job_id,
-        cursor=None if wait_s else _current(PollCursor.from_request(request)),
+        cursor=None if wait_s else _valid_cursor(PollCursor.from_request(request)),
         rate_limit=request_context.poll_rate_limit(),
     )
-    g.usage = seen.usage
-    if seen.job is None:
-        return _unchanged(request.headers["If-None-Match"])
-    job, position = seen.job, seen.position
+    g.usage = result.usage
+    if result.job is None:
+        return _not_modified(request.headers["If-None-Match"])
+    job, position = result.job, result.position
     if wait_s and not job.state.is_terminal:
         job = wait.until_terminal(job, wait_s)
         position = request_context.jobs().position(job)
-    response = _shown(job, position)
+    response = _job_response(job, position)
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
@@ -92,39 +97,39 @@ def get(job_id: str) -> Response:
 @bp.output(JobView)
 @bp.doc(summary="Cancel a job", operation_id="cancelJob", responses=[404, 409, 429, 503])
 def cancel(job_id: str) -> Response:
-    """A waiting job ends at once; a running one ends at its next tile and is `canceling` until then."""
-    return _shown(request_context.jobs().cancel(request_context.owner(), job_id), None)
+    """Cancels a waiting job at once. A running one is `canceling` until its next tile is done."""
+    return _job_response(request_context.jobs().cancel(request_context.owner(), job_id), None)
 
 
 @bp.post("/<job_id>/retry")
 @bp.output(JobView, status_code=202)
-@bp.doc(summary="Try a failed job again", operation_id="retryJob", responses=[404, 409, 429, 503])
+@bp.doc(summary="Retry a failed job", operation_id="retryJob", responses=[404, 409, 429, 503])
 def retry(job_id: str) -> Response:
-    """It goes on from its last checkpoint."""
+    """Queues a failed job again; it resumes from its last checkpoint."""
     job = request_context.jobs().retry(request_context.owner(), job_id)
-    return _shown(job, request_context.jobs().position(job), status=202)
+    return _job_response(job, request_context.jobs().position(job), status=202)
 
 
 @bp.delete("/<job_id>")
 @bp.output({}, status_code=204)
 @bp.doc(summary="Delete a job", operation_id="deleteJob", responses=[404, 429, 503])
 def delete(job_id: str) -> str:
-    """The job and all its objects, for good; a running one is stopped."""
+    """Deletes the job and all its objects for good. A running job is stopped."""
     request_context.jobs().delete(request_context.owner(), job_id)
     return ""
 
 
-def _current(cursor: PollCursor | None) -> tuple[int, int | None] | None:
-    """Returns what the client has seen, or None if workers came or left while the job waits for one."""
+def _valid_cursor(cursor: PollCursor | None) -> tuple[int, int | None] | None:
+    """Returns the client's position, or None if the job waits and the set of live workers has changed since."""
     if cursor is None or (cursor.position is not None and cursor.fleet != request_context.jobs().fleet_tag()):
         return None
     return cursor.version, cursor.position
 
 
-def _shown(job: Job, position: int | None, *, status: int = 200) -> Response:
+def _job_response(job: Job, position: int | None, *, status: int = 200) -> Response:
     tag = PollCursor(job.version, position, "" if position is None else request_context.jobs().fleet_tag()).etag()
     if request.method == "GET" and tag.strip('"') in request.if_none_match:
-        return _unchanged(tag)
+        return _not_modified(tag)
     served = request_context.jobs().served() if job.state is JobState.QUEUED else None
     response = Response(JobView.of(job, position, served).model_dump_json(), status, mimetype="application/json")
     response.headers["ETag"] = tag
@@ -134,7 +139,7 @@ def _shown(job: Job, position: int | None, *, status: int = 200) -> Response:
     return response
 
 
-def _unchanged(tag: str) -> Response:
+def _not_modified(tag: str) -> Response:
     response = Response(status=304)
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "no-cache"

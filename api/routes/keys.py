@@ -1,4 +1,4 @@
-"""API keys, for the one who holds the admin key."""
+"""Creates, lists and revokes API keys. All calls need the admin key."""
 
 from apiflask import APIBlueprint
 from flask import request
@@ -14,18 +14,18 @@ bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
 
 @bp.post("")
 @bp.output(NewKeyView, status_code=201)
-@bp.doc(summary="Make a key", operation_id="createKey", responses=[401, 403, 415, 422, 429, 503])
+@bp.doc(summary="Create a key", operation_id="createKey", responses=[401, 403, 415, 422, 429, 503])
 def create() -> NewKeyView:
-    """The key itself is in this answer and nowhere else: only its hash is kept."""
+    """Creates a key and returns it, this once: the service stores only its hash."""
     authentication.require_admin()
-    asked = body(request, KeyRequest)
-    record, key = request_context.services().keyring.create(asked.owner, asked.name)
+    wanted = body(request, KeyRequest)
+    record, key = request_context.services().keyring.create(wanted.owner, wanted.name)
     return NewKeyView(**KeyView.of(record).model_dump(), key=key)
 
 
 @bp.get("")
 @bp.output(KeyList)
-@bp.doc(summary="List the keys", operation_id="listKeys", responses=[401, 403, 429, 503])
+@bp.doc(summary="List keys", operation_id="listKeys", responses=[401, 403, 429, 503])
 def list_keys() -> KeyList:
     authentication.require_admin()
     return KeyList(keys=tuple(KeyView.of(record) for record in request_context.services().keyring.all()))
@@ -35,6 +35,6 @@ def list_keys() -> KeyList:
 @bp.output(KeyView)
 @bp.doc(summary="Revoke a key", operation_id="revokeKey", responses=[401, 403, 404, 429, 503])
 def revoke(key_id: str) -> KeyView:
-    """For good. Other processes hear of it within 20 seconds. Its owner's jobs stay."""
+    """Revokes the key for good, in all processes within 20 seconds. Its owner's jobs stay."""
     authentication.require_admin()
     return KeyView.of(request_context.services().keyring.revoke(key_id))

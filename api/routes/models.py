@@ -1,4 +1,4 @@
-"""What can be dreamed."""
+"""Lists networks and their layers."""
 
 from apiflask import APIBlueprint
 
@@ -12,9 +12,9 @@ bp = APIBlueprint("models", __name__, url_prefix="/v1/models", tag="Models")
 
 @bp.get("")
 @bp.output(ModelList)
-@bp.doc(summary="List the networks", operation_id="listModels")
+@bp.doc(summary="List networks", operation_id="listModels")
 def list_models() -> ModelList:
-    """Each says whether a live worker serves it right now."""
+    """Lists all networks, each with whether a live worker serves it now."""
     served = request_context.jobs().served()
     return ModelList(models=tuple(ModelView.of(model, served) for model in catalog.MODELS.values()))
 
@@ -23,7 +23,7 @@ def list_models() -> ModelList:
 @bp.output(LayerList)
 @bp.doc(summary="List a network's layers", operation_id="listLayers", responses=[404])
 def list_layers(name: str) -> LayerList:
-    """Earlier layers dream textures, later ones dream things."""
+    """Lists the layers from input to output. Early layers amplify textures, late layers amplify objects."""
     try:
         return LayerList.of(catalog.model(name))
     except InvalidField as exc:

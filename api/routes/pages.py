@@ -1,4 +1,4 @@
-"""The page: one shell for every view, and the files behind it, all of them our own."""
+"""Serves the web page: one HTML shell for all views, and its static files. Nothing comes from third parties."""
 
 import gzip
 import hashlib
@@ -18,13 +18,13 @@ WEB = Path(__file__).resolve().parent.parent / "web"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 TYPES |= {".webp": "image/webp", ".woff2": "font/woff2", ".webmanifest": "application/manifest+json"}
 SERVED = frozenset({*TYPES, ".png", ".txt"})
-COMPACT = frozenset({".woff2", ".webp", ".png"})  # gzip would only make them larger
+COMPRESSED = frozenset({".woff2", ".webp", ".png"})  # gzip would make them larger
 A_YEAR_S = 365 * 86400
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """A file of the page, ready to be sent."""
+    """A file of the page, ready to send."""
 
     body: bytes
     zipped: bytes | None
@@ -33,7 +33,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Site:
-    """All files. The version is in their addresses, so that they may be kept for ever."""
+    """All files of the page. Their addresses contain the version, so browsers may cache them indefinitely."""
 
     version: str
     shell: Asset
@@ -42,7 +42,7 @@ class Site:
 
 @cache
 def site() -> Site:
-    """Read once per process: a few hundred kilobytes."""
+    """Reads all files, once per process; a few hundred kilobytes."""
     digest = hashlib.sha256()
     files = {}
     for path in sorted(WEB.rglob("*")):
@@ -57,7 +57,7 @@ def site() -> Site:
 
 @cache
 def storage_origin() -> str:
-    """Where browsers are sent for photographs and dreams; empty when that is not an address for browsers."""
+    """Returns the origin of presigned URLs, for the content security policy; empty if it is not HTTP."""
     address = urlsplit(request_context.jobs().storage.presigned_get("origin", expires_s=1))
     return f"{address.scheme}://{address.netloc}" if address.scheme in {"http", "https"} else ""
 
@@ -69,7 +69,7 @@ def storage_origin() -> str:
 @bp.get("/login")
 @bp.get("/jobs/<job_id>")
 def shell(job_id: str | None = None) -> Response:  # noqa: ARG001 - the script reads it from the address
-    """The same for every view; the script looks at the address."""
+    """Serves the same HTML for every view; the script reads the view from the address."""
     response = _send(site().shell)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["Content-Security-Policy"] = _policy()
@@ -81,13 +81,13 @@ def shell(job_id: str | None = None) -> Response:  # noqa: ARG001 - the script r
 
 @bp.get("/favicon.ico")
 def favicon() -> Response:
-    """For those who ask without having read the page."""
+    """Serves the icon to clients that request it without reading the page."""
     return file(site().version, "icon.png")
 
 
 @bp.get("/web/<version>/<path:name>")
 def file(version: str, name: str) -> Response:
-    """A file of the page. Under an older version's address comes today's file, not to be kept."""
+    """Serves a file of the page. An older version's address gets the current file, uncached."""
     asset = site().files.get(name)
     if asset is None:
         abort(404)
@@ -98,7 +98,7 @@ def file(version: str, name: str) -> Response:
 
 
 def _asset(suffix: str, body: bytes) -> Asset:
-    zipped = None if suffix in COMPACT else gzip.compress(body, mtime=0)
+    zipped = None if suffix in COMPRESSED else gzip.compress(body, mtime=0)
     mimetype = TYPES.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
     return Asset(body=body, zipped=zipped, mimetype=mimetype)
 

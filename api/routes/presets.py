@@ -1,4 +1,4 @@
-"""Looks and classic recipes."""
+"""Lists presets."""
 
 from apiflask import APIBlueprint
 
@@ -10,7 +10,7 @@ bp = APIBlueprint("presets", __name__, url_prefix="/v1/presets", tag="Models")
 
 @bp.get("")
 @bp.output(PresetList)
-@bp.doc(summary="List the looks and the classic recipes", operation_id="listPresets", responses=[429])
+@bp.doc(summary="List presets", operation_id="listPresets", responses=[429])
 def list_presets() -> PresetList:
-    """Send a preset's `params` as a job's, changed as you like."""
+    """Lists the looks and the classic recipes. Submit a preset's `params`, changed as you like, as those of a job."""
     return PresetList(presets=tuple(PresetView.of(preset) for preset in PRESETS))

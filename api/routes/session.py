@@ -1,4 +1,4 @@
-"""Logging in on the page: event streams and images can't send a header, so a cookie does."""
+"""Log-in of the web page: event streams and images can't send a header, so a session cookie authenticates them."""
 
 from apiflask import APIBlueprint
 from flask import Response, g, request
@@ -14,7 +14,7 @@ bp = APIBlueprint("session", __name__, url_prefix="/v1/session", tag="Session")
 
 @bp.get("")
 @bp.output(SessionView)
-@bp.doc(summary="Who am I?", operation_id="getSession", responses=[429, 503])
+@bp.doc(summary="Get the session", operation_id="getSession", responses=[429, 503])
 def get() -> SessionView:
     return SessionView(keys_required=authentication.keys_required(), owner=g.get("owner"))
 
@@ -24,10 +24,10 @@ def get() -> SessionView:
 @bp.doc(summary="Log in", operation_id="logIn", responses=[401, 415, 422, 429, 503])
 def log_in() -> Response:
     """Sets an HttpOnly cookie that stands for the key in requests from the same site."""
-    asked = body(request, SessionRequest)
-    owner, cookie = authentication.log_in(asked.key.get_secret_value())
-    shown = SessionView(keys_required=authentication.keys_required(), owner=owner)
-    response = Response(shown.model_dump_json(), mimetype="application/json")
+    credentials = body(request, SessionRequest)
+    owner, cookie = authentication.log_in(credentials.key.get_secret_value())
+    session = SessionView(keys_required=authentication.keys_required(), owner=owner)
+    response = Response(session.model_dump_json(), mimetype="application/json")
     if cookie:
         age_s = int(request_context.services().settings.session_days * 86400)
         response.set_cookie(

@@ -1,4 +1,4 @@
-"""The state of the whole service."""
+"""Reports the state of the whole service."""
 
 from apiflask import APIBlueprint
 
@@ -12,5 +12,5 @@ bp = APIBlueprint("status", __name__, url_prefix="/v1/status", tag="Health")
 @bp.output(StatusView)
 @bp.doc(summary="Workers, queue and throughput", operation_id="getStatus", responses=[429, 503])
 def status() -> StatusView:
-    """Covers everyone's jobs together; a worker's job id is shown only if the job is yours."""
+    """Summarizes the jobs of all owners. A worker's job id is shown only if the job is yours."""
     return request_context.services().status.status(request_context.owner())

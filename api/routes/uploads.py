@@ -1,4 +1,4 @@
-"""Large pictures straight to the object storage."""
+"""Creates uploads, for large images that go directly to the object storage."""
 
 from datetime import UTC, datetime
 
@@ -16,12 +16,12 @@ bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
 @bp.post("")
 @bp.output(UploadView, status_code=201)
-@bp.doc(summary="Begin an upload", operation_id="createUpload", responses=[413, 415, 422, 429, 503])
+@bp.doc(summary="Create an upload", operation_id="createUpload", responses=[413, 415, 422, 429, 503])
 def create() -> UploadView:
-    """A form for one picture: POST its `fields` and then the file, as `file`, to its `url`.
+    """Returns a form for one image: POST its `fields`, followed by the file as `file`, to its `url`.
 
-    Then submit a job as JSON that names the upload's `id`. The picture is checked when a job takes it, and is removed
-    after a day; the job has a copy of its own.
+    Then submit a job as JSON with the upload's `id`. The image is checked then, and the job gets its own copy. Uploads
+    are removed after a day.
     """
     services = request_context.services()
     announced = body(request, UploadRequest, optional=True)

@@ -1,4 +1,4 @@
-"""What a receiver of webhooks needs."""
+"""Returns the secret with which an owner's webhooks are signed."""
 
 from apiflask import APIBlueprint
 
@@ -11,8 +11,8 @@ bp = APIBlueprint("webhooks", __name__, url_prefix="/v1/webhooks", tag="Webhooks
 
 @bp.get("/secret")
 @bp.output(WebhookSecret)
-@bp.doc(summary="Your signing secret", operation_id="getWebhookSecret", responses=[429, 503])
+@bp.doc(summary="Get the signing secret", operation_id="getWebhookSecret", responses=[429, 503])
 def secret() -> WebhookSecret:
-    """What your webhooks are signed with, as libraries for Standard Webhooks want it."""
+    """Returns the secret that signs your webhooks, in the format of Standard Webhooks libraries."""
     master = request_context.services().keyring.secret(delivery.SECRET)
     return WebhookSecret(secret=delivery.shown(delivery.secret_of(request_context.owner(), master)))

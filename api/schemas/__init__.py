@@ -1,1 +1,1 @@
-"""What the interface takes and gives, as records. The client shares them, so nothing of Flask is imported here."""
+"""Request and response schemas. The client shares them, so nothing here imports Flask."""

@@ -1,4 +1,4 @@
-"""Logging in, keys, uploads and secrets."""
+"""Responses about sessions, keys, uploads and webhook secrets."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,9 +10,9 @@ from shared.api_keys import ApiKey
 
 
 class UploadView(View):
-    """A form for one picture, to be POSTed as multipart/form-data: these fields first, then the file as `file`."""
+    """A form for one image, to be sent as multipart/form-data: these fields first, then the file as `file`."""
 
-    id: Annotated[str, Field(description="Names the picture when the job is submitted.")]
+    id: Annotated[str, Field(description="Identifies the image when the job is submitted.")]
     url: str
     fields: dict[str, str]
     max_bytes: int
@@ -20,12 +20,12 @@ class UploadView(View):
 
 
 class SessionView(View):
-    keys_required: Annotated[bool, Field(description="Whether callers have to log in here.")]
-    owner: Annotated[str | None, Field(description="Whose jobs are shown; null when not logged in.")]
+    keys_required: Annotated[bool, Field(description="Whether callers need a key.")]
+    owner: Annotated[str | None, Field(description="Owner of the session; null if not logged in.")]
 
 
 class KeyView(View):
-    """An API key, without the key."""
+    """An API key, without its secret."""
 
     id: str
     owner: str
@@ -47,7 +47,7 @@ class KeyView(View):
 class NewKeyView(KeyView):
     """A new API key."""
 
-    key: Annotated[str, Field(description="Never shown again.")]
+    key: Annotated[str, Field(description="The key; it can't be retrieved again.")]
 
 
 class KeyList(View):

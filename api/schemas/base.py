@@ -1,4 +1,4 @@
-"""What all answers have in common."""
+"""The base class of responses."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class View(BaseModel):
-    """Answers may gain fields; clients let unknown ones pass."""
+    """Base class of responses. New versions may add fields, so clients ignore unknown ones."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -1,4 +1,4 @@
-"""Jobs as clients see them."""
+"""Responses about jobs."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,14 +11,14 @@ from shared.params import DreamParams, FeatureMapsParams
 
 
 class Links(View):
-    """Where to go from here; what the job does not have is null."""
+    """Addresses related to a job; null for those that it does not have."""
 
     self: str
     events: str | None = None
     input: str | None = None
     guide: str | None = None
     mask: str | None = None
-    data: Annotated[str | None, Field(description="The numbers behind feature maps, as NPZ.")] = None
+    data: Annotated[str | None, Field(description="Data of feature maps, as NPZ.")] = None
     gradients: str | None = None
     result: str | None = None
     preview: str | None = None
@@ -28,20 +28,24 @@ class Links(View):
 
 
 class JobView(View):
-    """A job as clients see it."""
+    """A job."""
 
-    id: Annotated[str, Field(description="A ULID: sorts by the time of submission.")]
+    id: Annotated[str, Field(description="A ULID; sorts by time of submission.")]
     kind: Kind
     state: JobState
     priority: Priority
-    params: Annotated[DreamParams | FeatureMapsParams, Field(description="With every default filled in.")]
+    params: Annotated[
+        DreamParams | FeatureMapsParams, Field(description="The parameters, with all defaults filled in.")
+    ]
     input: InputImage
     guide: InputImage | None = None
     mask: InputImage | None = None
     progress: JobProgress
-    queue_position: Annotated[int | None, Field(description="Waiting jobs before this one; null unless queued.")]
-    waiting_for: Annotated[str | None, Field(description="What a waiting job lacks, in a sentence.")] = None
-    attempt: Annotated[int, Field(description="How many times a worker has begun it.")]
+    queue_position: Annotated[
+        int | None, Field(description="Number of queued jobs ahead of this one; null unless queued.")
+    ]
+    waiting_for: Annotated[str | None, Field(description="What a queued job is waiting for, as a sentence.")] = None
+    attempt: Annotated[int, Field(description="Number of attempts so far.")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -51,7 +55,7 @@ class JobView(View):
 
     @classmethod
     def of(cls, job: Job, position: int | None, served: frozenset[str] | None = None) -> "JobView":
-        """served: what live workers serve, None where that is not known."""
+        """Builds the view. served: the models that live workers serve; None if unknown."""
         return cls(
             id=job.id,
             kind=job.kind,
@@ -78,11 +82,13 @@ class JobPage(View):
     """One page of a list, newest first."""
 
     jobs: tuple[JobView, ...]
-    next_cursor: Annotated[str | None, Field(description="Ask with `?cursor=` for older ones; null at the end.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    ]
 
 
 class GradientView(View):
-    octave: Annotated[int, Field(description="0 is the smallest.")]
+    octave: Annotated[int, Field(description="The octave; 0 is the smallest.")]
     url: str
 
 
@@ -94,25 +100,25 @@ def _waiting_for(job: Job, served: frozenset[str] | None) -> str | None:
     if job.state is not JobState.QUEUED or served is None or job.params.model in served:
         return None
     if not served:
-        return "No worker is alive; the job starts as soon as one is."
-    return f"No live worker serves the model '{job.params.model}' right now; the job starts as soon as one does."
+        return "No worker is running; the job starts as soon as one is."
+    return f"No running worker serves the model '{job.params.model}'; the job starts as soon as one does."
 
 
 def _links(job: Job) -> Links:
-    here = f"/v1/jobs/{job.id}"
+    base = f"/v1/jobs/{job.id}"
     cancelable = job.state in {JobState.QUEUED, JobState.RUNNING, JobState.CANCELING}
     claimed = job.claim is not None and job.state is not JobState.EXPIRED
     return Links(
-        self=here,
-        events=f"{here}/events",
-        input=f"{here}/input" if job.state is not JobState.EXPIRED else None,
-        guide=f"{here}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
-        mask=f"{here}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
-        data=f"{here}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,
-        gradients=f"{here}/gradients" if isinstance(job.params, DreamParams) and job.params.keep_gradients else None,
-        result=f"{here}/result" if job.state is JobState.SUCCEEDED else None,
-        preview=f"{here}/preview" if claimed else None,
-        report=f"{here}/report" if job.state is JobState.SUCCEEDED else None,
-        cancel=f"{here}/cancel" if cancelable else None,
-        retry=f"{here}/retry" if job.state is JobState.FAILED else None,
+        self=base,
+        events=f"{base}/events",
+        input=f"{base}/input" if job.state is not JobState.EXPIRED else None,
+        guide=f"{base}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
+        mask=f"{base}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
+        data=f"{base}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,
+        gradients=f"{base}/gradients" if isinstance(job.params, DreamParams) and job.params.keep_gradients else None,
+        result=f"{base}/result" if job.state is JobState.SUCCEEDED else None,
+        preview=f"{base}/preview" if claimed else None,
+        report=f"{base}/report" if job.state is JobState.SUCCEEDED else None,
+        cancel=f"{base}/cancel" if cancelable else None,
+        retry=f"{base}/retry" if job.state is JobState.FAILED else None,
     )

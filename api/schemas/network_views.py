@@ -1,4 +1,4 @@
-"""What can be dreamed: networks, their layers, and presets."""
+"""Responses about networks, layers and presets."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,11 +12,11 @@ from shared.networks.presets import Preset
 class LayerView(View):
     name: str
     channels: int
-    stride: Annotated[int, Field(description="Input pixels per step of the layer's grid.")]
+    stride: Annotated[int, Field(description="Input pixels per cell of the layer's grid.")]
 
 
 class ModelView(View):
-    """A network that can dream."""
+    """A network."""
 
     name: str
     title: str
@@ -24,16 +24,16 @@ class ModelView(View):
     source: str
     size_bytes: int
     default_layer: str
-    minimum_px: Annotated[int, Field(description="Octaves with a shorter side than this are left out.")]
-    ready: Annotated[bool | None, Field(description="Whether a live worker serves it; null: can't be known now.")]
+    minimum_px: Annotated[int, Field(description="Octaves with a side shorter than this are skipped.")]
+    ready: Annotated[bool | None, Field(description="Whether a live worker serves it; null if unknown.")]
     needs: Annotated[
-        Literal["download", "worker"] | None, Field(description="What it lacks: its weights, or a worker at all.")
+        Literal["download", "worker"] | None, Field(description="What it lacks if not ready: its weights, or a worker.")
     ]
     layers_url: str
 
     @classmethod
     def of(cls, model: Model, served: frozenset[str] | None) -> "ModelView":
-        """served: what live workers serve, None where that is not known."""
+        """Builds the view. served: the models that live workers serve; None if unknown."""
         ready = None if served is None else model.name in served
         needs: Literal["download", "worker"] = "download" if model.url and served else "worker"
         return cls(
@@ -66,17 +66,19 @@ class LayerList(View):
 
 
 class PresetView(View):
-    """A name for parameters that go well together."""
+    """A named set of parameters."""
 
     name: str
     title: str
     sentence: str
-    kind: Annotated[Literal["look", "classic"], Field(description="This project's own, or a recipe of the field's.")]
-    source: Annotated[str | None, Field(description="Where a classic comes from.")]
-    seen: Annotated[bool, Field(description="Whether this project has looked at what it does; else it is by report.")]
+    kind: Annotated[
+        Literal["look", "classic"], Field(description="`look`: one of this project; `classic`: a published recipe.")
+    ]
+    source: Annotated[str | None, Field(description="Source of a classic recipe.")]
+    verified: Annotated[bool, Field(description="Whether this project has verified its result.")]
     model: str
-    thumbnail: Annotated[str | None, Field(description="A picture of it, under the page's files.")]
-    params: Annotated[dict[str, Any], Field(description="To be sent as a job's `params`.")]
+    thumbnail: Annotated[str | None, Field(description="Path of an example image among the page's files.")]
+    params: Annotated[dict[str, Any], Field(description="Parameters to submit as a job's `params`.")]
 
     @classmethod
     def of(cls, preset: Preset) -> "PresetView":
@@ -86,9 +88,9 @@ class PresetView(View):
             sentence=preset.sentence,
             kind=preset.kind,
             source=preset.source,
-            seen=preset.seen,
+            verified=preset.verified,
             model=preset.params["model"],
-            thumbnail=f"looks/{preset.name}.webp" if preset.seen else None,
+            thumbnail=f"looks/{preset.name}.webp" if preset.verified else None,
             params=dict(preset.params),
         )
 

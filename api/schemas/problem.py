@@ -1,6 +1,6 @@
-"""What is answered when something is wrong."""
+"""Error responses."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -8,9 +8,9 @@ from api.schemas.base import View
 
 
 class FieldError(View):
-    """One thing wrong with a request."""
+    """An invalid field of a request."""
 
-    path: Annotated[str, Field(description="Where, dotted: `params.layers.0.layer`.")]
+    path: Annotated[str, Field(description="Path of the field, dotted: `params.layers.0.layer`.")]
     detail: str
     suggestion: Annotated[str | None, Field(description="The nearest valid choice.")] = None
 
@@ -21,11 +21,8 @@ class Problem(View):
     type: str
     title: str
     status: int
-    detail: Annotated[str, Field(description="A sentence that says what to do.")]
-    code: Annotated[str, Field(description="Stable; for programs.")]
+    detail: Annotated[str, Field(description="What is wrong and what to do, as a sentence.")]
+    code: Annotated[str, Field(description="Stable code, for programs.")]
     path: str | None = None
     suggestion: str | None = None
-    errors: Annotated[tuple[FieldError, ...], Field(description="Every mistake, when there are several.")] = ()
-
-    def body(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude_defaults=True)
+    errors: Annotated[tuple[FieldError, ...], Field(description="All invalid fields, if there are several.")] = ()

@@ -1,4 +1,4 @@
-"""What the interface takes, as records."""
+"""Request bodies, forms and queries."""
 
 import base64
 import binascii
@@ -14,44 +14,48 @@ MAX_DEADLINE_S = 30 * 86400
 
 
 class JobOptions(Frozen):
-    """What surrounds the parameters of any job."""
+    """Options of any job, besides its parameters."""
 
-    kind: Annotated[Kind, Field(description="What is made of the image.")] = "dream"
-    priority: Annotated[Priority, Field(description="Higher ones are claimed first.")] = "normal"
+    kind: Annotated[Kind, Field(description="What to make of the image.")] = "dream"
+    priority: Annotated[Priority, Field(description="Jobs with a higher priority are claimed first.")] = "normal"
     deadline_s: Annotated[
         float | None,
-        Field(gt=0, le=MAX_DEADLINE_S, description="Seconds from now by which the job must be done, or it fails."),
+        Field(gt=0, le=MAX_DEADLINE_S, description="Seconds from now after which an unfinished job fails."),
     ] = None
     webhook_url: Annotated[
         str | None,
-        Field(max_length=2000, pattern=r"^https?://", description="Told of the job by signed POSTs; a public address."),
+        Field(
+            max_length=2000,
+            pattern=r"^https?://",
+            description="Public address that receives signed webhooks about the job.",
+        ),
     ] = None
     webhook_events: Annotated[
         tuple[WebhookEvent, ...],
-        Field(min_length=1, max_length=2, description="Of what the webhook is told."),
+        Field(min_length=1, max_length=2, description="Events that are sent to the webhook."),
     ] = ("completed",)
 
 
 class JobForm(JobOptions):
-    """The form's fields beside the files; its parameters are JSON text."""
+    """The form's fields other than files; its parameters are JSON text."""
 
     params: DreamParams = DreamParams()
 
 
 class FeatureMapsForm(JobOptions):
-    """The same for feature maps."""
+    """The form's fields for feature maps."""
 
     params: FeatureMapsParams = FeatureMapsParams()
 
 
 class UploadRef(Frozen):
-    """A picture that was sent straight to the object storage."""
+    """An image uploaded directly to the object storage."""
 
-    upload: Annotated[str, Field(max_length=100, description="The `id` that `POST /v1/uploads` gave.")]
+    upload: Annotated[str, Field(max_length=100, description="The `id` returned by `POST /v1/uploads`.")]
 
 
 class JobRequest(JobOptions):
-    """A submission as JSON, whose pictures have been uploaded before."""
+    """A submission as JSON, for images uploaded earlier."""
 
     image: UploadRef
     guide: UploadRef | None = None
@@ -60,7 +64,7 @@ class JobRequest(JobOptions):
 
 
 class FeatureMapsRequest(JobOptions):
-    """The same for feature maps: kind `feature_maps`, and no guide or mask."""
+    """A submission as JSON for feature maps: kind `feature_maps`, without guide or mask."""
 
     image: UploadRef
     guide: UploadRef | None = None
@@ -69,16 +73,16 @@ class FeatureMapsRequest(JobOptions):
 
 
 class JobSketch(BaseModel):
-    """As much of a request as says what its parameters are."""
+    """The one field of a request that decides how to parse the rest."""
 
     model_config = ConfigDict(extra="ignore")
     kind: Kind = "dream"
 
 
 class UploadRequest(Frozen):
-    """What will be uploaded; may be left out."""
+    """The planned upload; optional."""
 
-    size_bytes: Annotated[int | None, Field(ge=1, description="Refused here already if it is too large.")] = None
+    size_bytes: Annotated[int | None, Field(ge=1, description="Size of the file; refused if too large.")] = None
     content_type: Annotated[str | None, Field(max_length=100)] = None
 
 
@@ -87,23 +91,19 @@ class SessionRequest(Frozen):
 
 
 class KeyRequest(Frozen):
-    """Whose key it will be."""
+    """The key to create."""
 
-    owner: Annotated[str, Field(pattern=OWNER, description="Jobs belong to the owner; an owner may have several keys.")]
-    name: Annotated[str, Field(max_length=100, description="To tell keys apart: `laptop`.")] = ""
+    owner: Annotated[str, Field(pattern=OWNER, description="Owner of the key's jobs; an owner can have several keys.")]
+    name: Annotated[str, Field(max_length=100, description="Label to tell keys apart, such as `laptop`.")] = ""
 
 
 class ListQuery(Frozen):
     """Which jobs to list."""
 
-    state: Annotated[
-        frozenset[JobState] | None, Field(description="Only these states; several are separated by commas.")
-    ] = None
+    state: Annotated[frozenset[JobState] | None, Field(description="Only these states, separated by commas.")] = None
     kind: Annotated[Kind | None, Field(description="Only this kind.")] = None
-    limit: Annotated[int, Field(ge=1, le=200, description="At most so many.")] = 50
-    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before; opaque, don't build one.")] = (
-        None
-    )
+    limit: Annotated[int, Field(ge=1, le=200, description="Maximum number of jobs.")] = 50
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the previous page; opaque.")] = None
 
     @field_validator("state", mode="before")
     @classmethod
@@ -112,14 +112,14 @@ class ListQuery(Frozen):
 
     @field_validator("cursor")
     @classmethod
-    def _refuse_others(cls, value: str | None) -> str | None:
+    def _check_cursor(cls, value: str | None) -> str | None:
         if value is not None:
             decode_cursor(value)
         return value
 
     @property
     def before(self) -> str | None:
-        """The job that the page before ended with."""
+        """The last job id of the previous page."""
         return None if self.cursor is None else decode_cursor(self.cursor)
 
 
@@ -128,8 +128,8 @@ def encode_cursor(job_id: str) -> str:
 
 
 def decode_cursor(cursor: str) -> str:
-    """The job id in it. Raises ValueError."""
+    """Returns the job id that the cursor encodes. Raises ValueError."""
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeError) as exc:
-        raise ValueError("this is no cursor that this service gave out; leave it out to start anew") from exc
+        raise ValueError("Invalid cursor; omit it to start from the first page") from exc

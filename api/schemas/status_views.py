@@ -1,4 +1,4 @@
-"""How the service is doing."""
+"""Responses about the state of the service."""
 
 from typing import Annotated
 
@@ -14,11 +14,11 @@ class WorkerView(View):
     device: str
     models: tuple[str, ...]
     busy: bool
-    job_id: Annotated[str | None, Field(description="What it runs, where that is yours.")]
+    job_id: Annotated[str | None, Field(description="The job it is running, if that is yours.")]
 
 
 class Throughput(View):
-    pixels_per_second: Annotated[float | None, Field(description="Of all that runs now; null when nothing does.")]
+    pixels_per_second: Annotated[float | None, Field(description="Sum over all running jobs; null if none is running.")]
 
 
 class Limits(View):
@@ -27,12 +27,12 @@ class Limits(View):
 
 
 class StatusView(View):
-    """How the whole service is doing."""
+    """The state of the whole service."""
 
     workers: tuple[WorkerView, ...]
     queued: int
     running: int
-    oldest_queued_s: Annotated[float, Field(description="Since the oldest waiting job was submitted.")]
+    oldest_queued_s: Annotated[float, Field(description="Seconds since the oldest queued job was submitted.")]
     throughput: Throughput
     limits: Limits
 
@@ -45,6 +45,6 @@ class Readiness(View):
     """Whether a job submitted now would run."""
 
     ready: bool
-    redis: Annotated[str, Field(description="`ok`, or what is wrong.")]
-    storage: Annotated[str, Field(description="`ok`, or what is wrong.")]
-    workers: Annotated[int, Field(description="Workers alive now.")]
+    redis: Annotated[str, Field(description="`ok`, or an error message.")]
+    storage: Annotated[str, Field(description="`ok`, or an error message.")]
+    workers: Annotated[int, Field(description="Number of live workers.")]

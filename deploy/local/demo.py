@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from rich.console import Console
 
 from api.cli.display import JobProgressBars, duration
-from api.client.dream_client import DreamClient, Refused, ServerAway
+from api.client import DreamClient, Refused, ServerAway
 from api.schemas.job_view import JobView
 from deploy.local.cli import CANNOT_START, ignore_stop_signals, interrupt_on_signals, new_stack
 from deploy.local.process import ROOT

@@ -16,7 +16,7 @@ class Preset:
     sentence: str
     kind: Literal["look", "classic"] = "look"
     source: str | None = None  # where a classic comes from
-    seen: bool = True  # False: chosen by what others report of the layer, never looked at by this project
+    verified: bool = True  # False: chosen from published reports, never run by this project
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -30,7 +30,9 @@ def _lite0(name: str, title: str, sentence: str, *layers: dict[str, Any], **para
 
 def _inception(name: str, title: str, sentence: str, *layers: dict[str, Any], **params: object) -> Preset:
     given = {"model": INCEPTION5H, "layers": [*layers], **params}
-    return Preset(name=f"inception-{name}", title=f"{title} (Inception)", sentence=sentence, seen=False, params=given)
+    return Preset(
+        name=f"inception-{name}", title=f"{title} (Inception)", sentence=sentence, verified=False, params=given
+    )
 
 
 LOOKS = (
@@ -145,7 +147,7 @@ CLASSICS = (
         "the next; here `blend` does that.",
         kind="classic",
         source=_NOTEBOOK,
-        seen=False,
+        verified=False,
         params={
             "model": INCEPTION5H,
             "layers": [_layer("mixed4c")],
@@ -163,7 +165,7 @@ CLASSICS = (
         sentence="Flowers, from a single channel: the one that TensorFlow's first notebook made famous.",
         kind="classic",
         source=_TENSORFLOW_NOTEBOOK,
-        seen=False,
+        verified=False,
         params={
             "model": INCEPTION5H,
             "layers": [_layer("mixed4d_3x3_bottleneck_pre_relu", channels=[139])],
@@ -179,7 +181,7 @@ CLASSICS = (
         title="One octave",
         sentence="The plain dream: one octave, 10 steps of 6.0 on mixed3b.",
         kind="classic",
-        seen=False,
+        verified=False,
         params={
             "model": INCEPTION5H,
             "layers": [_layer("mixed3b")],
@@ -193,7 +195,7 @@ CLASSICS = (
         title="Five octaves",
         sentence="Recursive: five octaves of 0.7, a fifth of the photograph back at each, 10 steps of 3.0 on mixed3b.",
         kind="classic",
-        seen=False,
+        verified=False,
         params={
             "model": INCEPTION5H,
             "layers": [_layer("mixed3b")],
@@ -211,7 +213,7 @@ CLASSICS = (
         "1.275 gray levels. It dreams at up to 1.69 times the size, then shrinks the result; here it stays.",
         kind="classic",
         source="https://www.tensorflow.org/tutorials/generative/deepdream",
-        seen=False,
+        verified=False,
         params={
             "model": INCEPTIONV3,
             "layers": [_layer("mixed3"), _layer("mixed5")],
@@ -231,7 +233,7 @@ CLASSICS = (
         sentence="InceptionV3's mixed4 to mixed7, the later the stronger; three octaves of 1.4, 20 steps of 0.01.",
         kind="classic",
         source="https://keras.io/examples/generative/deep_dream/",
-        seen=False,
+        verified=False,
         params={
             "model": INCEPTIONV3,
             "layers": [_layer(f"mixed{4 + index}", weight=1 + index / 2) for index in range(4)],

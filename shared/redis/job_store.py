@@ -113,19 +113,6 @@ class RedisJobStore:
         return found[:limit]
 
     @_translated()
-    def position(self, job_id: str) -> int | None:
-        state, priority = cast(list[str], self.redis.hmget(f"dream:job:{job_id}", ["state", "priority"]))
-        if state != JobState.QUEUED:
-            return None
-        pipe = self.redis.pipeline(transaction=False)
-        for higher in PRIORITIES:
-            if higher == priority:
-                pipe.zlexcount(f"dream:waiting:{higher}", "-", f"({job_id}")  # type: ignore[no-untyped-call]
-                break
-            pipe.zcard(f"dream:waiting:{higher}")
-        return sum(cast(list[int], pipe.execute()))
-
-    @_translated()
     def cancel(self, job_id: str) -> Job | None:
         return _from_flat(self._run("cancel", job_id))
 

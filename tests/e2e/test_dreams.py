@@ -1,4 +1,4 @@
-"""The real stack with two workers: from a photograph to a picture in S3, and what is refused on the way."""
+"""Jobs and refusals on the real stack with two workers."""
 
 import io
 import time
@@ -7,14 +7,14 @@ import httpx
 import pytest
 from PIL import Image, ImageChops
 
-from api.client.dream_client import Refused
+from api.client import Refused
 from shared.jobs import JobState
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 
 SMALL = {"octaves": 2, "iterations": 3}
 LONG = {"octaves": 2, "iterations": 1000}
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def storage(stack):
     return S3ObjectStorage.connect(stack.settings)
 
 
-def wait_until(condition, limit_s=PATIENCE_S):
+def wait_until(condition, limit_s=TIMEOUT_S):
     deadline = time.monotonic() + limit_s
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, f"the condition was not met within {limit_s} s"
         time.sleep(0.05)
 
 
-def test_two_workers_dream_two_jobs_at_the_same_time(client, photograph):
+def test_two_workers_run_two_jobs_at_the_same_time(client, photograph):
     jobs = [client.submit(photograph, LONG | {"seed": seed}) for seed in (1, 2)]
 
     wait_until(lambda: all(client.get(job.id).state is JobState.RUNNING for job in jobs))
@@ -53,7 +53,7 @@ def test_a_photograph_becomes_a_dream_in_s3(client, photograph, storage, tmp_pat
         assert ImageChops.difference(before.convert("RGB"), after.convert("RGB")).getbbox()
 
 
-def test_the_result_is_fetched_from_s3_itself(client, stack, photograph):
+def test_the_result_is_downloaded_from_s3(client, stack, photograph):
     job = client.wait(client.submit(photograph, SMALL).id)
 
     answer = httpx.get(f"{stack.api_url}/v1/jobs/{job.id}/result", follow_redirects=False)
@@ -75,7 +75,7 @@ def test_the_report_lists_the_resolved_parameters(client, photograph):
     assert params["seed"] == 0
 
 
-def test_the_same_request_gives_the_same_bytes_on_whichever_worker(client, photograph, tmp_path):
+def test_the_same_request_gives_the_same_bytes_on_any_worker(client, photograph, tmp_path):
     jobs = [client.submit(photograph, SMALL | {"seed": 7}) for _ in range(2)]
     for job in jobs:
         assert client.wait(job.id).state is JobState.SUCCEEDED
@@ -85,14 +85,12 @@ def test_the_same_request_gives_the_same_bytes_on_whichever_worker(client, photo
     assert first == second
 
 
-def test_a_job_that_breaks_its_worker_s_engine_fails_with_a_sentence_and_the_next_one_runs(
-    client, photograph, tmp_path
-):
+def test_a_damaged_image_fails_its_job_with_an_error_and_the_next_job_runs(client, photograph, tmp_path):
     damaged = tmp_path / "damaged.png"
-    whole = bytearray(photograph.read_bytes())
-    middle = len(whole) // 2
-    whole[middle : middle + 64] = bytes(64)  # header and end are as they should be: only decoding shows it
-    damaged.write_bytes(whole)
+    content = bytearray(photograph.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(64)  # header and end are intact: only decoding finds it
+    damaged.write_bytes(content)
 
     broken = [client.submit(damaged, SMALL) for _ in range(2)]
     following = [client.submit(photograph, SMALL) for _ in range(2)]
@@ -107,7 +105,7 @@ def test_a_job_that_breaks_its_worker_s_engine_fails_with_a_sentence_and_the_nex
 
 @pytest.fixture
 def refusal(client, storage):
-    """Submits what must be refused; the problem that came back. Nothing may be left behind."""
+    """Submits an invalid request, checks that nothing is stored, and returns the problem."""
 
     def submit(image, params=None):
         before = list(storage.keys("")), client.list_jobs().jobs
@@ -120,7 +118,7 @@ def refusal(client, storage):
 
 
 @pytest.mark.parametrize(
-    ("params", "says"),
+    ("params", "expected"),
     [
         ({"layers": [{"layer": "block5z"}]}, "did you mean"),
         ({"model": "efficientnet-lite1"}, "efficientnet-lite0"),
@@ -129,21 +127,21 @@ def refusal(client, storage):
         ({"steps": 3}, "steps"),
     ],
 )
-def test_parameters_that_make_no_sense_are_refused_and_leave_nothing_behind(refusal, photograph, params, says):
+def test_invalid_parameters_are_refused_and_nothing_is_stored(refusal, photograph, params, expected):
     problem = refusal(photograph, params)
 
     assert problem.status == 422
-    assert says in problem.model_dump_json()
+    assert expected in problem.model_dump_json()
 
 
-def test_what_is_no_image_is_refused_and_leaves_nothing_behind(refusal, tmp_path):
+def test_a_file_that_is_not_an_image_is_refused_and_nothing_is_stored(refusal, tmp_path):
     words = tmp_path / "words.png"
     words.write_bytes(b"just words")
 
     assert refusal(words).code == "unsupported_image"
 
 
-def test_a_photograph_that_is_cut_off_is_refused_and_leaves_nothing_behind(refusal, photograph, tmp_path):
+def test_a_truncated_image_is_refused_and_nothing_is_stored(refusal, photograph, tmp_path):
     cut = tmp_path / "cut.png"
     cut.write_bytes(photograph.read_bytes()[:-200])
 

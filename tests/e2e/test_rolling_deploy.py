@@ -1,4 +1,4 @@
-"""Two versions side by side, real processes on one Redis and one S3: a dream passes from one to the other and back."""
+"""Rolling deploy: two versions as real processes on one Redis and one S3; a job moves between them and back."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.client.dream_client import DreamClient
+from api.client import DreamClient
 from deploy.local import components
 from deploy.local.embedded_services import StackState
 from deploy.local.process import ROOT, Child, Part
@@ -22,8 +22,8 @@ from tests.e2e.test_dreams import wait_until
 
 LONG = {"octaves": 2, "iterations": 150, "seed": 7}
 
-# What makes the tree another version: it says more than this one knows of, and knows less of Redis's indexes.
-OTHERWISE = (
+# Changes that turn the tree into another version: it writes unknown fields, and omits some of Redis's indexes.
+CHANGES = (
     ("shared/jobs.py", "    format: Literal[1] = 1\n", "    format: Literal[1] = 1\n    mood: str = 'unheard of'\n"),
     (
         "shared/celery_app.py",
@@ -39,27 +39,27 @@ OTHERWISE = (
 
 @pytest.fixture(scope="module")
 def other_version(tmp_path_factory) -> Path:
-    """A copy of the tree, changed as a version before or after this one might be."""
+    """A copy of the tree, changed like an earlier or later version."""
     tree = tmp_path_factory.mktemp("other version")
     for package in ("api", "shared", "worker", "deploy"):
         shutil.copytree(ROOT / package, tree / package)
-    for name, ours, theirs in OTHERWISE:
+    for name, ours, theirs in CHANGES:
         text = (tree / name).read_text()
-        assert text.count(ours) == 1, f"{name} has changed: this test has to follow"
+        assert text.count(ours) == 1, f"{name} has changed: update CHANGES"
         (tree / name).write_text(text.replace(ours, theirs))
     return tree
 
 
 @dataclass
 class Worker:
-    """One that can be kept from hearing the notifier, to say which of several takes the next job."""
+    """A worker that can be suspended, to decide which of several claims the next job."""
 
     child: Child
 
-    def hold(self) -> None:
+    def suspend(self) -> None:
         psutil.Process(self.child.pid).suspend()
 
-    def let_go(self) -> None:
+    def resume(self) -> None:
         psutil.Process(self.child.pid).resume()
 
     def record(self, event: str, job_id: str) -> dict | None:
@@ -70,7 +70,7 @@ class Worker:
 
 @dataclass
 class Rollout:
-    """Both versions' apis, and workers of theirs, ours and theirs again: a rollout and its way back."""
+    """APIs of both versions, and workers of theirs, ours and theirs: a rollout and its rollback."""
 
     settings: Settings
     logs: Path
@@ -111,24 +111,24 @@ def rollout(settings, other_version, tmp_path):
         yield rollout
 
 
-def test_a_dream_passes_from_version_to_version_and_ends_as_the_same_picture(rollout, photograph, settings, tmp_path):
+def test_a_job_moves_between_versions_and_gives_the_same_pixels(rollout, photograph, settings, tmp_path):
     first, second, third = rollout.workers
-    second.hold()
-    third.hold()
+    second.suspend()
+    third.suspend()
 
-    # given a job that the other version has taken in and begun
+    # given a job that the other version has accepted and started
     job = rollout.theirs.submit(photograph, LONG)
     wait_until(lambda: rollout.ours.get(job.id).progress.fraction > 0.1)
 
-    # when its worker is stopped, this version's goes on, and is stopped as well
-    second.let_go()
+    # when its worker is stopped, this version's worker resumes it, and is stopped as well
+    second.resume()
     first.child.stop()
     wait_until(lambda: second.record("first_iteration_completed", job.id))
     waiting = [api.submit(photograph, LONG | {"iterations": 2}) for api in (rollout.theirs, rollout.ours)]
-    third.let_go()
+    third.resume()
     second.child.stop()
 
-    # then the other version finishes it, and nothing that was waiting is lost
+    # then the other version finishes it, and no queued job is lost
     ended = rollout.theirs.wait(job.id)
     assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 3)
     resumed = [worker.record("dream_started", job.id)["resumed_from"] is not None for worker in rollout.workers]
@@ -136,12 +136,12 @@ def test_a_dream_passes_from_version_to_version_and_ends_as_the_same_picture(rol
     for small in waiting:
         assert rollout.ours.wait(small.id).state is JobState.SUCCEEDED
     with closing(RedisJobStore.connect(settings).redis) as redis:
-        assert redis.hget(f"dream:job:{job.id}", "mood")  # it was another version indeed
+        assert redis.hget(f"dream:job:{job.id}", "mood")  # written by the other version
         assert redis.hget(f"dream:job:{job.id}", "deaths") == "0"
     assert b"unheard of" in S3ObjectStorage.connect(settings).get(object_keys.manifest(job.id))
 
-    # and the picture is the one that a single version dreams undisturbed
-    undisturbed = rollout.ours.wait(rollout.ours.submit(photograph, LONG).id)
-    for name in (job.id, undisturbed.id):
+    # and the result is the same as that of an uninterrupted job
+    uninterrupted = rollout.ours.wait(rollout.ours.submit(photograph, LONG).id)
+    for name in (job.id, uninterrupted.id):
         rollout.ours.download(name, tmp_path / name)
-    assert (tmp_path / job.id).read_bytes() == (tmp_path / undisturbed.id).read_bytes()
+    assert (tmp_path / job.id).read_bytes() == (tmp_path / uninterrupted.id).read_bytes()

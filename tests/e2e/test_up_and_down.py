@@ -1,4 +1,4 @@
-"""Tests `make up` and `make down` as processes: however the stack ends, no process and no data is left or lost."""
+"""`make up` and `make down` as processes: however the stack ends, no process and no data is left behind or lost."""
 
 import json
 import signal
@@ -9,13 +9,13 @@ import time
 import psutil
 import pytest
 
-from api.client.dream_client import DreamClient
+from api.client import DreamClient
 from deploy.local.process import ROOT
 from deploy.local.stack import Stack
 
 LOCAL = [sys.executable, "-m", "deploy.local.cli"]
-PATIENCE_S = 90  # on a busy machine; usually one or two
-NO_WORKERS = ["--workers", "0"]  # they load TensorFlow for seconds; test_dreams.py covers them
+TIMEOUT_S = 90  # on a busy machine; usually it takes one or two
+NO_WORKERS = ["--workers", "0"]  # loading TensorFlow takes seconds; test_dreams.py covers workers
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def up(home):
-    """Starts `up` and returns, once it is ready, its process and the processes of its components."""
+    """Starts `up`, waits until it reports success, and returns its process and those of its parts."""
     started = []
 
     def start():
@@ -40,8 +40,8 @@ def up(home):
         )
         started.append(process)
         assert any("Dreamqueue is up" in line for line in process.stdout)
-        components = json.loads((home / "stack.json").read_text())["components"]
-        return process, [p for component in components for p in _family(component["pid"])]
+        parts = json.loads((home / "stack.json").read_text())["parts"]
+        return process, [p for part in parts for p in _family(part["pid"])]
 
     yield start
     for process in started:
@@ -56,7 +56,7 @@ def _family(pid):
 
 
 def assert_gone(processes):
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while alive := [process for process in processes if _is_alive(process)]:
         assert time.monotonic() < deadline, f"still running: {alive}"
         time.sleep(0.05)
@@ -75,8 +75,8 @@ def test_down_from_another_terminal_stops_everything(up, home):
 
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert down.stdout == "Stopped redis, s3, api, caretaker.\n"
-    assert process.wait(PATIENCE_S) == 0
+    assert down.stdout == "stopped redis, s3, api, caretaker\n"
+    assert process.wait(TIMEOUT_S) == 0
     assert_gone(family)
 
 
@@ -86,11 +86,11 @@ def test_sigint_and_sighup_stop_everything(up, number):
 
     process.send_signal(number)
 
-    assert process.wait(PATIENCE_S) == 0
+    assert process.wait(TIMEOUT_S) == 0
     assert_gone(family)
 
 
-def test_nothing_outlives_a_stack_that_was_killed_and_the_next_one_starts(up):
+def test_no_process_survives_a_killed_stack_and_the_next_one_starts(up):
     process, family = up()
 
     process.kill()
@@ -98,14 +98,14 @@ def test_nothing_outlives_a_stack_that_was_killed_and_the_next_one_starts(up):
     assert_gone(family)
     process, family = up()
     process.terminate()
-    assert process.wait(PATIENCE_S) == 0
+    assert process.wait(TIMEOUT_S) == 0
 
 
-def test_down_stops_the_components_of_a_killed_stack(up, home):
+def test_down_stops_parts_that_survived_a_killed_stack(up, home):
     process, family = up()
     frozen = [p for p in family if "weed" in p.name()]
-    for process_of_s3 in frozen:
-        process_of_s3.suspend()  # so that it does not handle the SIGTERM that its parent's death causes
+    for part in frozen:
+        part.suspend()  # so that it ignores the signal of its parent's death
     process.kill()
     process.wait()
 
@@ -114,23 +114,23 @@ def test_down_stops_the_components_of_a_killed_stack(up, home):
     assert_gone(family)
 
 
-def test_a_second_up_is_refused(up, home):
+def test_a_second_up_reports_that_the_stack_is_running(up, home):
     process, _ = up()
 
     second = subprocess.run([*LOCAL, "up", "--home", home], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert second.returncode == 1
-    assert "already running" in second.stdout
+    assert "up already" in second.stdout
     assert process.poll() is None
 
 
-def test_down_without_a_running_stack_says_so(home):
+def test_down_without_a_running_stack_reports_it(home):
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert down.stdout == "Nothing was running.\n"
+    assert down.stdout == "nothing was running\n"
 
 
-def test_a_job_and_its_credentials_outlive_a_restart(tmp_path, photograph):
+def test_jobs_and_credentials_survive_a_restart(tmp_path, photograph):
     stack = Stack(tmp_path / "a home", workers=0)
     stack.start()
     with DreamClient(stack.api_url) as client:

@@ -1,4 +1,4 @@
-"""A real caretaker tells a real receiver of a real job: signed, and again when it did not listen."""
+"""Webhooks of a real job to a real receiver: signed, and retried after a failure."""
 
 import base64
 import hashlib
@@ -15,17 +15,17 @@ import pytest
 
 from shared.jobs import JobState
 
-PATIENCE_S = 60
+TIMEOUT_S = 60
 SMALL = {"octaves": 1, "iterations": 2}
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a receiver was sent, and what it answered."""
+    """A delivered message and the status of its response."""
 
     headers: dict[str, str]
     body: bytes
-    answered: int
+    status: int
 
     @property
     def id(self) -> str:
@@ -33,11 +33,11 @@ class Message:
 
 
 class Receiver(HTTPServer):
-    """Does not want the first message, and takes all others."""
+    """Refuses the first message and accepts all others."""
 
     def __init__(self) -> None:
-        self.heard: queue.Queue[Message] = queue.Queue()
-        self.answers = itertools.chain([503], itertools.repeat(204))
+        self.messages: queue.Queue[Message] = queue.Queue()
+        self.statuses = itertools.chain([503], itertools.repeat(204))
         super().__init__(("127.0.0.1", 0), Hook)
 
     @property
@@ -49,14 +49,14 @@ class Hook(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        status = next(self.server.answers)
+        status = next(self.server.statuses)
         body = self.rfile.read(int(self.headers["content-length"]))
         self.send_response(status)
         self.end_headers()
-        self.server.heard.put(Message({name.lower(): value for name, value in self.headers.items()}, body, status))
+        self.server.messages.put(Message({name.lower(): value for name, value in self.headers.items()}, body, status))
 
     def log_message(self, *_) -> None:
-        """Into no test's output."""
+        """Keeps requests out of the tests' output."""
 
 
 @pytest.fixture
@@ -70,34 +70,34 @@ def receiver():
 
 
 def is_signed(message, secret):
-    """As a receiver does it: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
+    """Verifies the signature as receivers do: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{message.id}.{message.headers['webhook-timestamp']}.".encode() + message.body
     expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     return f"v1,{expected}" in message.headers["webhook-signature"].split()
 
 
-def test_a_jobs_start_and_end_are_told_signed_and_told_again_where_nobody_listened(stack, client, photograph, receiver):
+def test_webhooks_are_signed_and_retried_after_a_failure(stack, client, photograph, receiver):
     # given
     secret = httpx.get(f"{stack.api_url}/v1/webhooks/secret").json()["secret"]
 
     # when
     job = client.submit(photograph, SMALL, webhook_url=receiver.url, webhook_events="started,completed")
     assert client.wait(job.id).state is JobState.SUCCEEDED
-    messages = [receiver.heard.get(timeout=PATIENCE_S) for _ in range(3)]
+    messages = [receiver.messages.get(timeout=TIMEOUT_S) for _ in range(3)]
 
     # then
-    refused, *taken = messages
-    assert refused.answered == 503
-    assert sorted(message.id for message in taken) == [f"{job.id}-0-completed", f"{job.id}-0-started"]
-    (again,) = [message for message in taken if message.id == refused.id]
+    refused, *accepted = messages
+    assert refused.status == 503
+    assert sorted(message.id for message in accepted) == [f"{job.id}-0-completed", f"{job.id}-0-started"]
+    (again,) = [message for message in accepted if message.id == refused.id]
     assert again.body == refused.body
     assert int(again.headers["webhook-timestamp"]) > int(refused.headers["webhook-timestamp"])
     for message in messages:
         assert is_signed(message, secret)
         assert not is_signed(message, "whsec_" + base64.b64encode(b"another secret").decode())
-    told = {message.id: json.loads(message.body) for message in taken}
-    started, completed = told[f"{job.id}-0-started"], told[f"{job.id}-0-completed"]
+    bodies = {message.id: json.loads(message.body) for message in accepted}
+    started, completed = bodies[f"{job.id}-0-started"], bodies[f"{job.id}-0-completed"]
     assert (started["type"], started["data"]["state"]) == ("job.started", "running")
     assert (completed["type"], completed["data"]["state"]) == ("job.completed", "succeeded")
     assert completed["data"]["link"] == f"/v1/jobs/{job.id}"

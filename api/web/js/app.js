@@ -1,4 +1,4 @@
-// Starts the page: theme, session, addresses.
+// Starts the page: theme, session and routes.
 
 import { hooks } from "./core/api.js";
 import { speak } from "./core/announce.js";
@@ -9,7 +9,7 @@ import { showSession } from "./core/session.js";
 const THEMES = ["auto", "light", "dark"];
 const THEME_ICONS = { auto: "auto", light: "sun", dark: "moon" };
 
-/** Views are fetched when they are first visited. */
+/** Loads a view when it is first visited. */
 const view = (path, name) => async (visit) => (await import(path))[name](visit);
 
 route("/", view("./views/dream.js", "dreamView"));
@@ -43,7 +43,7 @@ function setUpTheme() {
     try {
       localStorage.setItem("theme", next);
     } catch {
-      // it lasts until the page is closed, then
+      // storage is blocked: the choice lasts until the page is closed
     }
     draw();
     speak(`Theme ${next}`);

@@ -1,7 +1,7 @@
-// Before the first paint, so that nothing flashes: the theme that was chosen here.
+// Applies the chosen theme before the first paint, so that nothing flashes.
 try {
   const chosen = localStorage.getItem("theme");
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
 } catch {
-  // storage is blocked: the system's theme it is
+  // storage is blocked: use the system's theme
 }

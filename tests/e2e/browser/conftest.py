@@ -1,4 +1,4 @@
-"""The page in headless Chromium, on the real stack."""
+"""Fixtures: the web page in headless Chromium, on the real stack."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ ARGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-PATIENCE_MS = 20_000
-# What the browser itself writes when an answer is a refusal or the server is away; the page shows those to people.
+TIMEOUT_MS = 20_000
+# Messages of the browser itself for error responses and outages, which the page handles.
 EXPECTED = ("Failed to load resource",)
 
 
@@ -26,10 +26,10 @@ def pytest_collection_modifyitems(items):
 def chromium():
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        says = "There is no Chromium here, so the page was not tried in a browser: apt-get install chromium."
+        message = "Chromium is not installed, so the page was not tested: apt-get install chromium."
         if os.environ.get("CI"):
-            pytest.fail(says)
-        pytest.skip(says)
+            pytest.fail(message)
+        pytest.skip(message)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGS)
         yield browser
@@ -38,22 +38,22 @@ def chromium():
 
 @pytest.fixture
 def open_page(chromium, stack):
-    """Opens pages; what scripts or the Content-Security-Policy complain of fails the test."""
-    contexts, complaints = [], []
+    """Opens pages; errors of scripts and violations of the content security policy fail the test."""
+    contexts, errors = [], []
 
-    def hear(message):
+    def record(message):
         if message.type == "error" and not message.text.startswith(EXPECTED):
-            complaints.append(message.text)
+            errors.append(message.text)
 
     def open_(path="/", *, width=1280, height=860, at=None, **options):
         context = chromium.new_context(
             base_url=at or stack.api_url, viewport={"width": width, "height": height}, **options
         )
         contexts.append(context)
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", hear)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", record)
         page.goto(path)
         page.wait_for_selector("main h1", state="attached")
         return page
@@ -61,7 +61,7 @@ def open_page(chromium, stack):
     yield open_
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert errors == []
 
 
 @pytest.fixture

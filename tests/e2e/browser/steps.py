@@ -1,4 +1,4 @@
-"""What people do on the page, by the names that they see."""
+"""Steps of users on the page, by visible names."""
 
 from playwright.sync_api import expect
 
@@ -14,7 +14,7 @@ def set_exactly(page, name, value):
     page.get_by_label(f"{name}, exact").fill(str(value))
 
 
-def keep_it_short(page):
+def make_it_short(page):
     set_exactly(page, "Depth", 2)
     set_exactly(page, "Octaves", 1)
 
@@ -29,8 +29,8 @@ def await_state(page, state):
 
 
 def dream(page, photograph):
-    """One short dream, to its end."""
+    """Runs one short job until it is done."""
     add(page, photograph)
-    keep_it_short(page)
+    make_it_short(page)
     start(page)
     await_state(page, "Done")

@@ -1,4 +1,4 @@
-"""By keyboard, on a phone, with a screen reader, in dark and light."""
+"""Accessibility: keyboard, phone, screen reader, and light and dark themes."""
 
 import json
 
@@ -18,8 +18,8 @@ RULES = {
 
 @pytest.fixture(scope="session")
 def done(stack, photograph):
-    """A dream that is done."""
-    from api.client.dream_client import DreamClient  # noqa: PLC0415 - the session's own, the fixture of that name is a test's
+    """A finished job."""
+    from api.client import DreamClient  # noqa: PLC0415 - not the `client` fixture, which has the scope of a test
 
     with DreamClient(stack.api_url) as client:
         return client.wait(client.submit(photograph, SHORT).id)
@@ -32,7 +32,7 @@ def assert_accessible(page):
 
 
 def settled(page):
-    """Fonts and pictures are there, and nothing moves."""
+    """Waits until fonts and images are loaded."""
     page.wait_for_selector("main h1", state="attached")
     page.wait_for_load_state("networkidle") if "/jobs/" not in page.url else page.wait_for_timeout(300)
 
@@ -47,14 +47,14 @@ def test_axe_finds_nothing_serious_on_any_view(open_page, done, photograph, sche
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_while_composing_watching_and_asking(open_page, photograph, scheme):
+def test_axe_finds_nothing_serious_in_the_composer_the_progress_and_the_dialog(open_page, photograph, scheme):
     page = open_page("/", color_scheme=scheme, reduced_motion="reduce")
     steps.add(page, photograph)
     for summary in page.locator("summary").all():
         summary.click()
     steps.set_exactly(page, "Octave scale", 2)
     page.get_by_role("button", name="Start dreaming").click()
-    expect(page.locator(".mistake:visible")).to_have_count(1)
+    expect(page.locator(".field-error:visible")).to_have_count(1)
     assert_accessible(page)
 
     steps.set_exactly(page, "Octave scale", 0.7)
@@ -68,7 +68,7 @@ def test_axe_finds_nothing_serious_while_composing_watching_and_asking(open_page
     assert_accessible(page)
 
 
-def test_the_whole_way_by_keyboard_alone(page, photograph):
+def test_a_job_can_be_submitted_and_downloaded_by_keyboard(page, photograph):
     def press(*keys):
         for key in keys:
             page.keyboard.press(key)
@@ -80,7 +80,7 @@ def test_the_whole_way_by_keyboard_alone(page, photograph):
             press("Tab")
         raise AssertionError(f"{locator} was not reached")
 
-    page.on("filechooser", lambda _: None)  # choosers are ours from now on, not only once one is expected
+    page.on("filechooser", lambda _: None)  # intercept file choosers from now on
     press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     press("Enter")
@@ -113,11 +113,11 @@ def test_the_whole_way_by_keyboard_alone(page, photograph):
         press("Enter")
 
 
-def test_the_whole_way_on_a_phone(open_page, done, photograph):
+def test_every_view_fits_a_phone(open_page, done, photograph):
     page = open_page("/", width=390, height=844, is_mobile=True, has_touch=True, device_scale_factor=2)
     steps.add(page, photograph)
     assert_fits(page)
-    steps.keep_it_short(page)
+    steps.make_it_short(page)
     page.get_by_role("button", name="Start dreaming").tap()
     page.wait_for_url("**/jobs/*")
     steps.await_state(page, "Done")
@@ -133,7 +133,7 @@ def assert_fits(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_very_long_name_breaks_nothing(open_page, photograph, tmp_path):
+def test_a_very_long_file_name_fits_a_phone(open_page, photograph, tmp_path):
     long = tmp_path / ("a-photograph-with-a-very-long-name-" * 6 + ".png")
     long.write_bytes(photograph.read_bytes())
     page = open_page("/", width=390, height=844)
@@ -144,7 +144,7 @@ def test_a_very_long_name_breaks_nothing(open_page, photograph, tmp_path):
     assert_fits(page)
 
 
-def test_the_theme_that_was_chosen_stays(page):
+def test_the_chosen_theme_survives_a_reload(page):
     toggle = page.get_by_role("button", name="Theme")
     toggle.click()
     toggle.click()

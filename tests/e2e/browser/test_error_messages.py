@@ -1,15 +1,15 @@
-"""What the interface refuses stands beside the field that it names."""
+"""Errors of the API are shown at the field that they name."""
 
 from playwright.sync_api import expect
 
 from tests.e2e.browser import steps
 
 
-def test_a_number_out_of_range_is_explained_beside_its_field(page, photograph):
+def test_a_number_out_of_range_is_explained_at_its_field(page, photograph):
     steps.add(page, photograph)
     page.get_by_text("More settings").click()
     steps.set_exactly(page, "Octave scale", 1.4)
-    page.get_by_text("More settings").click()  # folded away again
+    page.get_by_text("More settings").click()  # collapse it
 
     page.get_by_role("button", name="Start dreaming").click()
 
@@ -23,10 +23,10 @@ def test_a_number_out_of_range_is_explained_beside_its_field(page, photograph):
     expect(field.get_by_text("did you mean")).to_be_hidden()
 
 
-def test_an_unknown_channel_comes_with_the_nearest_one(page, photograph):
+def test_an_unknown_channel_is_explained_with_a_suggestion(page, photograph):
     steps.add(page, photograph)
-    steps.keep_it_short(page)
-    page.get_by_text("What it dreams of").click()
+    steps.make_it_short(page)
+    page.get_by_text("Network and layers").click()
     page.get_by_label("Channels").fill("3, 99999")
 
     page.get_by_role("button", name="Start dreaming").click()
@@ -38,28 +38,26 @@ def test_an_unknown_channel_comes_with_the_nearest_one(page, photograph):
     steps.await_state(page, "Done")
 
 
-def test_a_file_that_is_no_picture_is_refused_at_once(page, tmp_path):
+def test_a_file_that_is_not_an_image_is_refused_at_once(page, tmp_path):
     words = tmp_path / "words.txt"
     words.write_text("just words")
 
     page.locator("input#file").set_input_files(words)
 
-    expect(
-        page.locator("[data-path=image]").get_by_text("words.txt is not a PNG, JPEG or WebP picture")
-    ).to_be_visible()
+    expect(page.locator("[data-path=image]").get_by_text("words.txt is not a PNG, JPEG or WebP image")).to_be_visible()
 
 
-def test_a_photograph_that_the_service_refuses_is_explained_beside_it(page, photograph, tmp_path):
+def test_a_photograph_that_the_api_refuses_is_explained_next_to_it(page, photograph, tmp_path):
     cut = tmp_path / "cut.png"
-    cut.write_bytes(photograph.read_bytes()[:-30])  # browsers show it all the same
+    cut.write_bytes(photograph.read_bytes()[:-30])  # browsers display it nevertheless
     steps.add(page, cut)
 
     page.get_by_role("button", name="Start dreaming").click()
 
-    expect(page.locator("[data-path=image] .mistake")).to_contain_text("cut off")
+    expect(page.locator("[data-path=image] .field-error")).to_contain_text("cut off")
 
 
-def test_starting_without_a_photograph_says_what_is_missing(page):
+def test_starting_without_a_photograph_asks_for_one(page):
     page.get_by_role("button", name="Start dreaming").click()
 
     expect(page.get_by_text("Choose a photograph first")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Where keys are on: in with a key, out again, and nobody's dreams without one."""
+"""Log-in and log-out on a server that requires keys."""
 
 import secrets
 
@@ -16,7 +16,7 @@ ADMIN_KEY = "an-admin-key-for-tests-only-000000"
 
 @pytest.fixture(scope="module")
 def private(stack, tmp_path_factory):
-    """A second API on the same Redis and S3, with keys on; its address."""
+    """The address of a second API on the same Redis and S3, which requires keys."""
     port = StackState().port("api")
     env = {**components.environment(stack.settings), "DREAM_KEYS": "on", "DREAM_ADMIN_KEY": ADMIN_KEY}
     api = Child(components.api(port, env), tmp_path_factory.mktemp("private") / "api.log")
@@ -29,21 +29,21 @@ def private(stack, tmp_path_factory):
 
 @pytest.fixture
 def key(private):
-    made = httpx.post(
+    created = httpx.post(
         f"{private}/v1/keys",
         json={"owner": f"ada-{secrets.token_hex(4)}", "name": "a test"},
         headers={"Authorization": f"Bearer {ADMIN_KEY}"},
     )
-    return made.raise_for_status().json()["key"]
+    return created.raise_for_status().json()["key"]
 
 
-def test_one_logs_in_with_a_key_dreams_and_logs_out(open_page, private, key, photograph):
+def test_a_user_logs_in_submits_a_job_and_logs_out(open_page, private, key, photograph):
     page = open_page("/gallery", at=private)
     page.wait_for_url("**/login**")
 
     page.get_by_label("Your key").fill("wrong")
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator("[data-path=key] .mistake")).to_contain_text("not valid")
+    expect(page.locator("[data-path=key] .field-error")).to_contain_text("not valid")
     page.get_by_label("Your key").fill(key)
     page.get_by_role("button", name="Log in").click()
 

@@ -1,4 +1,4 @@
-"""Where it dreams, and of what: the painted mask, the guide, and the explorer of layers."""
+"""Masks, guides and the layer explorer."""
 
 import io
 
@@ -15,8 +15,8 @@ def pixels(content):
         return np.asarray(picture.convert("RGB"), np.int16)
 
 
-def test_the_dream_stays_where_the_mask_was_painted(page, stack, client, photograph):
-    # given a mask over the left part, painted by hand
+def test_only_the_painted_area_is_dreamed(page, stack, client, photograph):
+    # given a mask painted over the left part
     steps.add(page, photograph)
     page.get_by_role("button", name="Paint a mask").click()
     box = page.locator("canvas.mask").bounding_box()
@@ -26,7 +26,7 @@ def test_the_dream_stays_where_the_mask_was_painted(page, stack, client, photogr
     page.mouse.move(x, top + box["height"] * 0.8, steps=6)
     page.mouse.up()
     page.get_by_role("button", name="Done").click()
-    steps.keep_it_short(page)
+    steps.make_it_short(page)
 
     # when
     steps.start(page)
@@ -38,7 +38,7 @@ def test_the_dream_stays_where_the_mask_was_painted(page, stack, client, photogr
     change = np.abs(pixels(dream) - pixels(photograph.read_bytes()))
     assert change[60:90, 10:40].mean() > 0.5
     assert change[:, 120:].max() == 0
-    # and dreaming it again brings the mask back
+    # and "Dream again" restores the mask
     page.get_by_role("button", name="Dream again").click()
     expect(page.get_by_role("button", name="Edit the mask")).to_be_visible()
 
@@ -54,11 +54,11 @@ def test_a_mask_can_be_painted_with_the_keyboard(page, photograph):
     expect(page.get_by_role("button", name="Edit the mask")).to_be_visible()
 
 
-def test_a_guide_goes_with_the_photograph(page, stack, photograph):
+def test_a_guide_is_submitted_with_the_photograph(page, stack, photograph):
     steps.add(page, photograph)
     page.locator("summary", has_text="Guide").click()
-    page.get_by_label("Guide picture").set_input_files(photograph)
-    steps.keep_it_short(page)
+    page.get_by_label("Guide image").set_input_files(photograph)
+    steps.make_it_short(page)
 
     steps.start(page)
     steps.await_state(page, "Done")
@@ -67,10 +67,10 @@ def test_a_guide_goes_with_the_photograph(page, stack, photograph):
     assert job["links"]["guide"]
 
 
-def test_a_layer_shows_what_it_sees_and_a_channel_is_dreamt(open_page):
+def test_a_channel_is_chosen_from_the_feature_maps_of_a_layer(open_page):
     page = open_page("/layers")
     page.get_by_role("radio", name="block5_expand").check(force=True)
-    page.get_by_role("button", name="See what it sees").click()
+    page.get_by_role("button", name="Show feature maps").click()
 
     cell = page.get_by_role("link", name="Dream channel").first
     expect(cell).to_be_visible(timeout=steps.ENDED_MS)
@@ -82,14 +82,14 @@ def test_a_layer_shows_what_it_sees_and_a_channel_is_dreamt(open_page):
     expect(page.locator(".photo-frame img")).to_be_visible()
 
 
-def test_a_network_that_nobody_serves_says_so_while_it_waits(page, photograph):
+def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, photograph):
     steps.add(page, photograph)
     page.get_by_text("and the classic recipes").click()
     page.get_by_role("radio", name="Google, 2015").check(force=True)
-    expect(page.get_by_text("which is fetched first")).to_be_visible()
+    expect(page.get_by_text("which is downloaded first")).to_be_visible()
 
     steps.start(page)
 
-    expect(page.locator(".watching")).to_contain_text("inception5h")
+    expect(page.locator(".progress-panel")).to_contain_text("inception5h")
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")

@@ -1,4 +1,4 @@
-"""The page and a server that comes and goes."""
+"""The page during outages of the API."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +8,7 @@ from tests.e2e.browser import steps
 
 @pytest.fixture
 def restart_api(stack):
-    """Ends the API when called; it runs again afterwards in any case."""
+    """Starts the API again when called, and after the test in any case."""
 
     def restart():
         stack.start_component("api")
@@ -18,7 +18,7 @@ def restart_api(stack):
         stack.start_component("api")
 
 
-def test_a_watched_dream_goes_on_after_the_api_restarts(page, stack, photograph, restart_api):
+def test_the_progress_continues_after_the_api_restarts(page, stack, photograph, restart_api):
     steps.add(page, photograph)
     steps.set_exactly(page, "Depth", 1000)
     steps.set_exactly(page, "Octaves", 2)
@@ -34,9 +34,9 @@ def test_a_watched_dream_goes_on_after_the_api_restarts(page, stack, photograph,
     steps.await_state(page, "Canceled")
 
 
-def test_a_submission_while_the_api_is_away_says_so_and_loses_nothing(page, stack, photograph, restart_api):
+def test_a_submission_during_an_outage_shows_an_error_and_can_be_repeated(page, stack, photograph, restart_api):
     steps.add(page, photograph)
-    steps.keep_it_short(page)
+    steps.make_it_short(page)
     stack.kill_component("api")
 
     page.get_by_role("button", name="Start dreaming").click()

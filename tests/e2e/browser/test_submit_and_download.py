@@ -1,4 +1,4 @@
-"""From a photograph to a picture on one's own disk, and what can be done on the way."""
+"""Submitting photographs and downloading, canceling, repeating and deleting dreams."""
 
 import base64
 import os
@@ -27,31 +27,31 @@ PASTE = """([content, name]) => {
 }"""
 
 
-def test_from_drop_to_download(page, photograph, tmp_path):
-    # given a photograph that is dropped, and a look
+def test_a_dropped_photograph_becomes_a_downloaded_dream(page, photograph, tmp_path):
+    # given a dropped photograph and a look
     page.evaluate(DROP, [base64.b64encode(photograph.read_bytes()).decode(), "holiday.png"])
     expect(page.locator(".photo-facts")).to_contain_text("holiday.png")
     page.get_by_role("radio", name="Folds").check()
-    steps.keep_it_short(page)
+    steps.make_it_short(page)
 
-    # when it is dreamed
+    # when
     steps.start(page)
     steps.await_state(page, "Done")
 
-    # then the dream is there beside the photograph
+    # then the dream is shown with the photograph
     expect(page.get_by_role("heading", name="holiday")).to_be_visible()
     expect(page.get_by_alt_text("The dream")).to_be_visible()
     expect(page.get_by_alt_text("The photograph before")).to_be_visible()
-    # and can be taken home, in each format
+    # and can be downloaded in each format
     for name, form in (("Download PNG", "PNG"), ("Download as JPEG", "JPEG"), ("Download as WEBP", "WEBP")):
-        with page.expect_download() as taken:
+        with page.expect_download() as download:
             page.get_by_label(name).or_(page.get_by_text(name, exact=True)).click()
-        taken.value.save_as(tmp_path / name)
+        download.value.save_as(tmp_path / name)
         with Image.open(tmp_path / name) as picture:
             assert (picture.format, picture.size) == (form, (200, 150))
     # with its recipe
     expect(page.get_by_label("Recipe as JSON")).to_contain_text('"octaves": 1')
-    # and hangs in the gallery
+    # and is in the gallery
     page.get_by_role("link", name="Gallery").click()
     expect(page.get_by_role("link", name="holiday")).to_be_visible()
 
@@ -74,7 +74,7 @@ def test_several_photographs_become_several_dreams(page, photograph, tmp_path):
     page.evaluate(PASTE, [base64.b64encode(photograph.read_bytes()).decode(), "pasted.png"])
     expect(page.locator(".photo-facts")).to_contain_text("pasted.png")
     steps.add(page, second)
-    steps.keep_it_short(page)
+    steps.make_it_short(page)
 
     page.get_by_role("button", name="Dream 2 photographs").click()
 
@@ -82,10 +82,10 @@ def test_several_photographs_become_several_dreams(page, photograph, tmp_path):
     for name in ("pasted", "second"):
         card = page.locator(".card", has=page.get_by_role("link", name=name))
         expect(card).to_be_visible()
-        expect(card.locator(".badge")).to_be_hidden(timeout=steps.ENDED_MS)  # it is done
+        expect(card.locator(".badge")).to_be_hidden(timeout=steps.ENDED_MS)  # done
 
 
-def test_the_picture_forms_before_it_is_done(page, photograph):
+def test_previews_and_progress_are_shown_while_a_job_runs(page, photograph):
     steps.add(page, photograph)
     steps.set_exactly(page, "Depth", 600)
     steps.set_exactly(page, "Octaves", 2)
@@ -99,7 +99,7 @@ def test_the_picture_forms_before_it_is_done(page, photograph):
     steps.await_state(page, "Canceled")
 
 
-def test_a_dream_can_be_canceled_and_dreamt_again_with_changes(page, photograph):
+def test_a_job_can_be_canceled_and_loaded_into_the_composer(page, photograph):
     steps.add(page, photograph)
     steps.set_exactly(page, "Depth", 900)
     steps.start(page)
@@ -112,7 +112,7 @@ def test_a_dream_can_be_canceled_and_dreamt_again_with_changes(page, photograph)
     expect(page.locator(".photo-facts")).to_contain_text("chelsea.png")
 
 
-def test_a_dream_is_deleted_after_a_question(page, photograph):
+def test_a_dream_is_deleted_after_a_confirmation(page, photograph):
     steps.dream(page, photograph)
     address = page.url
 
@@ -124,7 +124,7 @@ def test_a_dream_is_deleted_after_a_question(page, photograph):
 
     page.wait_for_url("**/gallery")
     page.goto(address)
-    expect(page.get_by_role("heading", name="This dream is not here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dream not found")).to_be_visible()
 
 
 def test_the_gallery_has_filters_and_pages(page, client, photograph):
@@ -138,17 +138,17 @@ def test_the_gallery_has_filters_and_pages(page, client, photograph):
 
 
 @pytest.mark.parametrize("path", ["/web/x/../app.py", "/web/x/routes/pages.py", "/web/x/nothing.js", "/jobs"])
-def test_nothing_but_the_page_is_served(page, path):
+def test_only_files_of_the_page_are_served(page, path):
     assert page.request.get(path).status == 404
 
 
-def test_a_large_photograph_goes_straight_to_the_object_storage(page, stack, tmp_path):
+def test_a_large_photograph_is_uploaded_to_the_object_storage(page, stack, tmp_path):
     noise = tmp_path / "large.png"
-    Image.frombytes("RGB", (1800, 1600), os.urandom(1800 * 1600 * 3)).save(noise)  # nothing compresses this
+    Image.frombytes("RGB", (1800, 1600), os.urandom(1800 * 1600 * 3)).save(noise)  # does not compress
     sent = []
     page.on("request", lambda request: sent.append((request.method, request.url)))
     steps.add(page, noise)
-    steps.keep_it_short(page)
+    steps.make_it_short(page)
 
     steps.start(page)
 

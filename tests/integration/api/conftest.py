@@ -1,4 +1,4 @@
-"""The interface under gunicorn, as it is deployed, on a real Redis and a real S3."""
+"""Fixtures: the API under its production server, on a real Redis and a real S3."""
 
 import socket
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def a_free_port() -> int:
 
 @pytest.fixture(scope="session")
 def live(services, tmp_path_factory) -> Iterator[str]:
-    """The address of a running api. Its limits are far away, its streams short."""
+    """The address of a running API with high rate limits and short streams."""
     env = {
         **components.environment(services.settings),
         "DREAM_STREAM_LIMIT_S": "20",

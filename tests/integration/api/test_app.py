@@ -1,4 +1,4 @@
-"""The interface on a real Redis and a real S3."""
+"""The API on a real Redis and a real S3."""
 
 import io
 import urllib.request
@@ -30,7 +30,7 @@ def storage(settings):
 
 @pytest.fixture
 def http(settings, storage):
-    storage.check()  # makes the bucket
+    storage.check()  # creates the bucket
     return create_app(settings).test_client()
 
 
@@ -43,12 +43,12 @@ def fetch(address: str) -> tuple[bytes, str]:
         return answer.read(), answer.headers["Content-Disposition"]
 
 
-def test_a_job_goes_from_submission_to_a_downloaded_picture(http, settings, store, storage):
+def test_a_submitted_job_ends_as_a_downloaded_result(http, settings, store, storage):
     # given
     job_id = submit(http, params='{"octaves": 2}').json["id"]
     assert CeleryNotifier.connect(settings).pending_wake_ups() == 1
 
-    # when a worker's part is played by hand
+    # when the test acts as the worker
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
     running = http.get(f"/v1/jobs/{job_id}").json
     storage.put(object_keys.output(job_id, job.claim, "preview.jpg"), b"jpg")
@@ -67,7 +67,7 @@ def test_a_job_goes_from_submission_to_a_downloaded_picture(http, settings, stor
     assert disposition == f'attachment; filename="dream-{job_id}.png"'
 
 
-def test_a_results_address_opens_nothing_else(http, store, storage):
+def test_the_address_of_a_result_gives_access_to_nothing_else(http, store, storage):
     # given
     job_id = submit(http).json["id"]
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
@@ -82,7 +82,7 @@ def test_a_results_address_opens_nothing_else(http, store, storage):
     refused.value.close()
 
 
-def test_after_redis_was_wiped_every_accepted_job_is_still_known(http, settings, store):
+def test_accepted_jobs_survive_a_wiped_redis(http, settings, store):
     # given
     waiting = submit(http).json
     canceled = submit(http).json
@@ -111,10 +111,10 @@ def test_a_refused_submission_leaves_nothing(http, store, storage):
     assert store.list_jobs("local") == []
 
 
-def test_the_api_starts_while_redis_and_s3_are_away(settings):
-    away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "s3_url": "http://127.0.0.1:9"})
+def test_the_api_starts_while_redis_and_s3_are_unavailable(settings):
+    unavailable = settings.model_copy(update={"redis_url": "redis://127.0.0.1:9/0", "s3_url": "http://127.0.0.1:9"})
 
-    http = create_app(away, services=connect(away)).test_client()
+    http = create_app(unavailable, services=connect(unavailable)).test_client()
 
     assert http.get("/healthz").status_code == 200
     assert http.get("/readyz").status_code == 503

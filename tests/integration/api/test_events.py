@@ -1,4 +1,4 @@
-"""Event streams under gunicorn, on a real Redis."""
+"""Event streams of the production server, on a real Redis."""
 
 import io
 import json
@@ -21,7 +21,7 @@ STREAMS = 200
 
 
 class Stream:
-    """A reader of Server-Sent Events that holds a bare connection."""
+    """Reads server-sent events from a plain socket."""
 
     def __init__(self, url: str, path: str, **headers: str) -> None:
         address = urlsplit(url)
@@ -41,7 +41,7 @@ class Stream:
         self.socket.close()
 
     def next(self):
-        """(event, id, data) of the next event, None at the end."""
+        """Returns the next event as (event, id, data); None at the end."""
         fields = {}
         while line := self.file.readline():
             text = line.decode().rstrip("\n")
@@ -63,7 +63,7 @@ def job_id(live, settings):
     return answer.json()["id"]
 
 
-def test_two_hundred_streams_hear_of_everything_and_others_are_served_meanwhile(live, store, job_id):
+def test_two_hundred_streams_receive_all_events_while_polls_are_served(live, store, job_id):
     with ExitStack() as held:
         # given
         streams = [held.enter_context(Stream(live, f"/v1/jobs/{job_id}/events")) for _ in range(STREAMS)]
@@ -83,10 +83,10 @@ def test_two_hundred_streams_hear_of_everything_and_others_are_served_meanwhile(
         assert {stream.next() for stream in streams} == {None}
 
 
-def test_what_was_missed_is_told_first(live, store, job_id):
+def test_missed_events_are_replayed_first(live, store, job_id):
     # given
     with Stream(live, f"/v1/jobs/{job_id}/events") as stream:
-        _, seen, _ = stream.next()
+        _, last_id, _ = stream.next()
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
     for iteration in (1, 2):
         progress = JobProgress(octaves=1, iteration=iteration, iterations=2, fraction=iteration / 2)
@@ -94,14 +94,14 @@ def test_what_was_missed_is_told_first(live, store, job_id):
     store.finish(job_id, Outcome(state=JobState.CANCELED, finished_at=job.created_at + 1))
 
     # when
-    with Stream(live, f"/v1/jobs/{job_id}/events", **{"Last-Event-ID": seen}) as stream:
-        told = []
+    with Stream(live, f"/v1/jobs/{job_id}/events", **{"Last-Event-ID": last_id}) as stream:
+        received = []
         while event := stream.next():
-            told.append((event[2]["state"], event[2]["progress"]["fraction"]))
+            received.append((event[2]["state"], event[2]["progress"]["fraction"]))
             last = event[1]
 
     # then
-    assert told == [("running", 0), ("running", 0.5), ("running", 1), ("canceled", 1)]
+    assert received == [("running", 0), ("running", 0.5), ("running", 1), ("canceled", 1)]
     with Stream(live, f"/v1/jobs/{job_id}/events", **{"Last-Event-ID": last}) as stream:
         assert stream.status == 204
 
@@ -115,7 +115,7 @@ def test_a_deleted_jobs_stream_ends(live, store, job_id):
         assert stream.next() is None
 
 
-def test_an_answer_waits_for_the_jobs_end_when_asked_to(live, store, job_id):
+def test_a_response_waits_for_the_job_to_end_on_request(live, store, job_id):
     # given
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
     with httpx.Client(base_url=live) as client:
@@ -146,12 +146,12 @@ def test_open_streams_do_not_delay_a_stop(services, settings, tmp_path):
 
             # then
             assert stream.next() is None
-            assert time.monotonic() - began < 8  # gunicorn's patience is 10 s
+            assert time.monotonic() - began < 8  # less than gunicorn's graceful timeout of 10 s
     finally:
         api.stop()
 
 
-def test_a_new_preview_is_told(live, store, job_id):
+def test_a_new_preview_is_an_event(live, store, job_id):
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
     with Stream(live, f"/v1/jobs/{job_id}/events") as stream:
         stream.next()

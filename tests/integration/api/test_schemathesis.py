@@ -1,4 +1,4 @@
-"""Thousands of requests made up from the OpenAPI document, valid and not, against the running service."""
+"""Thousands of valid and invalid requests, generated from the OpenAPI document, against a running API."""
 
 import io
 import json
@@ -22,9 +22,9 @@ ADMIN = "an-admin-key-of-some-length"
 
 
 def _document():
-    """With the form of a dream alone: schemathesis can't make up files where a form has two shapes.
+    """Returns the document without the form of feature maps: schemathesis can't generate files for a `oneOf` form.
 
-    Feature maps are made up as JSON.
+    Feature maps are generated as JSON.
     """
     document = json.loads(COMMITTED.read_text())
     form = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]
@@ -37,7 +37,7 @@ schema = schemathesis.openapi.from_dict(_document())
 
 @pytest.fixture(scope="module")
 def guarded(services, tmp_path_factory) -> Iterator[str]:
-    """A running api that wants keys."""
+    """The address of a running API that requires keys."""
     env = {
         **components.environment(services.settings),
         "DREAM_KEYS": "on",
@@ -46,7 +46,7 @@ def guarded(services, tmp_path_factory) -> Iterator[str]:
         "DREAM_POLLS_PER_MINUTE": "1000000",
         "DREAM_REQUESTS_PER_MINUTE": "1000000",
         "DREAM_SUBMISSIONS_PER_MINUTE": "1000000",
-        "DREAM_STRANGERS_PER_MINUTE": "1000000",
+        "DREAM_UNAUTHENTICATED_PER_MINUTE": "1000000",
     }
     port = a_free_port()
     api = Child(components.api(port, env), tmp_path_factory.mktemp("guarded") / "api.log")
@@ -61,8 +61,8 @@ def guarded(services, tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def key(guarded):
-    made = httpx.post(f"{guarded}/v1/keys", json={"owner": "ann"}, headers={"Authorization": f"Bearer {ADMIN}"})
-    return made.json()["key"]
+    created = httpx.post(f"{guarded}/v1/keys", json={"owner": "ann"}, headers={"Authorization": f"Bearer {ADMIN}"})
+    return created.json()["key"]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def upload(guarded, key):
 
 
 def _with_pictures(case, upload):
-    """What a schema can't say: that the bytes are a picture, which uploads there are, which layers."""
+    """Replaces generated values by real ones where a schema can't describe them: images, uploads and layers."""
     body = case.body
     if not isinstance(body, dict):
         return
@@ -92,7 +92,7 @@ def _with_pictures(case, upload):
 
 
 def _is_short(text, longest):
-    """What is too long on purpose stays so."""
+    """Returns whether the text is within its limit; generated violations of it are kept."""
     return isinstance(text, str) and len(text) <= longest
 
 
@@ -104,13 +104,13 @@ def _with_names(params):
         if isinstance(target, dict):
             _known_layer(target)
     if isinstance(params.get("long_side"), int | float) and params["long_side"] <= 100_000:
-        params["long_side"] = min(params["long_side"], 1000)  # larger ones are refused by what they make of the picture
+        params["long_side"] = min(params["long_side"], 1000)  # larger ones exceed the limit on pixels
         if isinstance(params.get("scale"), int | float):
             del params["scale"]
 
 
 def _as_files(body):
-    """schemathesis forgets the file names where a form has two shapes."""
+    """Adds file names, which schemathesis omits."""
     parts = {
         name: ("photo.jpg", value) if isinstance(value, bytes) else (None, _as_text(value))
         for name, value in body.items()
@@ -132,7 +132,7 @@ def _known_layer(target):
 
 
 def _new_key(headers):
-    """A key that was used before is refused, and waiting takes time."""
+    """Returns headers with a new idempotency key and without waiting: a used key is refused, and waiting is slow."""
     fresh = {"Idempotency-Key": uuid4().hex, "Prefer": "respond-async"}
     return {name: value for name, value in fresh.items() if headers.get(name)}
 
@@ -146,7 +146,7 @@ def _new_key(headers):
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_call_answers_as_it_is_described(case, guarded, key, upload):
+def test_every_response_matches_its_documentation(case, guarded, key, upload):
     case.query = {name: value for name, value in (case.query or {}).items() if name != "cursor"}  # opaque
     case.headers = {**(case.headers or {}), **_new_key(case.headers or {})}
     _with_pictures(case, upload)

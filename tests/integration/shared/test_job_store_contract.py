@@ -9,9 +9,12 @@ from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
 from shared.interfaces import WorkerInfo
 from shared.jobs import JobError, JobProgress, JobState, Outcome
 from shared.params import DreamParams
+from shared.redis.job_queries import RedisJobQueries
 from shared.redis.job_store import RedisJobStore
 from shared.settings import Settings
+from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_job
+from tests.fakes.job_queries import MemoryJobQueries, RecordingJobStore
 from tests.fakes.job_store import MemoryJobStore
 
 LITE0 = ["efficientnet-lite0"]
@@ -84,7 +87,6 @@ def test_an_unknown_job_is_none_everywhere(store):
     assert store.get("x") is None
     assert store.cancel("x") is None
     assert store.retry("x", retry_count=1) is None
-    assert store.position("x") is None
     assert store.expire("x") is None
     assert store.finish("x", outcome(a_job())) is None
     store.forget("x")
@@ -151,15 +153,27 @@ def test_of_one_owners_jobs_the_oldest_comes_first_whatever_it_is_for(store):
     assert taken == [job.id for job in jobs]
 
 
-def test_position_counts_who_is_ahead(store):
-    low, normal, high = (a_job(priority=priority) for priority in ("low", "normal", "high"))
-    second = a_job(priority="normal")
-    for job in (low, normal, high, second):
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_positions_count_the_waiting_jobs_ahead(kind, request):
+    # given
+    if kind == "memory":
+        store = RecordingJobStore(FakeClock())
+        queries = MemoryJobQueries(store, store.clock)
+    else:
+        store = RedisJobStore.connect(request.getfixturevalue("settings"))
+        queries = RedisJobQueries(store.redis)
+    low, normal, high, second = jobs = [a_job(priority=p) for p in ("low", "normal", "high", "normal")]
+    for job in jobs:
         store.create(job)
-    assert [store.position(job.id) for job in (high, normal, second, low)] == [0, 1, 2, 3]
+
+    # when
+    before = queries.positions(jobs)
     store.claim("w", LITE0, lease_s=10)
-    assert store.position(high.id) is None
-    assert store.position(low.id) == 2
+    after = queries.positions([store.get(job.id) for job in jobs])
+
+    # then
+    assert before == {high.id: 0, normal.id: 1, second.id: 2, low.id: 3}
+    assert after == {normal.id: 0, second.id: 1, low.id: 2}
 
 
 def test_renewing_publishes_progress_that_never_goes_back(store):

@@ -1,10 +1,11 @@
-"""The interface on in-memory twins."""
+"""Fixtures: the application on in-memory fakes."""
 
 import io
 import json
 from dataclasses import dataclass, replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.app import create_app
 from api.jobs.job_service import JobService
@@ -23,7 +24,7 @@ from tests.fakes.pictures import a_picture
 
 @dataclass
 class World:
-    """The service, what it stands on, and a worker's part played by hand."""
+    """The application's services on fakes, with methods that play the worker."""
 
     clock: FakeClock
     store: RecordingJobStore
@@ -69,9 +70,16 @@ class World:
         return self.store.jobs[job.id]
 
 
+@pytest.fixture(autouse=True)
+def log_events():
+    """The log events of the test. Without a configuration, structlog would print them to stdout."""
+    with capture_logs() as events:
+        yield events
+
+
 @pytest.fixture
 def settings() -> Settings:
-    """Tests that need others override this."""
+    """Test modules override this to change settings."""
     return Settings(max_upload_bytes=200_000, max_pixels=1_000_000)
 
 
@@ -104,7 +112,7 @@ def http(app):
 
 @pytest.fixture
 def submit(http):
-    """Submits a picture; what is given replaces the form's fields."""
+    """Submits an image; keyword arguments replace fields of the form, None removes one."""
 
     def send(**fields):
         form = {"image": (io.BytesIO(a_picture()), "photo.jpg")} | fields

@@ -1,4 +1,4 @@
-"""The api starts quickly and stays light. Asked of a fresh process: this one has long imported everything."""
+"""Import time and imported packages of the API and the client, measured in fresh processes."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = ("tensorflow", "numpy", "scipy", "cv2", "worker")
 BUDGET_S = 0.7
-LOOK = """
+MEASURE = """
 import json, sys, time
 began = time.process_time()
 import {module}
@@ -19,16 +19,16 @@ print(json.dumps([took, sorted({{name.partition(".")[0] for name in sys.modules}
 
 
 def imported(module):
-    # As installed: compiled once, then only loaded.
+    # let Python cache bytecode, as in an installation
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    asked = [sys.executable, "-c", LOOK.format(module=module)]
-    answer = subprocess.run(asked, env=environment, capture_output=True, text=True, check=True)
-    took, names = json.loads(answer.stdout)
+    command = [sys.executable, "-c", MEASURE.format(module=module)]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    took, names = json.loads(process.stdout)
     return took, set(names)
 
 
-def test_the_api_is_imported_within_its_budget_and_without_the_engines_libraries():
-    # given compiled files; time on the processor, since others use this machine too
+def test_the_api_imports_within_its_budget_and_without_the_engines_libraries():
+    # given cached bytecode; the budget is CPU time, which other processes do not affect
     _, names = imported("api.app")
 
     # when
@@ -39,7 +39,7 @@ def test_the_api_is_imported_within_its_budget_and_without_the_engines_libraries
     assert took < BUDGET_S
 
 
-def test_connecting_to_redis_and_s3_imports_nothing_heavy_either():
+def test_the_adapters_of_redis_and_s3_import_nothing_heavy():
     _, names = imported("shared.redis.job_store, shared.s3.object_storage, shared.celery_app, shared.settings, api.app")
 
     assert names.isdisjoint(HEAVY)

@@ -40,7 +40,7 @@ def known():
     store.create(a_job())
     worker_metrics.lease_expired(JobState.QUEUED)
     series = {"process_resident_memory_bytes": set(), "dream_build_info": {"component", "version"}}
-    for family in request_metrics.Fleet(store).collect():
+    for family in request_metrics.QueueCollector(store).collect():
         labels = {name for sample in family.samples for name in sample.labels}
         series.update({family.name + suffix: labels for suffix in SUFFIXES[family.type]})
     for collector in set(REGISTRY._collector_to_names):

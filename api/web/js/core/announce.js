@@ -1,14 +1,14 @@
-// What is said to those who listen, and to those who look.
+// Messages: screen reader announcements, toasts and confirmation dialogs.
 
 import { h, icon } from "./dom.js";
 
-/** Says it through the screen reader, once things are quiet. */
+/** Announces the text through a screen reader (polite live region). */
 export function speak(text) {
   const speaker = document.getElementById("speaker");
   if (speaker) speaker.textContent = text;
 }
 
-/** A short message at the bottom of the page, also spoken. */
+/** Shows a short message at the bottom of the page; screen readers announce it. */
 export function toast(text, symbol = "check") {
   const box = h("div", { className: "toast" }, icon(symbol), text);
   document.querySelector(".toasts")?.append(box);
@@ -16,7 +16,7 @@ export function toast(text, symbol = "check") {
 }
 
 /**
- * Asks before something that cannot be undone.
+ * Asks for confirmation before an action that cannot be undone.
  * @returns {Promise<boolean>}
  */
 export function confirm({ title, text, yes }) {

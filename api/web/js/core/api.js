@@ -1,34 +1,34 @@
-// The HTTP interface: requests, and problems.
+// Calls the HTTP API; errors become Problems.
 
-/** A refusal as RFC 9457 describes it. */
+/** An error response (RFC 9457). */
 export class Problem extends Error {
   /** @param {{status: number, detail?: string, title?: string, code?: string, path?: string, suggestion?: string, errors?: any[]}} body */
   constructor(body, retryAfterS = null) {
-    super(body.detail || body.title || `The server answered ${body.status}.`);
+    super(body.detail || body.title || `The server returned ${body.status}.`);
     this.status = body.status;
     this.code = body.code ?? "";
     this.retryAfterS = retryAfterS;
     /** @type {{path: string, detail: string, suggestion: string | null}[]} */
-    this.mistakes = body.errors?.length
+    this.fieldErrors = body.errors?.length
       ? body.errors.map((m) => ({ path: m.path ?? "", detail: m.detail, suggestion: m.suggestion ?? null }))
       : [{ path: body.path ?? "", detail: body.detail ?? this.message, suggestion: body.suggestion ?? null }];
   }
 }
 
-/** The server can't be reached at all. */
-export class Away extends Problem {
+/** The server is unavailable. */
+export class Unavailable extends Problem {
   constructor() {
-    super({ status: 0, code: "away", detail: "The server can't be reached right now. Nothing is lost; try again in a moment." });
+    super({ status: 0, code: "unavailable", detail: "The server can't be reached right now. Nothing is lost; try again in a moment." });
   }
 }
 
-/** Called when a session is missing; the application sets it. */
+/** Called when a request needs a log-in; app.js sets it. */
 export const hooks = { onUnauthorized: () => {} };
 
 const HEADERS = { "X-Requested-With": "dreamqueue" };
 
 /**
- * A response that is fine, or a Problem.
+ * Sends a request and returns the response. Throws Problem for an error response, Unavailable without one.
  * @param {string} path
  * @param {{method?: string, json?: any, body?: any, headers?: Record<string, string>, signal?: AbortSignal, quiet401?: boolean}} [options]
  */
@@ -40,14 +40,14 @@ export async function request(path, { method = "GET", json, body, headers = {}, 
     response = await fetch(path, { method, headers: all, body: json === undefined ? body : JSON.stringify(json), signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Away();
+    throw new Unavailable();
   }
   if (response.ok || response.status === 304) return response;
   if (response.status === 401 && !quiet401) hooks.onUnauthorized();
   throw await problemOf(response);
 }
 
-/** The JSON at an address. */
+/** Returns the JSON at an address. */
 export async function get(path, options) {
   return (await request(path, options)).json();
 }
@@ -57,19 +57,19 @@ async function problemOf(response) {
   return problemFrom(response.status, await response.text(), retryAfter);
 }
 
-/** A Problem from a status and a body that may or may not be JSON. */
+/** Builds a Problem from a status and a body, which may not be JSON. */
 export function problemFrom(status, text, retryAfterS = null) {
   try {
     return new Problem({ ...JSON.parse(text), status }, retryAfterS);
   } catch {
-    const away = status === 0 || status >= 502;
-    return away ? new Away() : new Problem({ status, detail: `The server answered ${status} without saying why.` });
+    const unavailable = status === 0 || status >= 502;
+    return unavailable ? new Unavailable() : new Problem({ status, detail: `The server returned ${status} without a reason.` });
   }
 }
 
 const cache = new Map();
-/** Like get, but asked once per page load; failures are not kept. */
-export function once(path) {
+/** Like get, but requested once per page load; failures are not cached. */
+export function getCached(path) {
   if (!cache.has(path)) {
     cache.set(
       path,
@@ -82,7 +82,7 @@ export function once(path) {
   return cache.get(path);
 }
 
-/** One of the records in the OpenAPI document. */
+/** Returns a schema from the OpenAPI document. */
 export async function schema(name) {
-  return (await once("/openapi.json")).components.schemas[name];
+  return (await getCached("/openapi.json")).components.schemas[name];
 }

@@ -1,11 +1,11 @@
-// Building elements. Nothing here, or anywhere, parses HTML from strings.
+// Creates elements. No code of the page parses HTML from strings.
 
 const SVG = "http://www.w3.org/2000/svg";
-const ATTRIBUTES = new Set(["list", "form", "role"]); // readable as properties, but not to be set as such
+const ATTRIBUTES = new Set(["list", "form", "role"]); // read-only as properties
 const ICONS = new URL("../../icons.svg", import.meta.url).pathname;
 
 /**
- * An element. `on…` are listeners, `style` and `dataset` are objects, null and false leave a property out.
+ * Creates an element. `on…` are listeners, `style` and `dataset` are objects; null and false omit a property.
  * Properties are set in the order given: a range's `min` and `max` before its `value`.
  * @param {string} tag
  * @param {Record<string, any> | null} [props]
@@ -31,13 +31,13 @@ function flat(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** Replaces what is in an element. */
+/** Replaces the children of an element. */
 export function fill(element, ...children) {
   element.replaceChildren(...flat(children));
   return element;
 }
 
-/** A line icon from our own sheet; always decoration, the text beside it speaks. */
+/** Creates an icon from icons.svg. Icons are decorative; adjacent text or a label carries the meaning. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "icon");
@@ -48,7 +48,7 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with an icon; without a visible text, `label` is its name and its tooltip. */
+/** Creates a button with an icon. With `visible` false, the label is its accessible name and tooltip instead of its text. */
 export function button(label, { icon: symbol, onclick, ...props } = {}, visible = true) {
   return h(
     "button",
@@ -58,24 +58,24 @@ export function button(label, { icon: symbol, onclick, ...props } = {}, visible 
   );
 }
 
-/** Text in which `names` between backticks are set as code. */
+/** Splits a text into nodes, with code elements for what is between backticks. */
 export function sentence(text) {
   return text.split("`").map((part, index) => (index % 2 ? h("code", null, part) : part));
 }
 
 let counter = 0;
-/** An id that no other element has. */
+/** Returns a unique element id. */
 export function uid(stem = "x") {
   counter += 1;
   return `${stem}-${counter}`;
 }
 
-/** The address of one of our own files. */
+/** Returns the address of one of the page's files. */
 export function asset(path) {
   return new URL(`../../${path}`, import.meta.url).pathname;
 }
 
-/** Whether movement is unwelcome. */
+/** Returns whether the user prefers reduced motion. */
 export function prefersStill() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }

@@ -1,4 +1,4 @@
-// Numbers, times and names as people read them.
+// Formats numbers, times and names for people.
 
 /** "about 40 s", "about 3 min", "about 2 h". */
 export function about(seconds) {
@@ -36,13 +36,13 @@ export function pixels(count) {
   return `${Math.max(1, Math.round(count / 1e3))} kilopixels`;
 }
 
-/** "1.2 million pixels a second" */
+/** "1.2 Mpx/s", "480 kpx/s" */
 export function speed(perSecond) {
   if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(1)} Mpx/s`;
   return `${Math.round(perSecond / 1e3)} kpx/s`;
 }
 
-/** "first", "2nd", "3rd", "11th" for a position that counts from 0. */
+/** "1st", "2nd", "3rd", "11th" for a position that counts from 0. */
 export function ordinal(position) {
   const n = position + 1;
   const tens = n % 100;

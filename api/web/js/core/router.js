@@ -1,4 +1,4 @@
-// Addresses to views. Each view gets a signal that ends with it.
+// Maps addresses to views. Each view gets a signal that is aborted when it is left.
 
 import { speak } from "./announce.js";
 import { fill, h } from "./dom.js";
@@ -10,7 +10,7 @@ let current = new AbortController();
 let shownAt = "";
 const address = () => location.pathname + location.search;
 
-/** A view: (visit) => Promise of {title, node}. The pattern names its parts, as "/jobs/:id". */
+/** Registers a view, (visit) => Promise of {title, node}. Patterns can have parameters: "/jobs/:id". */
 export function route(pattern, view) {
   const names = [];
   const source = pattern.replace(/:(\w+)/g, (_, name) => {
@@ -20,14 +20,14 @@ export function route(pattern, view) {
   routes.push({ match: new RegExp(`^${source}$`), names, view });
 }
 
-/** Goes to an address of ours. */
+/** Navigates to an address of the page. */
 export function go(path, { replace = false } = {}) {
   history[replace ? "replaceState" : "pushState"](null, "", path);
   return show();
 }
 
 export function start() {
-  addEventListener("popstate", () => address() !== shownAt && show()); // a mere #fragment changes no view
+  addEventListener("popstate", () => address() !== shownAt && show()); // ignore changes of the #fragment
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
@@ -53,15 +53,15 @@ async function show({ first = false } = {}) {
     else link.removeAttribute("aria-current");
   }
   const found = routes.map((r) => ({ ...r, hit: location.pathname.match(r.match) })).find((r) => r.hit);
-  let view = found ? found.view : nowhere;
+  let view = found ? found.view : notFound;
   const params = Object.fromEntries((found?.names ?? []).map((name, i) => [name, decodeURIComponent(found.hit[i + 1])]));
   let shown;
   try {
     shown = await view({ params, query, signal, main });
   } catch (error) {
     if (signal.aborted) return;
-    if (!error.status) console.error(error); // a bug of ours
-    shown = broken(error);
+    if (!error.status) console.error(error); // not an error response: a bug
+    shown = errorView(error);
   }
   if (signal.aborted) return;
   document.title = shown.title ? `${shown.title} · Dreamqueue` : "Dreamqueue";
@@ -74,33 +74,33 @@ async function show({ first = false } = {}) {
   }
 }
 
-async function nowhere() {
+async function notFound() {
   const node = h(
     "div",
     { className: "empty" },
-    h("h1", null, "There is nothing here"),
-    h("p", null, "The address may be mistyped, or what it showed was deleted."),
+    h("h1", null, "Page not found"),
+    h("p", null, "The address may be mistyped, or its content was deleted."),
     h("a", { className: "button primary", href: "/" }, "Start a dream"),
   );
-  return { title: "Nothing here", node };
+  return { title: "Page not found", node };
 }
 
-/** What is shown when a view could not be made. */
-function broken(error) {
+/** The view for an error while another view was loading. */
+function errorView(error) {
   const missing = error.status === 404;
   const node = h(
     "div",
     { className: "empty" },
-    h("h1", null, missing ? "This dream is not here" : "That did not work"),
-    h("p", null, missing ? "It may have been deleted, or it belongs to somebody else." : error.message),
+    h("h1", null, missing ? "Dream not found" : "Something went wrong"),
+    h("p", null, missing ? "It may have been deleted, or it belongs to another owner." : error.message),
     missing
-      ? h("a", { className: "button", href: "/gallery" }, "To the gallery")
+      ? h("a", { className: "button", href: "/gallery" }, "Go to the gallery")
       : h("button", { type: "button", className: "primary", onclick: () => show() }, "Try again"),
   );
-  return { title: missing ? "Not here" : "Error", node };
+  return { title: missing ? "Not found" : "Error", node };
 }
 
-/** Shows the present view anew. */
+/** Reloads the current view. */
 export function refresh() {
   return show();
 }

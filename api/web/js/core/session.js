@@ -1,16 +1,16 @@
-// Where keys are on: who is logged in, and a way out.
+// The session, where the server requires keys.
 
 import { get, hooks, request } from "./api.js";
 import { go } from "./router.js";
 
-/** Asks who is logged in, and shows the way out if there is one. Null while the server is away. */
+/** Loads the session and shows the log-out button if logged in. Returns null while the server is unavailable. */
 export async function showSession() {
   const logout = document.getElementById("logout");
   let session;
   try {
     session = await get("/v1/session");
   } catch {
-    return null; // the view will say what is wrong
+    return null; // the view reports the error
   }
   logout.hidden = !(session.keys_required && session.owner);
   logout.onclick = async () => {

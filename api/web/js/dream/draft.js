@@ -1,4 +1,4 @@
-// The dream being composed. It lives as long as the page, so that looking elsewhere loses nothing.
+// The job being composed. It lasts as long as the page, so that visiting other views loses nothing.
 
 /**
  * @typedef {{key: string, file: File, name: string, url: string, width: number, height: number,
@@ -8,14 +8,14 @@
 export const draft = {
   /** @type {Photo[]} */ photos: [],
   active: 0,
-  /** @type {string | null} the look's name; null once its settings were changed by hand */ look: null,
-  /** @type {string | null} the look that the settings began with */ base: null,
+  /** @type {string | null} the look's name; null once its settings were changed */ look: null,
+  /** @type {string | null} the look that the settings started from */ base: null,
   /** @type {Record<string, any>} what differs from the defaults */ params: {},
   /** @type {File | null} */ guide: null,
   /** @type {Record<string, any>} kind, priority … */ options: {},
 };
 
-/** The photograph that is looked at. */
+/** Returns the selected photograph. */
 export function activePhoto() {
   return draft.photos[draft.active] ?? null;
 }
@@ -32,9 +32,9 @@ export function clearPhotos() {
   for (const photo of [...draft.photos]) removePhoto(photo.key);
 }
 
-/** Starts from what a job was made with. */
+/** Replaces the draft's settings by those of a job. */
 export function adopt(job) {
-  const { tile_size: _, ...params } = job.params; // chosen for the device of then
+  const { tile_size: _, ...params } = job.params; // was chosen for another device
   draft.params = params;
   draft.look = null;
   draft.base = null;
@@ -44,13 +44,13 @@ export function adopt(job) {
 const ACCEPTED = ["image/png", "image/jpeg", "image/webp"];
 
 /**
- * A photograph from a file, measured by the browser. Raises Error with a sentence for the person.
+ * Reads a photograph and its size from a file. Throws Error with a message for the user.
  * @param {File} file
  * @returns {Promise<Photo>}
  */
 export async function readPhoto(file) {
   if (!ACCEPTED.includes(file.type) && !/\.(png|jpe?g|webp)$/i.test(file.name)) {
-    throw new Error(`${file.name} is not a PNG, JPEG or WebP picture.`);
+    throw new Error(`${file.name} is not a PNG, JPEG or WebP image.`);
   }
   const url = URL.createObjectURL(file);
   const image = new Image();
@@ -59,12 +59,12 @@ export async function readPhoto(file) {
     await image.decode();
   } catch {
     URL.revokeObjectURL(url);
-    throw new Error(`${file.name} can't be read: it is damaged, or not a picture at all.`);
+    throw new Error(`${file.name} can't be read: it is damaged or not an image.`);
   }
   return {
     key: crypto.getRandomValues(new Uint32Array(2)).join("-"),
     file,
-    name: file.name || "Pasted picture",
+    name: file.name || "Pasted image",
     url,
     width: image.naturalWidth,
     height: image.naturalHeight,

@@ -1,21 +1,21 @@
-// "About 40 s, measured on your last 6 dreams": the sentence above the start button.
+// The estimate above the start button: "About 40 s, measured on the last 6 dreams".
 
 import { fill, h, icon } from "../core/dom.js";
 import { about, count, speed } from "../core/format.js";
-import { get, once } from "../core/api.js";
-import { dreamtSize, octaveSizes, pace, pixelSteps, queueSeconds } from "../jobs/estimate.js";
+import { get, getCached } from "../core/api.js";
+import { dreamSize, octaveSizes, pace, pixelSteps, queueSeconds } from "../jobs/estimate.js";
 import { draft } from "./draft.js";
 
-const CALM_MS = 250;
+const DEBOUNCE_MS = 250;
 
 /**
- * @param {() => any} values the parameters with their defaults
+ * @param {() => any} values returns the parameters with their defaults
  * @param {AbortSignal} signal
  */
 export function estimateLine(values, signal) {
   const headline = h("strong");
   const basis = h("span", { className: "hint" });
-  const warning = h("p", { className: "mistake", hidden: true });
+  const warning = h("p", { className: "field-error", hidden: true });
   const node = h("div", { className: "estimate" }, h("div", { className: "estimate-line" }, icon("clock"), h("div", null, headline, basis)), warning);
   let timer;
 
@@ -23,20 +23,20 @@ export function estimateLine(values, signal) {
     const params = values();
     if (!draft.photos.length) {
       fill(headline, "How long will it take?");
-      fill(basis, "Add a photograph and you will know.");
+      fill(basis, "Add a photograph to get an estimate.");
       return;
     }
-    const { models } = await once("/v1/models");
+    const { models } = await getCached("/v1/models");
     const model = models.find((one) => one.name === params.model);
     const layers = params.layers ?? (model ? [{ layer: model.default_layer }] : []);
     const steps = draft.photos.reduce((sum, photo) => sum + pixelSteps(photo.width, photo.height, params, model?.minimum_px), 0);
     const photo = draft.photos[draft.active];
-    const octaves = octaveSizes(...dreamtSize(photo.width, photo.height, params), params, model?.minimum_px).length;
+    const octaves = octaveSizes(...dreamSize(photo.width, photo.height, params), params, model?.minimum_px).length;
     const measured = await pace({ ...params, layers });
     const few = octaves < params.octaves ? ` Only ${octaves} of ${params.octaves} octaves fit this size.` : "";
     if (!measured) {
       fill(headline, "No estimate yet");
-      fill(basis, `Nothing has been dreamed with this network here, so any number would be a guess.${few}`);
+      fill(basis, `No job has run with this network yet.${few}`);
       return;
     }
     const { workers = 1 } = await get("/readyz").catch(() => ({}));
@@ -52,9 +52,9 @@ export function estimateLine(values, signal) {
       if (signal.aborted) return;
       compute().catch(() => {
         fill(headline, "No estimate");
-        fill(basis, "The server did not say how fast it is.");
+        fill(basis, "The server did not return its measurements.");
       });
-    }, CALM_MS);
+    }, DEBOUNCE_MS);
   }
 
   return {

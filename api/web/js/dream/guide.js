@@ -1,11 +1,11 @@
-// A guide: another picture whose features the dream borrows.
+// The field for a guide: an image whose features the dream amplifies.
 
 import { button, fill, h, uid } from "../core/dom.js";
 import { draft } from "./draft.js";
-import { mistakeSlot } from "./fields.js";
+import { errorSlot } from "./fields.js";
 
 export function guideField(onChange) {
-  const slot = mistakeSlot();
+  const slot = errorSlot();
   const id = uid("guide");
   const input = h("input", { type: "file", id, accept: "image/png,image/jpeg,image/webp", className: "file", "aria-describedby": slot.node.id, onchange: () => {
     draft.guide = input.files[0] ?? null;
@@ -41,18 +41,18 @@ export function guideField(onChange) {
     "div",
     { className: "inside" },
     h("div", { className: "field", "data-path": "guide" },
-      h("label", { for: id, className: "label" }, "Guide picture"),
-      h("p", { className: "hint" }, "The dream looks for what it finds in this picture: give it flowers, and flowers grow."),
+      h("label", { for: id, className: "label" }, "Guide image"),
+      h("p", { className: "hint" }, "The dream amplifies the features of this image: with flowers as the guide, flowers appear."),
       input, shown, slot.node),
   );
   return {
     node,
     path: "guide",
     focus: () => input.focus(),
-    complain(mistake) {
-      if (mistake) input.setAttribute("aria-invalid", "true");
+    showError(fieldError) {
+      if (fieldError) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
-      slot.show(mistake);
+      slot.show(fieldError);
     },
   };
 }

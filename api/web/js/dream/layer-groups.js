@@ -1,10 +1,10 @@
-// A network's layers from fine to coarse: the wider a layer's stride, the larger what it dreams.
+// Groups a network's layers by stride: the larger the stride, the larger the shapes that a layer amplifies.
 
 const GROUPS = [
   [4, "Fine texture"],
   [8, "Pattern"],
   [16, "Parts and creatures"],
-  [Infinity, "Whole things"],
+  [Infinity, "Whole objects"],
 ];
 
 /**

@@ -1,6 +1,6 @@
-// Looks: the presets, as thumbnails to choose from.
+// The picker for looks, which are the presets.
 
-import { once } from "../core/api.js";
+import { getCached } from "../core/api.js";
 import { asset, fill, h, sentence, uid } from "../core/dom.js";
 import { draft } from "./draft.js";
 
@@ -11,11 +11,11 @@ import { draft } from "./draft.js";
 
 /** @returns {Promise<Look[]>} */
 export async function looks() {
-  return (await once("/v1/presets")).presets;
+  return (await getCached("/v1/presets")).presets;
 }
 
 /**
- * The looks to choose from: those with a thumbnail in sight, the others folded away.
+ * Creates the picker: looks with a thumbnail as cards, the others in a collapsed section.
  * @param {Look[]} all
  * @param {any[]} models
  * @param {() => void} onChange
@@ -48,15 +48,15 @@ export function looksPicker(all, models, onChange) {
     const look = all.find((one) => one.name === draft.look);
     if (!look) {
       const base = all.find((one) => one.name === draft.base);
-      return fill(note, base ? `${base.title}, with your changes.` : "Your own settings. Choosing a look replaces them.");
+      return fill(note, base ? `${base.title}, with your changes.` : "Custom settings. Choosing a look replaces them.");
     }
     const model = models.find((one) => one.name === look.params.model);
-    const source = look.source && [" ", h("a", { href: look.source, target: "_blank", rel: "noreferrer" }, "Where it comes from")];
-    const fetched = model?.ready === false && ` Needs ${model.title}, which is fetched first.`;
+    const source = look.source && [" ", h("a", { href: look.source, target: "_blank", rel: "noreferrer" }, "Source")];
+    const fetched = model?.ready === false && ` Needs ${model.title}, which is downloaded first.`;
     return fill(note, sentence(look.sentence ?? ""), fetched, source);
   }
 
-  const seen = all.filter((look) => look.thumbnail);
+  const cards = all.filter((look) => look.thumbnail);
   const others = all.filter((look) => !look.thumbnail);
   const section = (title, some) => some.length > 0 && [h("h3", { className: "looks-sub" }, title), h("div", { className: "pills" }, some.map(pill))];
   const more = others.length > 0 && h(
@@ -70,7 +70,7 @@ export function looksPicker(all, models, onChange) {
     "fieldset",
     { className: "looks-field", "data-path": "preset", "aria-describedby": note.id },
     h("legend", null, h("h2", null, "Pick a look")),
-    h("div", { className: "looks" }, seen.map(card)),
+    h("div", { className: "looks" }, cards.map(card)),
     note,
     more,
   );

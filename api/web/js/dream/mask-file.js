@@ -1,12 +1,12 @@
-// A mask as it is painted, and as it is sent: opacity here, gray there.
+// Converts masks between the painted form (opacity) and the uploaded form (gray).
 
 import { h } from "../core/dom.js";
 
-/** How a mask is shown; only its opacity counts. */
+/** Color in which a mask is drawn; only its opacity matters. */
 export const TINT = "#4fd6cc";
 
 /**
- * A gray picture as a mask to paint on.
+ * Converts a gray image to a mask canvas.
  * @param {Blob} blob
  */
 export async function canvasFromMask(blob) {
@@ -24,7 +24,7 @@ export async function canvasFromMask(blob) {
 }
 
 /**
- * The mask as a gray PNG: white dreams, black stays.
+ * Converts a mask canvas to a gray PNG: white areas are dreamed, black ones stay unchanged.
  * @param {HTMLCanvasElement} canvas
  * @returns {Promise<Blob>}
  */

@@ -1,16 +1,16 @@
-// A mask painted on the photograph: where it is painted the dream happens, elsewhere the photograph stays.
+// Paints a mask on the photograph. Painted areas are dreamed; the rest stays unchanged.
 
 import { speak } from "../core/announce.js";
 import { button, h, uid } from "../core/dom.js";
 import { TINT } from "./mask-file.js";
 
-const LONGEST_PX = 1024; // a soft mask needs no more
+const LONGEST_PX = 1024; // enough for a soft-edged mask
 const UNDO_STEPS = 20;
-const KEY_STEP = 0.02; // of the picture's longer side
+const KEY_STEP = 0.02; // share of the image's longer side
 
 /**
  * @param {import("./draft.js").Photo} photo
- * @param {HTMLElement} frame the box around the picture; the canvas covers it
+ * @param {HTMLElement} frame the element around the image; the canvas covers it
  * @param {() => void} onChange
  */
 export function maskPainter(photo, frame, onChange) {
@@ -163,7 +163,7 @@ export function maskPainter(photo, frame, onChange) {
       pixels.data[i + 3] = 255 - pixels.data[i + 3];
     }
     pen.putImageData(pixels, 0, 0);
-    pen.globalCompositeOperation = "source-in"; // what was empty has no color yet
+    pen.globalCompositeOperation = "source-in"; // erased pixels have no color yet
     pen.fillStyle = TINT;
     pen.fillRect(0, 0, width, height);
   }
@@ -189,7 +189,7 @@ export function maskPainter(photo, frame, onChange) {
       onChange();
     } }, false);
     return [
-      h("p", { className: "hint mask-hint" }, "Paint where it should dream; the rest stays as it is."),
+      h("p", { className: "hint mask-hint" }, "Paint where the dream should appear; the rest stays unchanged."),
       mode(false, "Brush", "brush"),
       mode(true, "Eraser", "erase"),
       h("label", { className: "hidden", for: id }, "Brush size"),

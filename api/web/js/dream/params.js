@@ -1,4 +1,4 @@
-// The parameters as a form: what matters most in sight, the rest folded away, all of it from the server's own schema.
+// The form for parameters, built from the server's schema: the main ones visible, the rest in a collapsed section.
 
 import { schema } from "../core/api.js";
 import { button, h } from "../core/dom.js";
@@ -6,27 +6,27 @@ import { draft } from "./draft.js";
 import { field, solid } from "./fields.js";
 import { targetsEditor } from "./targets.js";
 
-/** How the known parameters look; what the server adds later appears by itself under "More settings". */
-const LOOKS = {
-  iterations: { label: "Depth", range: [1, 60, 1], hint: "How many steps each octave is dreamed for. More goes deeper, and takes longer." },
+/** Labels and ranges of known parameters. Parameters added to the server appear under "More settings" without an entry. */
+const FIELDS = {
+  iterations: { label: "Depth", range: [1, 60, 1], hint: "Ascent steps per octave. More steps give a stronger dream and take longer." },
   step_size: { label: "Intensity", range: [0.5, 10, 0.5], hint: "How far each step goes. Gentle keeps the photograph; strong lets the dream take over." },
-  octaves: { label: "Octaves", range: [1, 10, 1], hint: "How many sizes of the picture are dreamed, small to large. More gives larger shapes." },
-  strength: { label: "How much dream", range: [0.05, 1, 0.05], hint: "At 1 the whole dream; below, it fades into the photograph." },
-  color: { label: "Colours",  labels: { keep: "Keep", free: "Set free", original: "Original" }, hint: "Keep stays near the photograph’s colors. Set free turns pastel and psychedelic. Original keeps them exactly and dreams in light alone." },
-  blend: { label: "Photograph returns", range: [0, 1, 0.05] },
+  octaves: { label: "Octaves", range: [1, 10, 1], hint: "Number of image sizes to process, small to large. More octaves give larger shapes." },
+  strength: { label: "Strength", range: [0.05, 1, 0.05], hint: "1 is the full dream; lower values blend it with the photograph." },
+  color: { label: "Colors", labels: { keep: "Keep", free: "Free", original: "Original" }, hint: "Keep stays near the photograph’s colors. Free turns pastel and psychedelic. Original keeps them exactly and changes only lightness." },
+  blend: { label: "Blend", range: [0, 1, 0.05] },
   octave_scale: { label: "Octave scale", range: [0.3, 0.95, 0.01] },
   seed: { label: "Seed", extra: dice },
   jitter: { label: "Jitter" },
   tile_size: { label: "Tile size" },
-  scale: { label: "Enlarge by" },
+  scale: { label: "Scale" },
   long_side: { label: "Long side, pixels" },
   format: { label: "File format", labels: { png: "PNG", jpeg: "JPEG", webp: "WebP", png16: "PNG, 16-bit" } },
-  brightness_lock: { label: "Hold the light" },
+  brightness_lock: { label: "Lock brightness" },
   keep_gradients: { label: "Keep the gradients" },
 };
 const MAIN = ["iterations", "step_size", "octaves", "strength", "color"];
 const ORDER = ["seed", "format", "scale", "long_side", "blend", "octave_scale", "brightness_lock", "jitter", "tile_size", "keep_gradients"];
-const ELSEWHERE = new Set(["model", "layers"]);
+const NOT_FIELDS = new Set(["model", "layers"]);
 const SIMPLE = new Set(["integer", "number", "boolean", "string"]);
 
 function dice(set) {
@@ -44,13 +44,13 @@ export async function paramsForm(onChange) {
     if (value === undefined) delete draft.params[name];
     else draft.params[name] = value;
     draft.look = null;
-    fields.get(name)?.complain(null);
+    fields.get(name)?.showError(null);
     onChange();
   };
   for (const [name, raw] of Object.entries(properties)) {
     const kind = solid(raw);
-    if (ELSEWHERE.has(name) || !(kind.enum || SIMPLE.has(kind.type))) continue;
-    fields.set(name, field(name, raw, LOOKS[name] ?? {}, changed(name)));
+    if (NOT_FIELDS.has(name) || !(kind.enum || SIMPLE.has(kind.type))) continue;
+    fields.set(name, field(name, raw, FIELDS[name] ?? {}, changed(name)));
   }
   const targets = await targetsEditor(properties, () => {
     draft.look = null;
@@ -64,7 +64,7 @@ export async function paramsForm(onChange) {
   function write() {
     for (const [name, one] of fields) {
       one.write(draft.params[name]);
-      one.complain(null);
+      one.showError(null);
     }
     targets.write();
   }

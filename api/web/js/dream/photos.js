@@ -1,10 +1,10 @@
-// The stage of the composer: an invitation first, then the photographs.
+// The photographs of the composer: first an invitation to add some, then the selected one.
 
 import { toast, speak } from "../core/announce.js";
 import { asset, button, fill, h } from "../core/dom.js";
 import { bytes, count } from "../core/format.js";
 import { activePhoto, draft, readPhoto, removePhoto } from "./draft.js";
-import { mistakeSlot } from "./fields.js";
+import { errorSlot } from "./fields.js";
 import { maskPainter } from "./mask.js";
 
 const SAMPLES = [
@@ -12,17 +12,17 @@ const SAMPLES = [
   { file: "rocket.webp", title: "A rocket at dusk" },
   { file: "cat.webp", title: "A cat" },
 ];
-/** One photograph, dreamed deeper with each octave inwards; all of the same crop. */
+/** The same crop of one photograph, with a deeper dream in each inner frame. */
 const TUNNEL = ["samples/tunnel-0.webp", "samples/tunnel-1.webp", "samples/tunnel-2.webp", "samples/tunnel-3.webp", "samples/tunnel-4.webp"];
 
 /**
  * @param {{signal: AbortSignal, onChange: () => void}} options
  */
 export function photoStage({ signal, onChange }) {
-  const slot = mistakeSlot();
-  slot.node.classList.add("stage-mistake");
+  const slot = errorSlot();
+  slot.node.classList.add("stage-error");
   const input = h("input", { type: "file", multiple: true, accept: "image/png,image/jpeg,image/webp", hidden: true, id: "file", onchange: () => {
-    take([...input.files]);
+    addFiles([...input.files]);
     input.value = "";
   } });
   const view = h("div", { className: "stage-view" });
@@ -32,7 +32,7 @@ export function photoStage({ signal, onChange }) {
 
   const choose = () => input.click();
 
-  async function take(files) {
+  async function addFiles(files) {
     slot.show(null);
     const pictures = files.filter((file) => file instanceof File);
     if (!pictures.length) return;
@@ -76,16 +76,16 @@ export function photoStage({ signal, onChange }) {
       { className: "invitation" },
       h("div", { className: "tunnel", "aria-hidden": "true" }, TUNNEL.map((file) => h("i", null, h("img", { src: asset(file), alt: "" })))),
       h("p", { className: "invitation-title" }, "Drop a photograph"),
-      h("p", { className: "muted" }, "or several at once. You can paste, too."),
+      h("p", { className: "muted" }, "or several at once. You can also paste."),
       h("button", { type: "button", className: "primary large", onclick: choose }, "Choose photographs"),
-      h("div", { className: "samples" }, h("span", { className: "muted small" }, "None at hand? Try one of ours"), h("div", { className: "row" }, SAMPLES.map(sample))),
+      h("div", { className: "samples" }, h("span", { className: "muted small" }, "No photograph at hand? Try a sample"), h("div", { className: "row" }, SAMPLES.map(sample))),
     );
   }
 
   async function takeSample(file, title) {
     const response = await fetch(asset(`samples/${file}`));
     const blob = await response.blob();
-    await take([new File([blob], `${title}.webp`, { type: "image/webp" })]);
+    await addFiles([new File([blob], `${title}.webp`, { type: "image/webp" })]);
   }
 
   function portrait(photo) {
@@ -143,13 +143,13 @@ export function photoStage({ signal, onChange }) {
     slot.show(photo?.problem ?? null);
   }
 
-  listenForDrops(node, signal, take);
+  listenForDrops(node, signal, addFiles);
   draw();
-  return { node, draw, take, complain: (mistake) => slot.show(mistake), focus: () => node.querySelector("button")?.focus() };
+  return { node, draw, showError: (fieldError) => slot.show(fieldError), focus: () => node.querySelector("button")?.focus() };
 }
 
-/** Anywhere on the page a file may be dropped or pasted. */
-function listenForDrops(node, signal, take) {
+/** Accepts files dropped or pasted anywhere on the page. */
+function listenForDrops(node, signal, addFiles) {
   let depth = 0;
   const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const over = (on) => node.classList.toggle("dropping", on);
@@ -168,13 +168,13 @@ function listenForDrops(node, signal, take) {
     event.preventDefault();
     depth = 0;
     over(false);
-    take([...event.dataTransfer.files]);
+    addFiles([...event.dataTransfer.files]);
   }, { signal });
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (!files.length) return;
     event.preventDefault();
-    take(files);
+    addFiles(files);
     toast("Pasted", "photo");
   }, { signal });
 }

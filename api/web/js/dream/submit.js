@@ -1,10 +1,10 @@
-// From the draft to jobs: large files straight to the object storage, small ones along with the form.
+// Submits jobs: large files are uploaded to the object storage first, small ones are sent with the form.
 
 import { hooks, problemFrom, request } from "../core/api.js";
-import { keep } from "../core/shelf.js";
+import { savePhoto } from "../core/photo-cache.js";
 import { maskFile } from "./mask-file.js";
 
-const STRAIGHT_TO_STORAGE_BYTES = 8e6;
+const UPLOAD_FIRST_BYTES = 8e6;
 
 /**
  * Submits one photograph.
@@ -15,11 +15,11 @@ const STRAIGHT_TO_STORAGE_BYTES = 8e6;
  */
 export async function submit(photo, { params, guide, options, look = null, onProgress, signal }) {
   const mask = photo.mask ? await maskFile(photo.mask) : null;
-  const straight = photo.file.size > STRAIGHT_TO_STORAGE_BYTES;
-  const job = straight
+  const large = photo.file.size > UPLOAD_FIRST_BYTES;
+  const job = large
     ? await byUpload({ image: photo.file, guide, mask }, params, options, onProgress, signal)
     : await byForm({ image: photo.file, guide, mask }, params, options, onProgress, signal);
-  await keep(job.id, { file: photo.file, name: photo.name, look }).catch(() => {});
+  await savePhoto(job.id, { file: photo.file, name: photo.name, look }).catch(() => {});
   return job;
 }
 
@@ -48,16 +48,16 @@ async function byUpload(files, params, options, onProgress, signal) {
     before += file.size;
     body[name] = { upload: upload.id };
   }
-  return (await request("/v1/jobs", { method: "POST", json: body, signal, headers: { "Idempotency-Key": freshKey() } })).json();
+  return (await request("/v1/jobs", { method: "POST", json: body, signal, headers: { "Idempotency-Key": newIdempotencyKey() } })).json();
 }
 
-/** A POST that reports how much has gone out; fetch can't. */
+/** POSTs a form and reports upload progress, which fetch does not support. */
 function send(url, form, { onProgress, signal, idempotent = false }) {
   return new Promise((done, fail) => {
     const call = new XMLHttpRequest();
     call.open("POST", url);
     if (url.startsWith("/")) call.setRequestHeader("X-Requested-With", "dreamqueue");
-    if (idempotent) call.setRequestHeader("Idempotency-Key", freshKey());
+    if (idempotent) call.setRequestHeader("Idempotency-Key", newIdempotencyKey());
     call.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     call.onload = () => {
       if (call.status >= 200 && call.status < 300) return done(call.responseText);
@@ -71,6 +71,6 @@ function send(url, form, { onProgress, signal, idempotent = false }) {
   });
 }
 
-function freshKey() {
+function newIdempotencyKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16).padStart(8, "0")).join("");
 }

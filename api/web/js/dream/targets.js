@@ -1,25 +1,25 @@
-// What the dream sees more of: a network, and one or more of its layers with channels and weights.
+// The editor for targets: a network, and one or more of its layers with channels and weights.
 
-import { once } from "../core/api.js";
+import { getCached } from "../core/api.js";
 import { button, fill, h, uid } from "../core/dom.js";
 import { bytes } from "../core/format.js";
 import { draft } from "./draft.js";
-import { mistakeSlot } from "./fields.js";
+import { errorSlot } from "./fields.js";
 import { layerGroups } from "./layer-groups.js";
 
-/** The layers of a network as options, from texture to things. */
+/** Creates the options for a network's layers, from texture to objects. */
 function layerOptions(layers) {
   return layerGroups(layers).map((group) => h("optgroup", { label: group.title }, group.layers.map((layer) => h("option", { value: layer.name }, `${layer.name} · ${layer.channels} channels`))));
 }
 
-/** "12, 40-43" -> [12, 40, 41, 42, 43]; null for nothing; raises Error with a sentence. */
+/** Parses "12, 40-43" to [12, 40, 41, 42, 43], empty text to null. Throws Error with a message for the user. */
 function parseChannels(text) {
   const trimmed = text.trim();
   if (!trimmed) return null;
   const found = new Set();
   for (const part of trimmed.split(/[\s,;]+/).filter(Boolean)) {
     const match = part.match(/^(\d+)(?:-(\d+))?$/);
-    if (!match) throw new Error(`“${part}” is no channel; write numbers such as 12, 40-43.`);
+    if (!match) throw new Error(`“${part}” is not a channel; write numbers such as 12, 40-43.`);
     const [low, high] = [Number(match[1]), Number(match[2] ?? match[1])];
     if (high - low > 4096) throw new Error("At most 4096 channels.");
     for (let channel = low; channel <= high; channel += 1) found.add(channel);
@@ -28,14 +28,14 @@ function parseChannels(text) {
 }
 
 export async function targetsEditor(properties, onChange) {
-  const { models } = await once("/v1/models");
+  const { models } = await getCached("/v1/models");
   const list = h("div", { className: "stack targets" });
-  const modelSlot = mistakeSlot();
+  const modelSlot = errorSlot();
   const modelId = uid("model");
   const model = h(
     "select",
     { id: modelId, "aria-describedby": modelSlot.node.id, onchange: () => pickModel(model.value) },
-    models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (fetched on first use)` : one.title)),
+    models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (downloaded on first use)` : one.title)),
   );
   const about = h("p", { className: "hint" });
   const rows = [];
@@ -47,7 +47,7 @@ export async function targetsEditor(properties, onChange) {
   async function pickModel(value) {
     draft.params.model = value;
     delete draft.params.layers;
-    modelField.complain(null);
+    modelField.showError(null);
     onChange();
     await write();
   }
@@ -77,8 +77,8 @@ export async function targetsEditor(properties, onChange) {
   async function write() {
     model.value = name();
     const now = chosen();
-    fill(about, now ? `${now.license}, ${bytes(now.size_bytes)}. Early layers dream textures, late ones dream things.` : "");
-    layers = now ? (await once(now.layers_url)).layers : [];
+    fill(about, now ? `${now.license}, ${bytes(now.size_bytes)}. Early layers amplify textures, late layers amplify objects.` : "");
+    layers = now ? (await getCached(now.layers_url)).layers : [];
     rows.length = 0;
     fill(list);
     for (const target of draft.params.layers ?? [{ layer: now?.default_layer }]) add(target);
@@ -88,19 +88,19 @@ export async function targetsEditor(properties, onChange) {
     path: "params.model",
     node: model,
     focus: () => model.focus(),
-    complain(mistake) {
-      if (mistake) model.setAttribute("aria-invalid", "true");
+    showError(fieldError) {
+      if (fieldError) model.setAttribute("aria-invalid", "true");
       else model.removeAttribute("aria-invalid");
-      modelSlot.show(mistake, pickModel);
+      modelSlot.show(fieldError, pickModel);
     },
   };
   const layersField = {
     path: "params.layers",
     node: list,
     focus: () => rows[0]?.focus(),
-    complain(mistake, path = "") {
+    showError(fieldError, path = "") {
       const index = Number(path.split(".")[2]);
-      rows.forEach((row, i) => row.complain(mistake && i === (index || 0) ? mistake : null));
+      rows.forEach((row, i) => row.showError(fieldError && i === (index || 0) ? fieldError : null));
     },
   };
   const node = h(
@@ -115,7 +115,7 @@ export async function targetsEditor(properties, onChange) {
         add({ layer: chosen()?.default_layer });
         store();
       } }),
-      h("a", { href: "/layers", className: "small" }, "See what layers see"),
+      h("a", { href: "/layers", className: "small" }, "Explore layers"),
     ),
   );
   await write();
@@ -123,7 +123,7 @@ export async function targetsEditor(properties, onChange) {
 }
 
 function targetRow(target, layers, at, { onChange, onRemove }) {
-  const slot = mistakeSlot();
+  const slot = errorSlot();
   const ids = { layer: uid("layer"), channels: uid("channels"), weight: uid("weight") };
   const layer = h("select", { id: ids.layer, "aria-describedby": slot.node.id, onchange: () => changed() }, layerOptions(layers));
   layer.value = target.layer;
@@ -134,20 +134,20 @@ function targetRow(target, layers, at, { onChange, onRemove }) {
   let last = target.channels ?? null;
 
   function changed() {
-    complain(null);
+    showError(null);
     try {
       last = parseChannels(channels.value);
     } catch (error) {
-      complain({ detail: error.message, suggestion: null }, channels);
+      showError({ detail: error.message, suggestion: null }, channels);
       return;
     }
     onChange();
   }
 
-  function complain(mistake, control = layer) {
+  function showError(fieldError, control = layer) {
     for (const one of [layer, channels]) one.removeAttribute("aria-invalid");
-    if (mistake) control.setAttribute("aria-invalid", "true");
-    slot.show(mistake, (suggestion) => {
+    if (fieldError) control.setAttribute("aria-invalid", "true");
+    slot.show(fieldError, (suggestion) => {
       if (layers.some((one) => one.name === suggestion)) layer.value = suggestion;
       else channels.value = suggestion;
       changed();
@@ -169,7 +169,7 @@ function targetRow(target, layers, at, { onChange, onRemove }) {
       legend.textContent = `Layer ${index + 1}`;
       remove.hidden = count === 1;
     },
-    complain,
+    showError,
     focus: () => layer.focus(),
   };
 }

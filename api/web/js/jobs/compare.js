@@ -1,8 +1,8 @@
-// Before and after in one frame: a divider to drag, zoom and pan for large pictures, all of it by keyboard too.
+// Compares photograph and dream: a draggable divider, zoom and pan, all usable by keyboard.
 
 import { button, h, icon } from "../core/dom.js";
 
-const MOST_ZOOM = 16;
+const MAX_ZOOM = 16;
 const KEY_PAN_PX = 60;
 
 /**
@@ -35,7 +35,7 @@ export function comparison({ before, after, width, height, stage }) {
     stage.requestFullscreen && button("Full screen", { icon: "fit", className: "quiet", onclick: () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()) }, false),
   );
 
-  /** The zoom at which one pixel of the picture is one on the screen. */
+  /** The zoom at which one image pixel is one screen pixel. */
   const actual = () => 1 / (fit() * devicePixelRatio);
   const fit = () => Math.min(view.clientWidth / width, view.clientHeight / height);
 
@@ -61,7 +61,7 @@ export function comparison({ before, after, width, height, stage }) {
     cutAt(state.cut);
   }
 
-  /** The divider stays on the picture, also where the picture does not fill the frame. */
+  /** Moves the divider; it stays on the image even if that does not fill the frame. */
   function cutAt(cut) {
     state.cut = cut;
     const w = Math.min(view.clientWidth, width * fit() * state.zoom);
@@ -71,7 +71,7 @@ export function comparison({ before, after, width, height, stage }) {
   }
 
   function zoomTo(zoom, [px, py] = [view.clientWidth / 2, view.clientHeight / 2]) {
-    const next = Math.min(MOST_ZOOM, Math.max(1, zoom));
+    const next = Math.min(MAX_ZOOM, Math.max(1, zoom));
     const ratio = next / state.zoom;
     const [cx, cy] = [px - view.clientWidth / 2, py - view.clientHeight / 2];
     state.x = cx - (cx - state.x) * ratio;
@@ -125,7 +125,7 @@ export function comparison({ before, after, width, height, stage }) {
   }
   view.addEventListener("dblclick", (event) => zoomTo(state.zoom > 1 ? 1 : Math.max(2, actual()), local(event)));
   view.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey && state.zoom === 1) return; // the page scrolls
+    if (!event.ctrlKey && !event.metaKey && state.zoom === 1) return; // let the page scroll
     event.preventDefault();
     zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), local(event));
   }, { passive: false });

@@ -1,4 +1,4 @@
-// A dream to take home, in the format that is wanted.
+// Download buttons, one per format.
 
 import { toast } from "../core/announce.js";
 import { fill, h, icon } from "../core/dom.js";
@@ -25,7 +25,7 @@ export function downloadButtons(job, name) {
   );
 }
 
-/** In the browser: a job makes one format, the one in its recipe. */
+/** Converts the result in the browser: the server has only the format of the job's parameters. */
 async function convert(control, address, format, stem) {
   const label = control.textContent;
   control.disabled = true;
@@ -39,7 +39,7 @@ async function convert(control, address, format, stem) {
     h("a", { href: url, download: `${stem}-dream.${format === "jpeg" ? "jpg" : format}` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   } catch {
-    toast(`This browser could not make a ${label}; the PNG is there.`, "alert");
+    toast(`This browser can't convert to ${label}; download the original format instead.`, "alert");
   } finally {
     control.disabled = false;
     fill(control, label);

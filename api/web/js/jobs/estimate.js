@@ -1,8 +1,8 @@
-// How long a dream will take, from how long dreams have taken here. Nothing is guessed before one has run.
+// Estimates how long a job takes from the durations of earlier jobs. Without any, there is no estimate.
 
 import { get } from "../core/api.js";
 
-/** The octaves' sizes, smallest first, as the engine cuts them. */
+/** Returns the octaves' sizes, smallest first, as the engine computes them. */
 export function octaveSizes(width, height, { octaves, octave_scale: scale }, minimumPx = 64) {
   const sizes = [[width, height]];
   while (sizes.length < octaves) {
@@ -14,15 +14,15 @@ export function octaveSizes(width, height, { octaves, octave_scale: scale }, min
   return sizes;
 }
 
-/** The size that is dreamed, once `scale` or `long_side` have enlarged the photograph. */
-export function dreamtSize(width, height, params) {
+/** Returns the size of the dream: that of the photograph after `scale` or `long_side`. */
+export function dreamSize(width, height, params) {
   const factor = params.long_side ? params.long_side / Math.max(width, height) : params.scale || 1;
   return [Math.round(width * factor), Math.round(height * factor)];
 }
 
-/** Pixels times iterations over all octaves: what the progress counts too. */
+/** Returns pixels times iterations over all octaves, the unit in which progress is counted. */
 export function pixelSteps(width, height, params, minimumPx = 64) {
-  const [w, h] = dreamtSize(width, height, params);
+  const [w, h] = dreamSize(width, height, params);
   const sizes = octaveSizes(w, h, params, minimumPx);
   return sizes.reduce((sum, [ow, oh]) => sum + ow * oh, 0) * params.iterations;
 }
@@ -31,8 +31,8 @@ export function pixelSteps(width, height, params, minimumPx = 64) {
 
 let measured = { at: 0, jobs: [] };
 
-/** The dreams that ended here lately. */
-async function lately() {
+/** Returns the recently finished dreams, cached for 20 s. */
+async function recentJobs() {
   if (Date.now() - measured.at > 20_000) {
     const page = await get("/v1/jobs?state=succeeded&limit=40");
     measured = { at: Date.now(), jobs: page.jobs.filter((job) => job.kind === "dream" && job.started_at && job.finished_at) };
@@ -41,11 +41,11 @@ async function lately() {
 }
 
 /**
- * The measured pace of this network, of these layers where they have been dreamed before. Null: nothing measured yet.
+ * Returns the measured speed for this network, and for these layers if measured. Null if nothing is measured yet.
  * @returns {Promise<Pace | null>}
  */
 export async function pace(params) {
-  const jobs = (await lately()).filter((job) => job.params.model === params.model);
+  const jobs = (await recentJobs()).filter((job) => job.params.model === params.model);
   const key = (p) => (p.layers ?? []).map((t) => t.layer).sort().join();
   const same = jobs.filter((job) => key(job.params) === key(params));
   const used = same.length ? same : jobs;
@@ -54,8 +54,8 @@ export async function pace(params) {
 }
 
 /**
- * seconds = overhead + steps / rate, by least squares where the dreams differ enough in size to tell the two apart;
- * otherwise the median of what they took as a whole.
+ * Fits seconds = overhead + steps / rate by least squares if the dreams differ enough in size; otherwise uses the
+ * median rate without overhead.
  * @param {[number, number][]} runs steps and seconds
  */
 export function fit(runs) {
@@ -74,7 +74,7 @@ export function fit(runs) {
 const seconds = (job) => (new Date(job.finished_at) - new Date(job.started_at)) / 1000;
 const steps = (job) => pixelSteps(job.input.width, job.input.height, job.params);
 
-/** Seconds until what waits and runs now is done, spread over the workers; 0 when nothing does. */
+/** Returns the seconds until all queued and running jobs are done, divided among the workers. */
 export async function queueSeconds(perSecond, workers) {
   const page = await get("/v1/jobs?state=queued,running&limit=200");
   const left = page.jobs.reduce((sum, job) => {

@@ -1,105 +1,105 @@
-// Following a job: Server-Sent Events, reconnecting by themselves, and polling wherever they don't come through.
+// Watches a job: server-sent events with reconnection, and polling where event streams don't work.
 
-import { Away, problemFrom } from "../core/api.js";
+import { Unavailable, problemFrom } from "../core/api.js";
 import { isTerminal } from "../core/format.js";
 
-const SILENCE_MS = 45_000; // a stream that tells nothing for so long may be dead: a fresh one costs little
+const SILENCE_MS = 45_000; // longer silence means a dead connection; the server sends keepalives
 const HIDDEN_MS = 5_000;
-const LONGEST_LOOK_MS = 2_000;
-const LONGEST_WAIT_MS = 8_000; // while the server is away
+const LONGEST_POLL_MS = 2_000;
+const LONGEST_WAIT_MS = 8_000; // while the server is unavailable
 
 /**
- * Reports a job until it has ended or the signal ends.
+ * Reports changes of a job until it has ended or the signal is aborted.
  * @param {string} id
- * @param {{signal: AbortSignal, onJob: (job: any) => void, onPreview?: () => void, onLink?: (up: boolean) => void, onGone?: (problem: any) => void}} listeners
- *   onPreview hears that there may be a newer preview; onLink whether the server can be heard; onGone that there is no such job any more.
+ * @param {{signal: AbortSignal, onJob: (job: any) => void, onPreview?: () => void, onConnection?: (up: boolean) => void, onDeleted?: (problem: any) => void}} listeners
+ *   onPreview: there may be a newer preview; onConnection: the connection was lost or restored; onDeleted: the job no longer exists.
  */
-export async function follow(id, { signal, onJob, onPreview = () => {}, onLink = () => {}, onGone = () => {} }) {
-  const state = { ended: false, up: true, etag: "" };
-  const link = (up) => {
-    if (up !== state.up) onLink(up);
-    state.up = up;
+export async function watchJob(id, { signal, onJob, onPreview = () => {}, onConnection = () => {}, onDeleted = () => {} }) {
+  const state = { ended: false, connected: true, etag: "" };
+  const setConnected = (connected) => {
+    if (connected !== state.connected) onConnection(connected);
+    state.connected = connected;
   };
-  const hear = (job) => {
+  const receive = (job) => {
     if (state.ended || signal.aborted) return;
-    link(true);
+    setConnected(true);
     state.ended = isTerminal(job.state);
     onJob(job);
   };
   let waitMs = 500;
   while (!state.ended && !signal.aborted) {
-    const lived = !document.hidden && (await stream(id, signal, { hear, link, onPreview, onGone }, state));
+    const received = !document.hidden && (await stream(id, signal, { receive, setConnected, onPreview, onDeleted }, state));
     if (state.ended || signal.aborted) return;
-    if (lived) waitMs = 500;
-    // Between two streams, where none comes through, and out of sight: a look at the job itself.
+    if (received) waitMs = 500;
+    // Poll between two streams, where streams fail, and in a hidden tab.
     try {
-      const answer = await look(id, state, signal);
-      if (answer) hear(answer);
-      if (answer?.progress.fraction > 0) onPreview();
-      link(true);
-      waitMs = Math.min(waitMs * 1.4, LONGEST_LOOK_MS);
+      const job = await poll(id, state, signal);
+      if (job) receive(job);
+      if (job?.progress.fraction > 0) onPreview();
+      setConnected(true);
+      waitMs = Math.min(waitMs * 1.4, LONGEST_POLL_MS);
     } catch (problem) {
       if (signal.aborted) return;
-      if (problem.status === 404) return onGone(problem);
+      if (problem.status === 404) return onDeleted(problem);
       if (problem.status === 401) return;
-      link(false);
+      setConnected(false);
       waitMs = Math.min(waitMs * 1.7, LONGEST_WAIT_MS);
     }
     if (!state.ended) await pause(document.hidden ? HIDDEN_MS : waitMs, signal);
   }
 }
 
-/** One stream, until it breaks, falls silent or the job has ended; whether anything was heard on it. */
-function stream(id, signal, { hear, link, onPreview, onGone }, state) {
+/** Reads one stream until it breaks, falls silent or the job has ended. Returns whether it received an event. */
+function stream(id, signal, { receive, setConnected, onPreview, onDeleted }, state) {
   return new Promise((done) => {
     const source = new EventSource(`/v1/jobs/${encodeURIComponent(id)}/events`);
-    let lived = false;
+    let received = false;
     let silence;
     const close = () => {
       clearTimeout(silence);
       source.close();
       signal.removeEventListener("abort", close);
       document.removeEventListener("visibilitychange", close);
-      done(lived);
+      done(received);
     };
-    const alive = () => {
+    const restartTimer = () => {
       clearTimeout(silence);
       silence = setTimeout(close, SILENCE_MS);
     };
-    alive();
+    restartTimer();
     signal.addEventListener("abort", close);
-    document.addEventListener("visibilitychange", close); // browsers allow six connections per server, over all tabs
+    document.addEventListener("visibilitychange", close); // free the connection: browsers allow six per server over all tabs
     source.onopen = () => {
-      link(true);
-      alive();
+      setConnected(true);
+      restartTimer();
     };
-    source.onerror = close; // its own reconnecting gives up on a 503; ours does not, and polls meanwhile
+    source.onerror = close; // EventSource's own reconnection gives up on a 503
     source.addEventListener("deleted", () => {
       state.ended = true;
       close();
-      onGone();
+      onDeleted();
     });
     source.addEventListener("preview", () => {
-      alive();
+      restartTimer();
       onPreview();
     });
     source.addEventListener("job", (event) => {
-      lived = true;
-      alive();
-      hear(JSON.parse(event.data));
+      received = true;
+      restartTimer();
+      receive(JSON.parse(event.data));
       if (state.ended) close();
     });
   });
 }
 
-async function look(id, state, signal) {
+async function poll(id, state, signal) {
   let response;
   try {
     const headers = { "X-Requested-With": "dreamqueue", ...(state.etag ? { "If-None-Match": state.etag } : {}) };
     response = await fetch(`/v1/jobs/${encodeURIComponent(id)}`, { headers, signal, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Away();
+    throw new Unavailable();
   }
   if (response.status === 304) return null;
   if (!response.ok) throw problemFrom(response.status, await response.text());

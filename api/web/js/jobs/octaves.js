@@ -1,10 +1,10 @@
-// The octaves as frames that grow: what has been dreamed is filled, the one being dreamed fills as one watches.
+// The octaves as growing frames that fill with progress.
 
 import { fill, h } from "../core/dom.js";
-import { dreamtSize, octaveSizes } from "./estimate.js";
+import { dreamSize, octaveSizes } from "./estimate.js";
 
-const TALLEST_PX = 76;
-const SMALLEST_PX = 7;
+const MAX_HEIGHT_PX = 76;
+const MIN_SIZE_PX = 7;
 
 /**
  * @param {any} job
@@ -16,11 +16,11 @@ export function octaveLadder(job) {
 
   function draw(current) {
     const { octaves } = current.progress;
-    const [width, height] = dreamtSize(current.input.width, current.input.height, current.params);
+    const [width, height] = dreamSize(current.input.width, current.input.height, current.params);
     let sizes = octaveSizes(width, height, current.params);
     if (octaves) sizes = sizes.slice(-octaves);
     const [largestW, largestH] = sizes.at(-1);
-    const unit = TALLEST_PX / Math.max(largestH, largestW * 0.62);
+    const unit = MAX_HEIGHT_PX / Math.max(largestH, largestW * 0.62);
     const key = sizes.join(";");
     if (key === drawn) return;
     drawn = key;
@@ -32,7 +32,7 @@ export function octaveLadder(job) {
           { title: `Octave ${index + 1}: ${w} × ${hgt}` },
           h(
             "span",
-            { className: "frame", style: { width: `${Math.max(SMALLEST_PX, w * unit)}px`, height: `${Math.max(SMALLEST_PX, hgt * unit)}px` } },
+            { className: "frame", style: { width: `${Math.max(MIN_SIZE_PX, w * unit)}px`, height: `${Math.max(MIN_SIZE_PX, hgt * unit)}px` } },
             h("i"),
           ),
           h("b", null, String(index + 1)),
@@ -57,7 +57,7 @@ export function octaveLadder(job) {
 }
 
 /** "Octave 2 of 5, step 4 of 10" */
-export function whereabouts({ octave, octaves, iteration, iterations }) {
-  if (!octaves) return "Getting ready";
+export function progressText({ octave, octaves, iteration, iterations }) {
+  if (!octaves) return "Starting";
   return `Octave ${octave + 1} of ${octaves}, step ${Math.min(iteration + 1, iterations)} of ${iterations}`;
 }

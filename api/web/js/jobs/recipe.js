@@ -1,13 +1,13 @@
-// How a dream was made, to be read and copied.
+// The recipe of a result, to read and to copy.
 
 import { toast } from "../core/announce.js";
 import { button, h } from "../core/dom.js";
 
-/** What it takes to dream the same picture again. */
+/** Returns what is needed to reproduce the result. */
 export function recipeOf(job, report) {
-  const known = report?.recipe ?? report;
-  if (!known) return { kind: job.kind, params: job.params };
-  const { params, model, weights, versions, seed, input } = known;
+  const source = report?.recipe ?? report;
+  if (!source) return { kind: job.kind, params: job.params };
+  const { params, model, weights, versions, seed, input } = source;
   const recipe = { kind: job.kind, params: params ?? job.params, model, weights, versions, seed, input };
   for (const key of Object.keys(recipe)) if (recipe[key] === undefined) delete recipe[key];
   return recipe;
@@ -28,8 +28,8 @@ export function recipePanel(recipe) {
   );
 }
 
-/** To the clipboard, also where the page is served without TLS. */
-export async function copy(text, said) {
+/** Copies to the clipboard, even where the page is served without TLS. */
+export async function copy(text, message) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -39,5 +39,5 @@ export async function copy(text, said) {
     document.execCommand("copy");
     area.remove();
   }
-  toast(said, "copy");
+  toast(message, "copy");
 }

@@ -1,6 +1,6 @@
-// Compose a dream: photographs, a look, the parameters, and an honest word on how long it takes.
+// The composer: photographs, look, parameters and time estimate.
 
-import { get, once } from "../core/api.js";
+import { get, getCached } from "../core/api.js";
 import { speak, toast } from "../core/announce.js";
 import { fill, h, icon } from "../core/dom.js";
 import { count } from "../core/format.js";
@@ -14,7 +14,7 @@ import { photoStage } from "../dream/photos.js";
 import { submit } from "../dream/submit.js";
 
 export async function dreamView({ query, signal }) {
-  const [all, { models }] = await Promise.all([looks(), once("/v1/models")]);
+  const [all, { models }] = await Promise.all([looks(), getCached("/v1/models")]);
   if (query.has("layer")) startFromLayer(query);
   else if (!draft.look && !Object.keys(draft.params).length && all[0]) {
     draft.look = all[0].name;
@@ -37,7 +37,7 @@ export async function dreamView({ query, signal }) {
   });
   const stage = photoStage({ signal, onChange: refresh });
   const guide = guideField(refresh);
-  const fields = [...form.fields, guide, { path: "image", complain: stage.complain, focus: stage.focus }];
+  const fields = [...form.fields, guide, { path: "image", showError: stage.showError, focus: stage.focus }];
 
   function refresh() {
     const photos = draft.photos.length;
@@ -49,7 +49,7 @@ export async function dreamView({ query, signal }) {
     event.preventDefault();
     clear();
     if (!draft.photos.length) {
-      stage.complain({ detail: "Choose a photograph first.", suggestion: null });
+      stage.showError({ detail: "Choose a photograph first.", suggestion: null });
       stage.node.scrollIntoView({ block: "nearest" });
       stage.focus();
       return;
@@ -78,7 +78,7 @@ export async function dreamView({ query, signal }) {
       send.disabled = false;
       meter.hidden = true;
       refresh();
-      complain(problem);
+      showError(problem);
       return;
     }
     for (const photo of waiting) removePhoto(photo.key);
@@ -91,25 +91,25 @@ export async function dreamView({ query, signal }) {
 
   function clear() {
     general.hidden = true;
-    for (const one of fields) one.complain(null);
+    for (const one of fields) one.showError(null);
   }
 
-  /** Each mistake beside the field that it names; what names none at the top of the form. */
-  function complain(problem) {
+  /** Shows each error at its field, and errors without a field at the top of the form. */
+  function showError(problem) {
     let first = null;
-    const homeless = [];
-    for (const mistake of problem.mistakes ?? [{ path: "", detail: problem.message, suggestion: null }]) {
-      const path = mistake.path ?? "";
+    const unassigned = [];
+    for (const fieldError of problem.fieldErrors ?? [{ path: "", detail: problem.message, suggestion: null }]) {
+      const path = fieldError.path ?? "";
       const field = fields.find((one) => path === one.path || path.startsWith(`${one.path}.`)) ?? (isAboutTheImage(problem) ? fields.at(-1) : null);
-      if (!field) homeless.push(mistake.path ? `${mistake.path}: ${mistake.detail}` : mistake.detail);
+      if (!field) unassigned.push(fieldError.path ? `${fieldError.path}: ${fieldError.detail}` : fieldError.detail);
       else {
-        field.complain(mistake, path);
+        field.showError(fieldError, path);
         first ??= field;
       }
     }
-    if (homeless.length) {
+    if (unassigned.length) {
       general.hidden = false;
-      fill(general, icon("alert"), h("p", null, homeless.join(" ")));
+      fill(general, icon("alert"), h("p", null, unassigned.join(" ")));
     }
     if (first) {
       first.node?.closest("details")?.setAttribute("open", "");
@@ -131,15 +131,15 @@ export async function dreamView({ query, signal }) {
       h(
         "div",
         null,
-        fold("What it dreams of", "network, layers, channels", form.network, draft.look === null && Boolean(draft.params.layers)),
-        fold("Guide", "borrow from another picture", guide.node),
+        fold("Network and layers", "channels, weights", form.network, draft.look === null && Boolean(draft.params.layers)),
+        fold("Guide", "features of another image", guide.node),
         fold("More settings", "seed, scale, tiles", form.rest),
       ),
       h("div", { className: "launch" }, general, estimate.node, meter, send),
     ),
   );
   refresh();
-  get("/readyz").catch((problem) => problem.status === 503 && estimate.warn("No worker is running: the dream would wait until one is."));
+  get("/readyz").catch((problem) => problem.status === 503 && estimate.warn("No worker is running; the job will wait until one starts."));
   return { title: activePhoto() ? "Compose" : "", node };
 }
 
@@ -147,7 +147,7 @@ function fold(title, about, inside, open = false) {
   return h("details", { className: "fold", open }, h("summary", null, title, h("span", { className: "muted ellipsis" }, about)), inside);
 }
 
-/** From the layer explorer: `?model=…&layer=…&channel=…`. */
+/** Starts from the layer explorer's link: `?model=…&layer=…&channel=…`. */
 function startFromLayer(query) {
   const channel = query.get("channel");
   draft.look = null;

@@ -1,18 +1,18 @@
-// All jobs: filters, pages, live progress, delete.
+// The gallery: all jobs, with filters, pages, live progress and deletion.
 
 import { get, request } from "../core/api.js";
 import { confirm, speak, toast } from "../core/announce.js";
 import { button, fill, h, icon } from "../core/dom.js";
 import { isTerminal, ordinal, STATES } from "../core/format.js";
 import { refresh } from "../core/router.js";
-import { forget } from "../core/shelf.js";
-import { describe } from "../jobs/naming.js";
+import { deletePhoto } from "../core/photo-cache.js";
+import { describe } from "../jobs/job-name.js";
 
 const PAGE = 24;
-const EVERY_MS = 1500;
+const REFRESH_MS = 1500;
 const FILTERS = [
   ["All", ""],
-  ["Under way", "queued,running,canceling"],
+  ["Active", "queued,running,canceling"],
   ["Done", "succeeded"],
   ["Failed", "failed"],
   ["Canceled", "canceled"],
@@ -20,7 +20,7 @@ const FILTERS = [
 
 export async function galleryView({ query, signal }) {
   const state = query.get("state") ?? "";
-  const trail = (query.get("after") ?? "").split(".").filter(Boolean); // the cursors that led here
+  const trail = (query.get("after") ?? "").split(".").filter(Boolean); // cursors of the previous pages
   const ask = new URLSearchParams({ limit: String(PAGE) });
   if (state) ask.set("state", state);
   if (trail.length) ask.set("cursor", trail.at(-1));
@@ -56,22 +56,22 @@ function pager(state, trail, next) {
 
 function empty(state, later) {
   if (state || later) {
-    return h("div", { className: "empty" }, h("h2", null, "Nothing here"), h("p", null, "No dream is in this state right now."), h("a", { className: "button", href: "/gallery" }, "Show all"));
+    return h("div", { className: "empty" }, h("h2", null, "Nothing here"), h("p", null, "No job has this state."), h("a", { className: "button", href: "/gallery" }, "Show all"));
   }
   return h(
     "div",
     { className: "empty" },
     document.querySelector(".brand .mark").cloneNode(true),
     h("h2", null, "No dreams yet"),
-    h("p", null, "Every photograph that you dream on will hang here, with its recipe, until you delete it."),
+    h("p", null, "Your dreams appear here, with their recipes, until you delete them."),
     h("a", { className: "button primary large", href: "/" }, "Start the first one"),
   );
 }
 
 async function card(first, signal) {
   const named = await describe(first);
-  const kept = named.kept?.image ? URL.createObjectURL(named.kept.image) : null;
-  if (kept) signal.addEventListener("abort", () => setTimeout(() => URL.revokeObjectURL(kept), 2000));
+  const cached = named.cached?.image ? URL.createObjectURL(named.cached.image) : null;
+  if (cached) signal.addEventListener("abort", () => setTimeout(() => URL.revokeObjectURL(cached), 2000));
   const picture = h("div", { className: "card-picture" });
   const badge = h("span", { className: "badge" });
   const link = h("a", { href: `/jobs/${first.id}`, className: "ellipsis", title: named.name }, named.name);
@@ -86,7 +86,7 @@ async function card(first, signal) {
     badge.dataset.state = state;
     badge.textContent = state === "running" ? `${Math.floor(progress.fraction * 100)} %` : state === "queued" ? (job.queue_position ? `${ordinal(job.queue_position)} in the queue` : "Next") : STATES[state];
     about.textContent = `${named.about}, ${named.when}`;
-    const source = pictureOf(job, kept);
+    const source = pictureOf(job, cached);
     if (source !== drawn) {
       drawn = source;
       const image = source && h("img", { src: source, alt: "", loading: "lazy", decoding: "async" });
@@ -101,22 +101,22 @@ async function card(first, signal) {
   return { node, update, job: first };
 }
 
-/** The dream where there is one, the photograph until then. A running dream's preview is asked for anew at each tenth. */
-function pictureOf(job, kept) {
+/** Returns the address of the result, or of the photograph until then. A running job's preview is reloaded at each tenth. */
+function pictureOf(job, cached) {
   if (job.state === "succeeded" && job.links.preview) return job.links.preview;
   if (job.state === "running" && job.links.preview && job.progress.fraction > 0.1) return `${job.links.preview}?at=${Math.floor(job.progress.fraction * 10)}`;
-  return job.links.input ?? kept;
+  return job.links.input ?? cached;
 }
 
-/** Looks at the same page again while something on it is under way. Event streams would use up the browser's connections. */
+/** Polls the page while it has active jobs. Event streams would use up the browser's connections. */
 async function keepFresh(cards, ask, signal) {
   const live = new Map(cards.filter(({ job }) => !isTerminal(job.state)).map((one) => [one.job.id, one]));
   while (live.size && !signal.aborted) {
-    await new Promise((done) => setTimeout(done, EVERY_MS));
+    await new Promise((done) => setTimeout(done, REFRESH_MS));
     if (signal.aborted || document.hidden) continue;
-    const seen = await get(`/v1/jobs?${ask}`, { signal }).catch(() => null); // the next look may find the server again
-    if (!seen) continue;
-    const listed = new Map(seen.jobs.map((job) => [job.id, job]));
+    const current = await get(`/v1/jobs?${ask}`, { signal }).catch(() => null); // the server is unavailable; try again at the next refresh
+    if (!current) continue;
+    const listed = new Map(current.jobs.map((job) => [job.id, job]));
     for (const [id, one] of live) {
       const job = listed.get(id) ?? (await get(`/v1/jobs/${id}`, { signal }).catch((problem) => problem));
       if (job.status === 404) one.node.remove();
@@ -133,7 +133,7 @@ async function erase(job, name, node) {
   if (!sure) return;
   try {
     await request(`/v1/jobs/${job.id}`, { method: "DELETE" });
-    await forget(job.id);
+    await deletePhoto(job.id);
   } catch (problem) {
     toast(problem.message, "alert");
     return;

@@ -1,23 +1,23 @@
-// One job: it waits, it forms, it is there.
+// One job: its progress while it waits and runs, then its result.
 
 import { get, request } from "../core/api.js";
 import { confirm, speak, toast } from "../core/announce.js";
 import { fill, h } from "../core/dom.js";
 import { isTerminal } from "../core/format.js";
 import { go } from "../core/router.js";
-import { forget } from "../core/shelf.js";
+import { deletePhoto } from "../core/photo-cache.js";
 import { recompose } from "../dream/recompose.js";
-import { dreamtSize } from "../jobs/estimate.js";
-import { follow } from "../jobs/events.js";
-import { describe } from "../jobs/naming.js";
-import { endedPanel, resultStage } from "../jobs/ended.js";
-import { watchPanel } from "../jobs/watching.js";
+import { dreamSize } from "../jobs/estimate.js";
+import { watchJob } from "../jobs/events.js";
+import { describe } from "../jobs/job-name.js";
+import { resultPanel, resultStage } from "../jobs/result-panel.js";
+import { progressPanel } from "../jobs/progress-panel.js";
 
 export async function jobView({ params, signal }) {
   const first = await get(`/v1/jobs/${encodeURIComponent(params.id)}`);
   const named = await describe(first);
-  const before = beforeAddress(first, named.kept, signal);
-  const [width, height] = dreamtSize(first.input.width, first.input.height, first.params);
+  const before = beforeAddress(first, named.cached, signal);
+  const [width, height] = dreamSize(first.input.width, first.input.height, first.params);
   const stage = h("div", { className: "job-stage", style: { "--ratio": `${width} / ${height}` } });
   const side = h("div", { className: "job-side" });
   const badge = h("span", { className: "badge" });
@@ -32,11 +32,11 @@ export async function jobView({ params, signal }) {
   function show(job) {
     badge.dataset.state = job.state;
     badge.textContent = { queued: "Waiting", running: "Dreaming", canceling: "Stopping", succeeded: "Done", failed: "Failed", canceled: "Canceled", expired: "Expired" }[job.state];
-    const now = isTerminal(job.state) ? job.state : "watching";
+    const now = isTerminal(job.state) ? job.state : "progress";
     if (now !== phase) {
       panel?.close?.();
       phase = now;
-      panel = now === "watching" ? watchPanel({ job, before, stage, signal, actions }) : null;
+      panel = now === "progress" ? progressPanel({ job, before, stage, signal, actions }) : null;
       if (panel) fill(body, panel.node);
       else end(job);
     }
@@ -45,7 +45,7 @@ export async function jobView({ params, signal }) {
   }
 
   async function end(job) {
-    const parts = await endedPanel({ job, name: named.name, actions });
+    const parts = await resultPanel({ job, name: named.name, actions });
     fill(body, parts);
     const shownOnStage = resultStage({ job, before, stage, width, height });
     panel = { update: () => {}, close: shownOnStage.close };
@@ -63,8 +63,8 @@ export async function jobView({ params, signal }) {
 
   async function again(control) {
     control.disabled = true;
-    const complete = await recompose(first, named.kept, before);
-    if (!complete) toast("The settings are there; add the photograph again.", "photo");
+    const complete = await recompose(first, named.cached, before);
+    if (!complete) toast("The settings are loaded; add the photograph again.", "photo");
     go("/");
   }
 
@@ -72,7 +72,7 @@ export async function jobView({ params, signal }) {
     const sure = await confirm({ title: "Delete this dream?", text: "The photograph, the picture and the recipe are removed for good.", yes: "Delete" });
     if (!sure) return;
     if (await attempt(() => request(`/v1/jobs/${first.id}`, { method: "DELETE" }))) {
-      await forget(first.id);
+      await deletePhoto(first.id);
       toast("Deleted", "trash");
       go("/gallery");
     }
@@ -91,16 +91,16 @@ export async function jobView({ params, signal }) {
 
   show(first);
   if (!isTerminal(first.state)) {
-    follow(first.id, {
+    watchJob(first.id, {
       signal,
       onJob: (job) => {
         const ended = isTerminal(job.state) && !isTerminal(phase ?? "");
         show(job);
-        if (ended) speak(job.state === "succeeded" ? "The dream is done." : `The dream ${job.state}.`);
+        if (ended) speak(job.state === "succeeded" ? "The dream is done." : `The job ended as ${job.state}.`);
       },
       onPreview: () => panel?.preview?.(),
-      onLink: (up) => panel?.link?.(up),
-      onGone: () => {
+      onConnection: (up) => panel?.setConnected?.(up),
+      onDeleted: () => {
         toast("This dream was deleted.", "trash");
         go("/gallery");
       },
@@ -114,11 +114,11 @@ function titleOf(job) {
   return job.state === "queued" ? "Waiting · " : "";
 }
 
-/** Where the photograph is: on the server, or in this browser's memory. */
-function beforeAddress(job, kept, signal) {
+/** Returns the address of the photograph: on the server, or in this browser's cache. */
+function beforeAddress(job, cached, signal) {
   if (job.links.input) return job.links.input;
-  if (!kept?.image) return null;
-  const url = URL.createObjectURL(kept.image);
+  if (!cached?.image) return null;
+  const url = URL.createObjectURL(cached.image);
   signal.addEventListener("abort", () => setTimeout(() => URL.revokeObjectURL(url), 2000));
   return url;
 }

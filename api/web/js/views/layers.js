@@ -1,19 +1,19 @@
-// The feature-map explorer: choose a layer, see what it sees, click a channel to dream it.
+// The layer explorer: shows the feature maps of a layer; a click on a channel dreams it.
 
-import { get, once } from "../core/api.js";
+import { get, getCached } from "../core/api.js";
 import { speak } from "../core/announce.js";
 import { asset, button, fill, h, icon, uid } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { go } from "../core/router.js";
 import { activePhoto, draft, readPhoto } from "../dream/draft.js";
-import { mistakeSlot } from "../dream/fields.js";
+import { errorSlot } from "../dream/fields.js";
 import { layerGroups } from "../dream/layer-groups.js";
-import { follow } from "../jobs/events.js";
+import { watchJob } from "../jobs/events.js";
 import { submit } from "../dream/submit.js";
 
 export async function layersView({ query, signal }) {
-  const { models } = await once("/v1/models");
-  const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null, looked: false };
+  const { models } = await getCached("/v1/models");
+  const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null, started: false };
   const depth = h("fieldset", { className: "depth panel" });
   const side = h("div", { className: "stack" });
   const stage = h("section", { className: "stack", "aria-live": "polite" });
@@ -24,7 +24,7 @@ export async function layersView({ query, signal }) {
     state.model = model;
     picker.value = model;
     const one = models.find((m) => m.name === model) ?? models[0];
-    const { layers } = await once(one.layers_url);
+    const { layers } = await getCached(one.layers_url);
     if (!layers.some((layer) => layer.name === state.layer)) state.layer = one.default_layer;
     fill(depth, h("legend", { className: "hidden" }, "Layer"), layerGroups(layers).map((group) => [h("h3", null, group.title), group.layers.map(row)]));
     choose(layers.find((layer) => layer.name === state.layer));
@@ -40,11 +40,11 @@ export async function layersView({ query, signal }) {
     state.layer = layer.name;
     state.run?.abort();
     depth.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
-    const facts = h("p", { className: "muted" }, `${count(layer.channels, "channel")}; one step of its grid covers ${layer.stride} × ${layer.stride} pixels.`);
+    const facts = h("p", { className: "muted" }, `${count(layer.channels, "channel")}; each cell of its grid covers ${layer.stride} × ${layer.stride} pixels.`);
     const dream = h("a", { className: "button primary", href: dreamAddress() }, icon("spark"), "Dream the whole layer");
     const maps = h("div", { className: "stack" });
     fill(stage, h("div", { className: "row spread" }, h("div", null, h("h2", null, layer.name), facts), dream), channelForm(layer), maps);
-    if (state.looked) look(layer, maps);
+    if (state.started) computeMaps(layer, maps);
     else fill(maps, invitation(layer, maps));
   }
 
@@ -52,7 +52,7 @@ export async function layersView({ query, signal }) {
 
   function channelForm(layer) {
     const id = uid("channel");
-    const slot = mistakeSlot();
+    const slot = errorSlot();
     const input = h("input", { type: "number", id, min: 0, max: layer.channels - 1, step: 1, inputMode: "numeric", placeholder: `0 to ${layer.channels - 1}`, "aria-describedby": slot.node.id });
     const start = (event) => {
       event.preventDefault();
@@ -65,7 +65,7 @@ export async function layersView({ query, signal }) {
       }
       go(dreamAddress(channel));
     };
-    return h("form", { className: "field", noValidate: true, onsubmit: start }, h("label", { for: id, className: "label" }, "One channel of it"), h("div", { className: "channel-form" }, input, h("button", { type: "submit" }, "Dream this channel")), slot.node);
+    return h("form", { className: "field", noValidate: true, onsubmit: start }, h("label", { for: id, className: "label" }, "Single channel"), h("div", { className: "channel-form" }, input, h("button", { type: "submit" }, "Dream this channel")), slot.node);
   }
 
   function invitation(layer, maps) {
@@ -73,18 +73,18 @@ export async function layersView({ query, signal }) {
     return h(
       "div",
       { className: "empty" },
-      h("p", { className: "wrap-anywhere" }, `Every channel answers to something else. Run this layer over ${name} to see where each one lights up.`),
-      button("See what it sees", { icon: "eye", className: "primary", onclick: () => look(layer, maps) }),
+      h("p", { className: "wrap-anywhere" }, `Each channel responds to a different feature. Run this layer on ${name} to see where each one activates.`),
+      button("Show feature maps", { icon: "eye", className: "primary", onclick: () => computeMaps(layer, maps) }),
       another(layer, maps),
     );
   }
 
-  /** A way to another photograph. */
+  /** Creates the button that chooses another photograph. */
   function another(layer, maps) {
     const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", hidden: true, "aria-label": "Another photograph", onchange: async () => {
       try {
         compose(await readPhoto(input.files[0]));
-        look(layer, maps);
+        computeMaps(layer, maps);
       } catch (error) {
         fill(maps, failure(error.message));
       }
@@ -92,24 +92,24 @@ export async function layersView({ query, signal }) {
     return [input, button("Use another photograph", { icon: "photo", className: "slim", onclick: () => input.click() })];
   }
 
-  /** The photograph that is looked at is also the one to dream on. */
+  /** Selects the photograph here and in the composer. */
   function compose(photo) {
     state.photo = photo;
     draft.photos.push(photo);
     draft.active = draft.photos.length - 1;
   }
 
-  /** Runs the layer over the photograph; what it shows can be clicked. */
-  async function look(layer, maps) {
-    state.looked = true;
+  /** Runs a feature maps job on the photograph and shows its result. */
+  async function computeMaps(layer, maps) {
+    state.started = true;
     state.run = new AbortController();
     const run = state.run.signal;
     signal.addEventListener("abort", () => state.run.abort());
-    fill(maps, h("p", { className: "muted" }, "Looking through this layer …"), h("div", { className: "skeleton maps-waiting" }));
+    fill(maps, h("p", { className: "muted" }, "Computing feature maps …"), h("div", { className: "skeleton maps-waiting" }));
     try {
       if (!state.photo) compose(await sample());
       const job = await submit(state.photo, { params: { model: state.model, layer: layer.name }, guide: null, options: { kind: "feature_maps" }, onProgress: () => {}, signal: run });
-      await follow(job.id, { signal: run, onJob: (now) => ended(now, maps, layer) });
+      await watchJob(job.id, { signal: run, onJob: (now) => ended(now, maps, layer) });
     } catch (error) {
       if (error.name !== "AbortError") fill(maps, failure(error.message), another(layer, maps));
     }
@@ -118,7 +118,7 @@ export async function layersView({ query, signal }) {
   const failure = (text) => h("div", { className: "notice bad", role: "alert" }, icon("alert"), h("p", null, text));
 
   async function ended(job, maps, layer) {
-    if (job.state === "failed") return fill(maps, failure(job.error?.message ?? "It failed."));
+    if (job.state === "failed") return fill(maps, failure(job.error?.message ?? "The job failed."));
     if (job.state === "queued" && job.waiting_for) return fill(maps, h("p", { className: "muted" }, job.waiting_for));
     if (job.state !== "succeeded") return null;
     const report = await get(job.links.report);
@@ -133,13 +133,13 @@ export async function layersView({ query, signal }) {
       })));
       speak(`${cells.length} channels. Choose one to dream it.`);
     });
-    const data = job.links.data && h("a", { href: job.links.data, className: "button slim" }, icon("download"), "Raw numbers");
-    return fill(maps, h("div", { className: "row spread" }, h("p", { className: "muted" }, cells.length ? "Bright is where a channel fires. Click one to dream it." : "Bright is where a channel fires."), h("div", { className: "row" }, another(layer, maps), h("a", { href: job.links.result, className: "button slim", download: `${layer.name}-maps.png` }, icon("download"), "PNG"), data)), board);
+    const data = job.links.data && h("a", { href: job.links.data, className: "button slim" }, icon("download"), "Raw data");
+    return fill(maps, h("div", { className: "row spread" }, h("p", { className: "muted" }, cells.length ? "Bright areas activate a channel. Click one to dream it." : "Bright areas activate a channel."), h("div", { className: "row" }, another(layer, maps), h("a", { href: job.links.result, className: "button slim", download: `${layer.name}-maps.png` }, icon("download"), "PNG"), data)), board);
   }
 
   fill(side, h("div", { className: "field" }, h("label", { for: modelId, className: "label" }, "Network"), picker), depth);
   await show(state.model);
-  const head = h("div", { className: "view-head" }, h("div", null, h("h1", null, "Layers"), h("p", null, "A network sees in layers: first edges and textures, then patterns, at last whole creatures. Choose what your photograph should turn into.")));
+  const head = h("div", { className: "view-head" }, h("div", null, h("h1", null, "Layers"), h("p", null, "A network sees in layers: first edges and textures, then patterns, finally whole creatures. Choose what your photograph should turn into.")));
   return { title: "Layers", node: h("div", null, head, h("div", { className: "explorer" }, side, stage)), shown: () => depth.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" }) };
 }
 

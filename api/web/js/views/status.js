@@ -1,12 +1,12 @@
-// How the service is doing: workers, queue, running jobs, throughput.
+// The state of the service: workers, queue, running jobs and throughput.
 
 import { get } from "../core/api.js";
 import { fill, h, icon } from "../core/dom.js";
 import { about, ordinal, speed } from "../core/format.js";
-import { describe } from "../jobs/naming.js";
+import { describe } from "../jobs/job-name.js";
 import { pixelSteps } from "../jobs/estimate.js";
 
-const EVERY_MS = 3000;
+const REFRESH_MS = 3000;
 
 export async function statusView({ signal }) {
   const numbers = h("dl", { className: "numbers" });
@@ -14,7 +14,7 @@ export async function statusView({ signal }) {
   const workers = h("section", { className: "section", "aria-labelledby": "workers-title" });
   const jobs = h("section", { className: "section", "aria-labelledby": "jobs-title" });
 
-  async function look() {
+  async function refresh() {
     const [ready, status, active, done] = await Promise.all([
       get("/readyz", { signal }).catch((problem) => readinessOf(problem)),
       get("/v1/status", { signal }),
@@ -22,16 +22,16 @@ export async function statusView({ signal }) {
       get("/v1/jobs?state=succeeded&limit=100", { signal }),
     ]);
     drawNumbers(status, lastHour(done.jobs));
-    fill(health, light("Redis", ready.redis), light("Storage", ready.storage), light("Workers", status.workers.length ? "ok" : "none is alive"));
+    fill(health, light("Redis", ready.redis), light("Storage", ready.storage), light("Workers", status.workers.length ? "ok" : "none running"));
     drawWorkers(status.workers);
     await drawJobs(active.jobs);
   }
 
   function drawNumbers({ queued, running, throughput, workers: alive }, own) {
     const pair = (term, value, unit = "") => h("div", null, h("dt", null, term), h("dd", null, value, unit && h("small", null, ` ${unit}`)));
-    const pace = throughput.pixels_per_second || own.rate; // right now, or else lately
+    const pace = throughput.pixels_per_second || own.rate; // of running jobs, else of recent ones
     const [rate, unit] = pace ? speed(pace).split(" ") : ["–", ""];
-    fill(numbers, pair("Workers alive", String(alive.length)), pair("Waiting", String(queued)), pair("Dreaming now", String(running)), pair("Yours, done in the last hour", String(own.jobs)), pair("Throughput", rate, unit));
+    fill(numbers, pair("Live workers", String(alive.length)), pair("Waiting", String(queued)), pair("Running", String(running)), pair("Your jobs in the last hour", String(own.jobs)), pair("Throughput", rate, unit));
   }
 
   function drawWorkers(alive) {
@@ -40,12 +40,12 @@ export async function statusView({ signal }) {
       return fill(workers, title, h("ul", { className: "rows" }, alive.map((one) =>
         h("li", null, h("strong", { className: "wrap-anywhere" }, one.name), h("span", { className: "muted wrap-anywhere" }, [one.device, (one.models ?? []).join(", ")].filter(Boolean).join(", ")), one.job_id ? h("a", { href: `/jobs/${one.job_id}` }, "Dreaming") : h("span", { className: "badge", dataset: { state: one.busy ? "running" : "succeeded" } }, one.busy ? "Dreaming" : "Ready")))));
     }
-    return fill(workers, title, h("p", { className: "muted" }, "No worker is alive. Dreams wait until one is started."));
+    return fill(workers, title, h("p", { className: "muted" }, "No worker is running. Jobs wait until one starts."));
   }
 
   async function drawJobs(list) {
-    const title = h("h2", { id: "jobs-title" }, "Your dreams under way");
-    if (!list.length) return fill(jobs, title, h("p", { className: "muted" }, "Nothing waits and nothing runs."));
+    const title = h("h2", { id: "jobs-title" }, "Your active jobs");
+    if (!list.length) return fill(jobs, title, h("p", { className: "muted" }, "No job is waiting or running."));
     const rows = await Promise.all(list.slice(0, 30).map(async (job) => {
       const named = await describe(job);
       const left = job.progress.eta_seconds;
@@ -56,31 +56,31 @@ export async function statusView({ signal }) {
     return fill(jobs, title, h("ul", { className: "rows" }, rows));
   }
 
-  await look();
-  repeat(look, signal);
+  await refresh();
+  repeat(refresh, signal);
   const head = h("div", { className: "view-head" }, h("h1", null, "Status"), health);
   return { title: "Status", node: h("div", null, head, numbers, workers, jobs) };
 }
 
-async function repeat(look, signal) {
+async function repeat(refresh, signal) {
   while (!signal.aborted) {
-    await new Promise((done) => setTimeout(done, EVERY_MS));
+    await new Promise((done) => setTimeout(done, REFRESH_MS));
     if (signal.aborted || document.hidden) continue;
-    await look().catch(() => {}); // the next look may find the server again
+    await refresh().catch(() => {}); // the server is unavailable; try again at the next refresh
   }
 }
 
 function light(name, word) {
   const ok = word === "ok";
-  return h("span", { className: "badge", dataset: { state: ok ? "succeeded" : "failed" } }, ok ? name : [icon("alert"), `${name}: ${word}`], ok && h("span", { className: "hidden" }, ": fine"));
+  return h("span", { className: "badge", dataset: { state: ok ? "succeeded" : "failed" } }, ok ? name : [icon("alert"), `${name}: ${word}`], ok && h("span", { className: "hidden" }, ": ok"));
 }
 
-/** A 503 of /readyz has the facts as well, though not as a problem. */
+/** Builds a readiness from the 503 of /readyz, whose body is not a problem document. */
 function readinessOf(problem) {
   return { redis: problem.status ? "ok" : "unknown", storage: problem.status ? "ok" : "unknown", workers: 0 };
 }
 
-/** What one's own dreams of the last hour say. */
+/** Summarizes the user's own dreams of the last hour. */
 function lastHour(done) {
   const hourAgo = Date.now() - 3600e3;
   const recent = done.filter((job) => new Date(job.finished_at) > hourAgo && job.kind === "dream");

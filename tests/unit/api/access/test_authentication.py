@@ -16,7 +16,7 @@ def settings():
 
 @pytest.fixture
 def key(world):
-    """Makes a key for an owner."""
+    """Creates a key for an owner."""
     return lambda owner: world.services.keyring.create(owner)[1]
 
 
@@ -39,7 +39,7 @@ def submit(http, key):
         {"Cookie": f"{COOKIE}=forged.abc.def"},
     ],
 )
-def test_without_a_valid_key_nothing_is_answered(http, headers):
+def test_requests_without_a_valid_key_are_unauthorized(http, headers):
     for path in ("/v1/jobs", "/v1/jobs/x", "/v1/jobs/x/events", "/v1/models", "/v1/status", "/v1/keys"):
         answer = http.get(path, headers=headers)
         assert (answer.status_code, answer.json["code"]) == (401, "unauthorized"), path
@@ -47,11 +47,11 @@ def test_without_a_valid_key_nothing_is_answered(http, headers):
         assert "RateLimit" not in answer.headers
 
 
-def test_probes_and_the_description_need_no_key(http):
+def test_health_checks_and_the_openapi_document_need_no_key(http):
     assert [http.get(path).status_code for path in ("/healthz", "/openapi.json")] == [200, 200]
 
 
-def test_a_job_belongs_to_its_owner_alone(http, key):
+def test_only_its_owner_can_access_a_job(http, key):
     # given
     ann, bob = key("ann"), key("bob")
     links = submit(http, ann).json["links"]
@@ -65,7 +65,7 @@ def test_a_job_belongs_to_its_owner_alone(http, key):
     assert len(http.get("/v1/jobs", headers=bearer(key("ann"))).json["jobs"]) == 1
 
 
-def test_another_owners_job_and_no_job_are_answered_alike(http, key):
+def test_another_owners_job_is_indistinguishable_from_a_missing_one(http, key):
     theirs = submit(http, key("ann")).json["id"]
     bob = bearer(key("bob"))
 
@@ -76,7 +76,7 @@ def test_another_owners_job_and_no_job_are_answered_alike(http, key):
     assert shape(theirs) == shape(theirs[:-4] + "0000")
 
 
-def test_an_upload_can_be_used_by_its_owner_alone(http, key, world):
+def test_only_its_owner_can_use_an_upload(http, key, world):
     upload = http.post("/v1/uploads", headers=bearer(key("ann"))).json
     world.storage.put(upload["fields"]["key"], a_picture())
 
@@ -85,40 +85,40 @@ def test_an_upload_can_be_used_by_its_owner_alone(http, key, world):
     assert (answer.status_code, answer.json["path"]) == (422, "image.upload")
 
 
-def test_only_hashes_of_keys_are_kept(world, key):
+def test_only_hashes_of_keys_are_stored(world, key):
     secret = key("ann").split("_", 2)[2]
 
     assert all(secret.encode() not in body for body in world.storage.objects.values())
 
 
-def test_the_admin_makes_lists_and_revokes_keys(http):
+def test_the_admin_key_creates_lists_and_revokes_keys(http):
     # when
-    made = http.post("/v1/keys", json={"owner": "ann", "name": "laptop"}, headers=bearer(ADMIN))
-    works = submit(http, made.json["key"])
+    created = http.post("/v1/keys", json={"owner": "ann", "name": "laptop"}, headers=bearer(ADMIN))
+    submitted = submit(http, created.json["key"])
     listed = http.get("/v1/keys", headers=bearer(ADMIN)).json["keys"]
-    revoked = http.delete(f"/v1/keys/{made.json['id']}", headers=bearer(ADMIN))
+    revoked = http.delete(f"/v1/keys/{created.json['id']}", headers=bearer(ADMIN))
 
     # then
-    assert (made.status_code, works.status_code) == (201, 202)
+    assert (created.status_code, submitted.status_code) == (201, 202)
     assert [(entry["owner"], entry["name"], entry["revoked_at"]) for entry in listed] == [("ann", "laptop", None)]
     assert "key" not in listed[0]
     assert revoked.json["revoked_at"]
-    assert submit(http, made.json["key"]).status_code == 401
+    assert submit(http, created.json["key"]).status_code == 401
     assert http.delete("/v1/keys/nothing", headers=bearer(ADMIN)).json["code"] == "key_not_found"
 
 
-def test_the_admin_key_does_nothing_else_and_others_manage_no_keys(http, key):
+def test_the_admin_key_is_refused_elsewhere_and_other_keys_cannot_manage_keys(http, key):
     assert http.get("/v1/jobs", headers=bearer(ADMIN)).status_code == 403
     assert http.get("/v1/keys", headers=bearer(key("ann"))).status_code == 403
 
 
 @pytest.mark.parametrize("owner", ["", "Ann", "a:b", "a/b", "../x", "x" * 64])
-def test_an_owners_name_fits_into_other_names(http, owner):
+def test_an_owner_that_does_not_fit_into_object_keys_is_refused(http, owner):
     assert http.post("/v1/keys", json={"owner": owner}, headers=bearer(ADMIN)).json["path"] == "owner"
 
 
-def test_a_revoked_key_ends_soon_in_other_processes_too(http, key, world):
-    # given a process that has seen the key, and another one that revokes it
+def test_a_revoked_key_stops_working_in_other_processes_within_20_seconds(http, key, world):
+    # given a process that has cached the key, and another one that revokes it
     ann = key("ann")
     record = world.services.keyring.find(ann)
     other = type(world.services.keyring)(world.storage, world.clock)
@@ -132,7 +132,7 @@ def test_a_revoked_key_ends_soon_in_other_processes_too(http, key, world):
     assert http.get("/v1/jobs", headers=bearer(ann)).status_code == 401
 
 
-def test_known_keys_go_on_working_while_the_storage_is_away(http, key, world):
+def test_cached_keys_keep_working_while_storage_is_unavailable(http, key, world):
     ann = key("ann")
     world.storage.available = False
     world.clock.sleep(60)
@@ -141,7 +141,7 @@ def test_known_keys_go_on_working_while_the_storage_is_away(http, key, world):
     assert http.get("/v1/jobs", headers=bearer("dream_0123456789abcdef_x")).status_code == 503
 
 
-def test_the_page_logs_in_with_a_key_and_keeps_a_cookie(http, key):
+def test_logging_in_sets_a_session_cookie_and_logging_out_removes_it(http, key):
     # given
     assert http.get("/v1/session").json == {"keys_required": True, "owner": None}
 
@@ -159,14 +159,14 @@ def test_the_page_logs_in_with_a_key_and_keeps_a_cookie(http, key):
     assert http.get("/v1/jobs").status_code == 401
 
 
-def test_over_https_the_cookie_is_sent_over_https_only(http, key):
+def test_the_cookie_is_secure_over_https(http, key):
     answer = http.post("/v1/session", json={"key": key("ann")}, base_url="https://localhost")
 
     assert "Secure" in answer.headers["Set-Cookie"]
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
-def test_a_cookie_ends_with_its_key_and_with_its_time(http, key, world):
+def test_a_session_ends_when_its_key_is_revoked(http, key, world):
     ann = key("ann")
     http.post("/v1/session", json={"key": ann})
     world.services.keyring.revoke(world.services.keyring.find(ann).id)
@@ -174,14 +174,14 @@ def test_a_cookie_ends_with_its_key_and_with_its_time(http, key, world):
     assert http.get("/v1/jobs").status_code == 401
 
 
-def test_a_wrong_key_does_not_log_in(http):
+def test_logging_in_with_a_wrong_key_is_unauthorized(http):
     answer = http.post("/v1/session", json={"key": "dream_0123456789abcdef_x"})
 
     assert (answer.status_code, answer.json["path"]) == (401, "key")
     assert "Set-Cookie" not in answer.headers
 
 
-def test_another_sites_script_is_refused(http, key):
+def test_cross_site_writes_are_forbidden(http, key):
     ann = bearer(key("ann"))
 
     assert http.post("/v1/uploads", headers={**ann, "Origin": "https://evil.example"}).json["code"] == "forbidden"
@@ -201,30 +201,30 @@ class TestWithoutKeys:
             ("127.0.0.1:8000", "127.0.0.1", 200),
             ("[::1]:8000", "::1", 200),
             ("127.0.0.1", "::ffff:127.0.0.1", 200),
-            ("evil.example", "127.0.0.1", 403),  # a name that was rebound to this machine
+            ("evil.example", "127.0.0.1", 403),  # DNS rebinding
             ("127.0.0.1.evil.example", "127.0.0.1", 403),
             ("127.0.0.1", "192.168.1.7", 403),
         ],
     )
-    def test_only_this_machine_is_served_under_its_own_name(self, http, host, peer, status):
+    def test_only_loopback_clients_and_hosts_are_served(self, http, host, peer, status):
         answer = http.get("/v1/models", headers={"Host": host}, environ_overrides={"REMOTE_ADDR": peer})
 
         assert answer.status_code == status
 
-    def test_the_page_need_not_log_in(self, http):
+    def test_the_page_needs_no_log_in(self, http):
         assert http.get("/v1/session").json == {"keys_required": False, "owner": "local"}
         assert http.post("/v1/session", json={"key": "x"}).json == {"keys_required": False, "owner": "local"}
 
-    def test_keys_cannot_be_made_without_an_admin_key(self, http):
+    def test_keys_cannot_be_created_without_an_admin_key(self, http):
         assert http.post("/v1/keys", json={"owner": "ann"}).json["code"] == "forbidden"
 
 
-class TestOpenToAll:
+class TestWithKeysOff:
     @pytest.fixture
     def settings(self):
         return Settings(keys="off")
 
-    def test_anyone_is_served_once_that_was_said(self, http):
+    def test_any_machine_is_served(self, http):
         answer = http.get(
             "/v1/models", headers={"Host": "dreams.example"}, environ_overrides={"REMOTE_ADDR": "192.168.1.7"}
         )

@@ -6,12 +6,12 @@ from shared.settings import Settings
 
 
 @pytest.mark.parametrize("address", [("127.0.0.1", 80), ("localhost", 80), ("::1", 80), "/run/dream.sock"])
-def test_on_this_machine_alone_keys_are_off_by_default(address):
+def test_local_addresses_need_no_decision_about_keys(address):
     refuse_by_oversight([address], Settings())
 
 
 @pytest.mark.parametrize("address", [("0.0.0.0", 80), ("::", 80), ("192.168.1.7", 80), ("dreams.example", 80), 3])
-def test_a_public_address_has_to_say_whether_callers_need_keys(address):
+def test_a_public_address_needs_a_decision_about_keys(address):
     with pytest.raises(InvalidSettings, match="DREAM_KEYS=on"):
         refuse_by_oversight([("127.0.0.1", 80), address], Settings())
     for choice in ("on", "off"):

@@ -25,11 +25,11 @@ def bob(world):
     return {"Authorization": f"Bearer {world.services.keyring.create('bob')[1]}"}
 
 
-def submit(http, who):
-    return http.post("/v1/jobs", data={"image": (io.BytesIO(a_picture()), "a.jpg")}, headers=who)
+def submit(http, headers):
+    return http.post("/v1/jobs", data={"image": (io.BytesIO(a_picture()), "a.jpg")}, headers=headers)
 
 
-def test_polls_are_counted_for_each_owner_and_the_answer_says_what_is_left(http, world, ann, bob):
+def test_polls_are_limited_per_owner_and_report_the_remaining_ones(http, world, ann, bob):
     # given
     address = submit(http, ann).location
 
@@ -48,7 +48,7 @@ def test_polls_are_counted_for_each_owner_and_the_answer_says_what_is_left(http,
     assert http.get(address, headers=ann).status_code == 200
 
 
-def test_a_poll_that_changed_nothing_counts_too(http, ann):
+def test_a_not_modified_poll_counts(http, ann):
     first = http.get(submit(http, ann).location, headers=ann)
 
     second = http.get(first.json["links"]["self"], headers={**ann, "If-None-Match": first.headers["ETag"]})
@@ -56,7 +56,7 @@ def test_a_poll_that_changed_nothing_counts_too(http, ann):
     assert (second.status_code, second.headers["RateLimit"]) == (304, '"polls";r=1;t=60')
 
 
-def test_other_requests_share_a_limit(http, ann, bob):
+def test_requests_other_than_polls_share_a_limit(http, ann, bob):
     answers = [http.get("/v1/models", headers=ann) for _ in range(9)]
 
     assert [answer.status_code for answer in answers] == [200] * 8 + [429]
@@ -66,7 +66,7 @@ def test_other_requests_share_a_limit(http, ann, bob):
     assert http.get("/v1/models", headers=bob).status_code == 200
 
 
-def test_submissions_have_a_limit_of_their_own(http, ann):
+def test_submissions_have_their_own_limit(http, ann):
     answers = [http.post("/v1/uploads", headers=ann) for _ in range(5)]
 
     assert [answer.status_code for answer in answers] == [201] * 4 + [429]
@@ -74,7 +74,7 @@ def test_submissions_have_a_limit_of_their_own(http, ann):
     assert http.get("/v1/models", headers=ann).status_code == 200
 
 
-def test_a_full_queue_is_a_429_that_names_its_own_reason(http, ann, bob):
+def test_a_full_queue_is_a_429_with_its_own_code(http, ann, bob):
     # given
     for _ in range(2):
         submit(http, ann)
@@ -88,17 +88,17 @@ def test_a_full_queue_is_a_429_that_names_its_own_reason(http, ann, bob):
     assert submit(http, bob).status_code == 202
 
 
-def test_jobs_are_accepted_and_counted_while_redis_is_away(http, world, ann):
+def test_jobs_are_accepted_while_redis_is_unavailable(http, world, ann):
     world.store.available = False
 
     assert submit(http, ann).status_code == 202
 
 
-def test_redis_may_go_away_between_the_count_and_the_answer(http, ann, monkeypatch):
-    def gone(_):
+def test_redis_may_fail_between_the_count_and_the_response(http, ann, monkeypatch):
+    def fail(_):
         raise redis.ConnectionError
 
-    monkeypatch.setattr(flask_limiter.RequestLimit, "window", property(gone))
+    monkeypatch.setattr(flask_limiter.RequestLimit, "window", property(fail))
 
     answers = [submit(http, ann) for _ in range(5)]
 
@@ -107,7 +107,7 @@ def test_redis_may_go_away_between_the_count_and_the_answer(http, ann, monkeypat
     assert "RateLimit" not in answers[0].headers
 
 
-def test_streams_are_limited_and_given_back(http, ann):
+def test_open_streams_are_limited_and_a_closed_one_frees_its_slot(http, ann):
     # given
     address = submit(http, ann).json["links"]["events"]
     held = http.get(address, headers=ann, buffered=False)
@@ -122,5 +122,5 @@ def test_streams_are_limited_and_given_back(http, ann):
     assert http.get(address, headers=ann, buffered=False).status_code == 200
 
 
-def test_pages_and_probes_are_not_counted(http):
+def test_health_checks_are_not_limited(http):
     assert {http.get("/healthz").status_code for _ in range(20)} == {200}

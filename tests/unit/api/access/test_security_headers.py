@@ -2,7 +2,7 @@ import pytest
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/models", "/v1/jobs/x", "/nothing", "/openapi.json"])
-def test_every_answer_tells_browsers_what_to_refuse(http, path):
+def test_every_response_has_security_headers(http, path):
     headers = http.get(path).headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -11,5 +11,5 @@ def test_every_answer_tells_browsers_what_to_refuse(http, path):
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_what_is_somebodys_is_in_no_cache(http):
+def test_api_responses_are_not_cached(http):
     assert http.get("/v1/models").headers["Cache-Control"] == "no-store"

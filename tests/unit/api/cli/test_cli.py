@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from api.cli import main
-from api.cli.connection import AWAY, REFUSED, UNSUCCESSFUL
-from shared.jobs import JobState
+from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL
+from shared.jobs import JobError, JobState
 from shared.settings import Settings
 from tests.fakes.pictures import a_picture
 
@@ -13,7 +13,7 @@ USAGE = 2
 
 
 class Server(httpx.BaseTransport):
-    """The application, whose worker ends a job the moment it is looked at for the second time."""
+    """The application, with a worker that ends every queued job as soon as it is polled."""
 
     def __init__(self, app, world) -> None:
         self.api = httpx.WSGITransport(app)
@@ -39,7 +39,7 @@ def server(app, world):
 
 @pytest.fixture
 def dream(server, tmp_path, monkeypatch, capsys):
-    """Runs the command in an empty folder; gives its exit code, what it said, and what it complained of."""
+    """Runs the command in an empty folder; returns its exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("DREAM_URL", raising=False)
@@ -47,8 +47,8 @@ def dream(server, tmp_path, monkeypatch, capsys):
 
     def run(*arguments, url="http://localhost"):
         code = main.run([*(["--server", url] if url else []), *arguments], transport=server)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return run
 
@@ -62,16 +62,16 @@ def test_submit_prints_the_jobs_id(dream, world):
     assert [target.layer for target in job.params.layers] == ["stem", "block3"]
 
 
-def test_submit_stays_until_the_dream_is_saved(dream, tmp_path):
+def test_submit_with_output_waits_and_saves_the_dream(dream, tmp_path):
     code, out, _ = dream("submit", "photo.jpg", "-o", "out.png")
 
     assert code == 0
-    assert "saved out.png" in out
+    assert "Saved out.png" in out
     assert (tmp_path / "out.png").read_bytes() == b"png"
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELED])
-def test_a_watched_job_that_does_not_succeed_is_exit_code_1(dream, server, state):
+def test_watching_a_job_that_does_not_succeed_exits_with_1(dream, server, state):
     server.ends_as = state
 
     code, _, err = dream("submit", "photo.jpg", "--watch")
@@ -80,7 +80,7 @@ def test_a_watched_job_that_does_not_succeed_is_exit_code_1(dream, server, state
     assert state in err
 
 
-def test_parameters_may_come_from_a_file_and_options_win(dream, world, tmp_path):
+def test_options_override_parameters_from_a_file(dream, world, tmp_path):
     (tmp_path / "params.json").write_text(json.dumps({"octaves": 2, "iterations": 3}))
 
     code, _, _ = dream("submit", "photo.jpg", "--params", "params.json", "--iterations", "4")
@@ -90,20 +90,20 @@ def test_parameters_may_come_from_a_file_and_options_win(dream, world, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
-def test_a_file_of_parameters_that_is_none_is_wrong_usage(dream, tmp_path, text):
+def test_an_invalid_parameter_file_is_a_usage_error(dream, tmp_path, text):
     (tmp_path / "params.json").write_text(text)
 
     assert dream("submit", "photo.jpg", "--params", "params.json")[0] == USAGE
 
 
-def test_a_refusal_is_said_in_a_sentence(dream):
+def test_a_refusal_prints_the_servers_message(dream):
     code, _, err = dream("submit", "photo.jpg", "--layer", "block5_expnd")
 
     assert code == REFUSED
     assert err.strip() == "unknown layer 'block5_expnd'; did you mean 'block5_expand'?"
 
 
-def test_status_list_and_cancel(dream, server, world):
+def test_status_list_and_cancel_print_the_jobs_state(dream, server, world):
     # given
     server.ends_as = None
     job_id = dream("submit", "photo.jpg")[1].strip()
@@ -115,56 +115,70 @@ def test_status_list_and_cancel(dream, server, world):
     assert "canceled" in dream("cancel", job_id)[1]
 
 
-def test_models_and_their_layers(dream):
+def test_models_lists_networks_and_their_layers(dream):
     assert "efficientnet-lite0" in dream("models")[1]
     assert "block11_expand (default)" in dream("models", "efficientnet-lite0")[1]
     assert dream("models", "nothing")[0] == REFUSED
 
 
-def test_without_a_server_it_says_how_to_get_one(dream):
+def test_without_a_server_the_error_says_how_to_start_one(dream):
     code, _, err = dream("models", url=None)
 
-    assert code == AWAY
+    assert code == UNAVAILABLE
     assert "make up" in err
 
 
-def test_the_local_stack_is_found_by_itself(dream, tmp_path):
+def test_the_local_stack_is_the_default_server(dream, tmp_path):
     (tmp_path / ".dream").mkdir()
     (tmp_path / ".dream" / "stack.json").write_text(json.dumps({"api_url": "http://localhost:1"}))
 
     assert dream("models", url=None)[0] == 0
 
 
-def test_the_environment_names_the_server(dream, monkeypatch):
+def test_the_environment_can_name_the_server(dream, monkeypatch):
     monkeypatch.setenv("DREAM_URL", "http://localhost:2")
 
     assert dream("models", url=None)[0] == 0
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]"])
-def test_a_stack_file_that_says_nothing_is_said_in_a_sentence(dream, tmp_path, text):
+def test_an_invalid_stack_file_is_reported(dream, tmp_path, text):
     (tmp_path / ".dream").mkdir()
     (tmp_path / ".dream" / "stack.json").write_text(text)
 
     code, _, err = dream("models", url=None)
 
-    assert code == AWAY
+    assert code == UNAVAILABLE
     assert "stack.json" in err
 
 
-def test_an_address_where_nobody_listens_is_said_in_a_sentence(capsys):
-    # port 9 of this machine: the discard service, which nobody runs
+def test_an_unreachable_server_is_reported(capsys):
+    # port 9 is the discard service, which is not running
     code = main.run(["--server", "http://127.0.0.1:9", "models"])
 
-    assert code == AWAY
-    assert "no server at http://127.0.0.1:9" in capsys.readouterr().err
+    assert code == UNAVAILABLE
+    assert "Can't reach the server at http://127.0.0.1:9" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "arguments", [["submit"], ["submit", "missing.jpg"], ["status"], ["paint"], ["list", "--limit", "0"]]
 )
-def test_wrong_usage_is_exit_code_2_and_asks_no_server(dream, arguments):
+def test_a_usage_error_exits_with_2_and_needs_no_server(dream, arguments):
     assert dream(*arguments, url=None)[0] == USAGE
+
+
+def test_text_from_users_is_printed_as_it_is(dream, server, world, tmp_path):
+    # given file names and an error message that look like rich's markup
+    (tmp_path / "[red]photo.jpg").write_bytes(a_picture())
+    server.ends_as = None
+    job = dream("submit", "[red]photo.jpg")[1].strip()
+    world.edit(world.end(world.claim(), JobState.FAILED), error=JobError(code="x", message="Out of [bold]memory[/]."))
+
+    # when, then
+    assert "Out of [bold]memory[/]." in dream("status", job)[1]
+    assert "Out of [bold]memory[/]." in dream("--json", "watch", job)[1]
+    server.ends_as = JobState.SUCCEEDED
+    assert "Saved [red]out.png" in dream("submit", "photo.jpg", "-o", "[red]out.png")[1]
 
 
 def test_help_needs_no_server(dream):
@@ -172,7 +186,7 @@ def test_help_needs_no_server(dream):
     assert dream("submit", "--help", url=None)[0] == 0
 
 
-def test_several_photographs_become_several_jobs_and_a_folder_of_dreams(dream, tmp_path, world):
+def test_several_photographs_become_jobs_whose_results_are_saved_in_a_folder(dream, tmp_path, world):
     # given
     (tmp_path / "second.jpg").write_bytes(a_picture())
 
@@ -186,7 +200,7 @@ def test_several_photographs_become_several_jobs_and_a_folder_of_dreams(dream, t
     assert len(list((tmp_path / "dreams").iterdir())) == 2
 
 
-def test_one_of_several_that_is_refused_is_named_and_stops_no_other(dream, tmp_path, world):
+def test_a_refused_photograph_is_reported_and_the_others_are_submitted(dream, tmp_path, world):
     (tmp_path / "notes.txt").write_text("hello")
 
     code, out, err = dream("submit", "photo.jpg", "notes.txt", "photo.jpg", "-o", "dreams")
@@ -198,7 +212,7 @@ def test_one_of_several_that_is_refused_is_named_and_stops_no_other(dream, tmp_p
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["watch"]])
-def test_a_narrow_terminal_shows_whole_ids_all_the_same(dream, monkeypatch, arguments):
+def test_a_narrow_terminal_shows_complete_ids(dream, monkeypatch, arguments):
     monkeypatch.setenv("COLUMNS", "60")
     job = dream("submit", "photo.jpg")[1].strip()
 
@@ -208,7 +222,7 @@ def test_a_narrow_terminal_shows_whole_ids_all_the_same(dream, monkeypatch, argu
     assert out.endswith("\n")
 
 
-def test_several_jobs_are_watched_in_one_view(dream, server):
+def test_watch_shows_several_jobs_until_they_end(dream, server):
     server.ends_as = None
     jobs = [dream("submit", "photo.jpg")[1].strip() for _ in range(2)]
     server.ends_as = JobState.SUCCEEDED
@@ -219,7 +233,7 @@ def test_several_jobs_are_watched_in_one_view(dream, server):
     assert all(job in out for job in jobs)
 
 
-def test_answers_can_be_had_as_json(dream, server):
+def test_records_are_printed_as_json_on_request(dream, server):
     server.ends_as = None
     job = json.loads(dream("--json", "submit", "photo.jpg")[1])
 
@@ -231,15 +245,15 @@ def test_answers_can_be_had_as_json(dream, server):
 
 @pytest.mark.parametrize("arguments", [["--watch"], ["-o", "dreams"]])
 @pytest.mark.parametrize("photographs", [["photo.jpg"], ["photo.jpg", "photo.jpg"]])
-def test_a_script_that_waits_reads_nothing_but_json(dream, arguments, photographs):
+def test_watching_with_json_prints_only_json_to_stdout(dream, arguments, photographs):
     code, out, err = dream("--json", "submit", *photographs, *arguments)
 
     states = [json.loads(line)["state"] for line in out.splitlines()]
     assert (code, states) == (0, ["queued"] * len(photographs) + ["succeeded"] * len(photographs))
-    assert ("saved" in err) == ("-o" in arguments)
+    assert ("Saved" in err) == ("-o" in arguments)
 
 
-def test_a_script_reads_json_of_every_other_command_too(dream):
+def test_the_other_commands_print_json_too(dream):
     job = json.loads(dream("--json", "submit", "photo.jpg")[1])["id"]
 
     assert [json.loads(line)["id"] for line in dream("--json", "watch", job)[1].splitlines()] == [job]
@@ -248,7 +262,7 @@ def test_a_script_reads_json_of_every_other_command_too(dream):
     assert dream("--json", "delete", job)[1] == ""
 
 
-def test_dreams_in_a_folder_are_named_by_their_format(dream, tmp_path, server, world):
+def test_results_in_a_folder_have_the_extension_of_their_format(dream, tmp_path, server, world):
     (tmp_path / "params.json").write_text(json.dumps({"format": "jpeg"}))
     server.output = "result_jpg"
 
@@ -259,7 +273,7 @@ def test_dreams_in_a_folder_are_named_by_their_format(dream, tmp_path, server, w
     )
 
 
-def test_events_are_printed_as_they_come(dream, server, world):
+def test_events_prints_one_line_of_json_per_event(dream, server, world):
     server.ends_as = None
     job = dream("submit", "photo.jpg")[1].strip()
     dream("cancel", job)
@@ -269,7 +283,7 @@ def test_events_are_printed_as_they_come(dream, server, world):
     assert [line["data"]["state"] for line in lines] == ["canceled"]
 
 
-def test_a_dream_is_downloaded_retried_and_deleted(dream, server, tmp_path):
+def test_download_retry_and_delete(dream, server, tmp_path):
     job = dream("submit", "photo.jpg", "--watch")[1].split()[0]
 
     assert dream("download", job, "-o", "out.png")[0] == 0
@@ -284,7 +298,7 @@ class TestKeys:
     def settings(self):
         return Settings(keys="on", admin_key="an-admin-key-of-some-length")
 
-    def test_keys_are_made_listed_and_revoked(self, dream, monkeypatch):
+    def test_keys_are_created_listed_and_revoked(self, dream, monkeypatch):
         # given
         monkeypatch.setenv("DREAM_KEY", "an-admin-key-of-some-length")
 
@@ -298,6 +312,6 @@ class TestKeys:
         assert dream("list")[0] == 0
         assert dream("keys", "list")[0] == REFUSED
         monkeypatch.setenv("DREAM_KEY", "an-admin-key-of-some-length")
-        assert "revoked" in dream("keys", "revoke", key_id)[1]
+        assert "Revoked" in dream("keys", "revoke", key_id)[1]
         monkeypatch.setenv("DREAM_KEY", key)
         assert dream("list")[0] == REFUSED

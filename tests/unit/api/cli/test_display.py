@@ -12,22 +12,22 @@ def view(job, **changes):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (59, "59 s"), (185, "3 min 05 s"), (3600, "1 h 00 min"), (7810, "2 h 10 min")]
+    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (185, "3 min 05 s"), (3600, "1 h 00 min"), (7810, "2 h 10 min")]
 )
-def test_durations_are_said_in_two_units_at_most(seconds, said):
-    assert duration(seconds) == said
+def test_durations_have_at_most_two_units(seconds, text):
+    assert duration(seconds) == text
 
 
-def test_a_running_dream_has_a_bar_per_octave(capsys):
+def test_a_running_job_has_a_bar_per_octave(capsys):
     # given
     progress = JobProgress(octave=1, octaves=3, iteration=4, iterations=10, fraction=0.2, eta_seconds=75)
     running = view(a_job(), state=JobState.RUNNING, progress=progress)
     console = Console(width=120, force_terminal=True)
 
     # when
-    with JobProgressBars(console) as watch:
-        watch.update(view(a_job(), queue_position=2))
-        watch.update(running)
+    with JobProgressBars(console) as bars:
+        bars.update(view(a_job(), queue_position=2))
+        bars.update(running)
 
     # then
     shown = capsys.readouterr().out
@@ -37,7 +37,7 @@ def test_a_running_dream_has_a_bar_per_octave(capsys):
     assert "20%, 1 min 15 s left" in shown
 
 
-def test_a_failed_job_says_why(capsys):
+def test_a_failed_job_shows_its_error(capsys):
     failed = view(an_ended_job(JobState.FAILED), error=JobError(code="x", message="It was too large."))
 
     Console(width=120).print(job_table(failed))

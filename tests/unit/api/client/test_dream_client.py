@@ -1,22 +1,23 @@
 import httpx
 import pytest
 
-from api.client.dream_client import PATIENCE_S, DreamClient, Refused, ServerAway
+from api.client import DreamClient, Refused, ServerAway
+from api.client.responses import MAX_OUTAGE_S
 from shared.jobs import JobProgress, JobState
 from tests.fakes.clock import FakeClock
 from tests.fakes.pictures import a_picture
 
 
 class Storage(httpx.BaseTransport):
-    """Sends what goes to the api to the application, and plays the object storage behind its redirects."""
+    """Routes API requests to the application, and serves the object storage that it redirects to."""
 
     def __init__(self, app, world) -> None:
         self.api = httpx.WSGITransport(app)
         self.world = world
-        self.away = False
+        self.available = True
 
     def handle_request(self, request):
-        if self.away:
+        if not self.available:
             raise httpx.ConnectError("Connection refused")
         if request.url.scheme == "memory":
             key = f"{request.url.host}{request.url.path}"
@@ -24,8 +25,8 @@ class Storage(httpx.BaseTransport):
         return self.api.handle_request(request)
 
 
-class Worker(FakeClock):
-    """A clock on which something happens at every sleep."""
+class ScriptedClock(FakeClock):
+    """A clock that runs the next step at every sleep."""
 
     def __init__(self, *steps) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ def client(transport):
         yield client
 
 
-def test_submits_a_picture_with_its_parameters(client, photo):
+def test_submit_sends_the_image_the_parameters_and_the_options(client, photo):
     # when
     job = client.submit(photo, {"octaves": 2}, priority="low", deadline_s=90.0)
 
@@ -66,16 +67,16 @@ def test_submits_a_picture_with_its_parameters(client, photo):
     assert client.list_jobs(states=("queued",)).jobs == (job,)
 
 
-def test_a_refusal_carries_the_servers_problem(client, photo):
+def test_a_refusal_has_the_servers_problem(client, photo):
     with pytest.raises(Refused, match="did you mean 'block5_expand'") as caught:
         client.submit(photo, {"layers": [{"layer": "block5_expnd"}]})
 
     assert caught.value.problem.path == "params.layers.0.layer"
 
 
-def test_waiting_hears_of_every_change_and_ends_with_the_job(app, world, transport, photo):
-    # given a worker that gets further while the client sleeps
-    heard = []
+def test_wait_reports_every_change_and_returns_the_ended_job(app, world, transport, photo):
+    # given a worker that makes progress while the client sleeps
+    changes = []
     job = None
 
     def advance(iteration):
@@ -85,7 +86,7 @@ def test_waiting_hears_of_every_change_and_ends_with_the_job(app, world, transpo
             progress=JobProgress(octaves=1, iteration=iteration, iterations=2, fraction=iteration / 2),
         )
 
-    clock = Worker(
+    clock = ScriptedClock(
         world.claim,
         lambda: None,
         lambda: advance(1),
@@ -95,37 +96,39 @@ def test_waiting_hears_of_every_change_and_ends_with_the_job(app, world, transpo
         job = client.submit(photo)
 
         # when
-        ended = client.wait(job.id, heard.append)
+        ended = client.wait(job.id, changes.append)
 
     # then
     assert ended.state is JobState.SUCCEEDED
-    assert [(seen.state, seen.progress.fraction) for seen in heard] == [
+    assert [(change.state, change.progress.fraction) for change in changes] == [
         ("queued", 0), ("running", 0), ("running", 0.5), ("succeeded", 1)
     ]  # fmt: skip
 
 
-def test_waiting_outlasts_a_server_that_is_away_for_a_moment(world, transport, photo):
+def test_wait_tolerates_a_short_outage(world, transport, photo):
     # given
-    def leave():
-        transport.away = True
+    def fail():
+        transport.available = False
 
-    def return_():
-        transport.away = False
+    def recover():
+        transport.available = True
         world.end(world.claim(), JobState.FAILED)
 
-    with DreamClient("http://localhost", transport=transport, clock=Worker(leave, lambda: None, return_)) as client:
+    with DreamClient(
+        "http://localhost", transport=transport, clock=ScriptedClock(fail, lambda: None, recover)
+    ) as client:
         job = client.submit(photo)
 
         # when, then
         assert client.wait(job.id).state is JobState.FAILED
 
 
-def test_waiting_gives_up_on_a_server_that_stays_away(transport, photo):
+def test_wait_gives_up_after_a_long_outage(transport, photo):
     # given
     clock = FakeClock()
     with DreamClient("http://localhost", transport=transport, clock=clock) as client:
         job = client.submit(photo)
-        transport.away = True
+        transport.available = False
         began = clock.now()
 
         # when
@@ -133,10 +136,10 @@ def test_waiting_gives_up_on_a_server_that_stays_away(transport, photo):
             client.wait(job.id)
 
     # then
-    assert PATIENCE_S <= clock.now() - began < PATIENCE_S + 2
+    assert MAX_OUTAGE_S <= clock.now() - began < MAX_OUTAGE_S + 2
 
 
-def test_downloads_the_dream_from_where_the_server_points(client, photo, world, tmp_path):
+def test_download_follows_the_redirect_to_the_storage(client, photo, world, tmp_path):
     # given
     job = client.submit(photo)
     world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png" * 1000)
@@ -157,7 +160,7 @@ def test_a_refused_download_leaves_no_file(client, photo, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
-def test_cancels_retries_and_deletes(client, photo, world):
+def test_jobs_can_be_canceled_retried_and_deleted(client, photo, world):
     job = client.submit(photo)
     world.end(world.claim(), JobState.FAILED)
 
@@ -168,26 +171,26 @@ def test_cancels_retries_and_deletes(client, photo, world):
         client.get(job.id)
 
 
-def test_lists_networks_and_layers(client):
+def test_networks_and_layers_are_listed(client):
     model = client.models().models[0]
 
     assert client.layers(model.name).default_layer == model.default_layer
 
 
-def test_a_server_that_is_away_is_said_in_a_sentence(client, transport, world):
+def test_an_unavailable_server_raises_server_away(client, transport, world):
     # given
     world.store.available = False
     with pytest.raises(ServerAway, match="Redis can't be reached"):
         client.list_jobs()
 
     # when, then
-    transport.away = True
-    with pytest.raises(ServerAway, match="no server at http://localhost"):
+    transport.available = False
+    with pytest.raises(ServerAway, match="Can't reach the server at http://localhost"):
         client.models()
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>"), httpx.Response(502, text="<html>")])
-def test_some_other_server_is_said_in_a_sentence(answer):
+def test_a_foreign_server_raises_server_away(answer):
     with (
         DreamClient("http://other", transport=httpx.MockTransport(lambda _: answer)) as client,
         pytest.raises(ServerAway, match="http://other"),
@@ -196,10 +199,10 @@ def test_some_other_server_is_said_in_a_sentence(answer):
 
 
 class Flaky(httpx.BaseTransport):
-    """Refuses the first requests as it is told, then lets them through."""
+    """Refuses the first requests as given, then passes them on."""
 
-    def __init__(self, through, *refusals) -> None:
-        self.through = through
+    def __init__(self, transport, *refusals) -> None:
+        self.transport = transport
         self.refusals = list(refusals)
         self.keys = []
 
@@ -210,10 +213,10 @@ class Flaky(httpx.BaseTransport):
             status, headers = self.refusals.pop(0)
             problem = {"type": "x", "title": "x", "status": status, "detail": "wait", "code": "x"}
             return httpx.Response(status, headers=headers, json=problem, request=request)
-        return self.through.handle_request(request)
+        return self.transport.handle_request(request)
 
 
-def test_what_passes_by_itself_is_sent_again_when_the_server_says_and_makes_one_job(transport, photo, world):
+def test_temporary_refusals_are_retried_after_retry_after_and_create_one_job(transport, photo, world):
     # given
     clock = FakeClock()
     flaky = Flaky(transport, (429, {"Retry-After": "7"}), (503, {}))
@@ -229,7 +232,7 @@ def test_what_passes_by_itself_is_sent_again_when_the_server_says_and_makes_one_
     assert len(world.store.jobs) == 1
 
 
-def test_a_server_that_goes_on_refusing_is_said_so(transport, photo):
+def test_retries_end_after_five_attempts_with_the_last_refusal(transport, photo):
     flaky = Flaky(transport, *[(429, {"Retry-After": "1"})] * 10)
 
     with DreamClient("http://localhost", transport=flaky, clock=FakeClock()) as client, pytest.raises(Refused):
@@ -237,13 +240,13 @@ def test_a_server_that_goes_on_refusing_is_said_so(transport, photo):
     assert len(flaky.keys) == 5
 
 
-def test_the_key_is_sent_to_the_server_and_not_to_the_storage(app, world, photo, tmp_path):
+def test_the_key_is_not_sent_to_the_storage(app, world, photo, tmp_path):
     # given
-    seen = {}
+    sent = {}
 
     class Spy(Storage):
         def handle_request(self, request):
-            seen[request.url.scheme] = request.headers.get("Authorization")
+            sent[request.url.scheme] = request.headers.get("Authorization")
             return super().handle_request(request)
 
     with DreamClient("http://localhost", key="dream_x_y", transport=Spy(app, world)) as client:
@@ -254,11 +257,11 @@ def test_the_key_is_sent_to_the_server_and_not_to_the_storage(app, world, photo,
         client.download(job.id, tmp_path / "out.png")
 
     # then
-    assert seen == {"http": "Bearer dream_x_y", "memory": None}
+    assert sent == {"http": "Bearer dream_x_y", "memory": None}
 
 
-def test_a_download_that_broke_off_goes_on_where_it_was(app, world, photo, tmp_path):
-    # given storage whose first answer breaks off
+def test_an_interrupted_download_resumes(app, world, photo, tmp_path):
+    # given storage whose first response breaks off
     content = bytes(range(256)) * 40
     ranges = []
 
@@ -290,13 +293,13 @@ def test_a_download_that_broke_off_goes_on_where_it_was(app, world, photo, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.jpg"]
 
 
-def test_events_are_read_until_the_end_over_a_server_that_is_away_for_a_moment(transport, world, photo):
+def test_events_continue_after_a_short_outage_until_the_job_ends(transport, world, photo):
     # given
-    clock = Worker(lambda: setattr(transport, "away", False))
+    clock = ScriptedClock(lambda: setattr(transport, "available", True))
     with DreamClient("http://localhost", transport=transport, clock=clock) as client:
         job = client.submit(photo)
         world.subscriptions.steps = [world.claim, lambda: world.end(world.store.jobs[job.id], JobState.FAILED)]
-        transport.away = True
+        transport.available = False
 
         # when
         states = [event.job.state for event in client.events(job.id)]
@@ -305,7 +308,7 @@ def test_events_are_read_until_the_end_over_a_server_that_is_away_for_a_moment(t
     assert states == ["queued", "running", "failed"]
 
 
-def test_a_newer_servers_parameters_and_fields_are_let_pass(photo):
+def test_unknown_fields_of_a_newer_server_are_ignored(photo):
     # given
     newer = {
         "id": "x", "kind": "dream", "state": "queued", "priority": "normal", "params": {"octaves": 3, "sparkle": 0.5},

@@ -21,7 +21,7 @@ REPORT = {name: RECIPE[name] for name in ("weights_sha256", "tile_size", "versio
 
 
 @pytest.mark.parametrize("form", ["png", "png16", "jpeg", "webp"])
-def test_every_format_carries_the_recipe_from_the_worker_to_the_command(form, tmp_path):
+def test_the_recipe_is_readable_from_every_result_format(form, tmp_path):
     picture = np.zeros((8, 9, 3), np.float32)
     with (tmp_path / "result").open("wb") as file:
         images.encode(picture, file, format=form, recipe=RECIPE)
@@ -29,7 +29,7 @@ def test_every_format_carries_the_recipe_from_the_worker_to_the_command(form, tm
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", None])
-def test_a_picture_without_a_recipe_is_said_to_have_none(content, tmp_path):
+def test_an_image_without_a_recipe_raises_no_recipe(content, tmp_path):
     if content is None:
         file = io.BytesIO()
         Pillow.new("RGB", (3, 3)).save(file, "PNG")
@@ -39,7 +39,7 @@ def test_a_picture_without_a_recipe_is_said_to_have_none(content, tmp_path):
         read_recipe(tmp_path / "x.png")
 
 
-def test_the_same_photograph_is_recognised_and_another_is_not(tmp_path):
+def test_inputs_that_differ_from_the_recipes_are_reported(tmp_path):
     same, other = tmp_path / "same.jpg", tmp_path / "other.jpg"
     same.write_bytes(b"the photograph")
     other.write_bytes(b"another one")
@@ -50,7 +50,7 @@ def test_the_same_photograph_is_recognised_and_another_is_not(tmp_path):
     assert list(other_pictures(guided, {"image": same})) == ["the dream had a guide, which you did not give"]
 
 
-def test_other_weights_versions_and_tiles_are_told():
+def test_differing_weights_versions_and_tile_sizes_are_reported():
     assert list(differences(RECIPE, REPORT)) == []
     report = {"weights_sha256": "cd" * 32, "tile_size": 512, "versions": {"tensorflow": "2.22.0", "numpy": "2.3.1"}}
     assert list(differences(RECIPE, report)) == [

@@ -13,7 +13,7 @@ from tests.fakes.pictures import a_picture
 from tools import openapi as writer
 
 ADMIN = "an-admin-key-of-some-length"
-NOT_DESCRIBED = {"openapi", "pages", "docs", "static"}
+UNDOCUMENTED = {"openapi", "pages", "docs", "static"}
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def test_the_document_is_openapi_3_1_and_lists_every_route(http, app):
     document = http.get("/openapi.json").json
 
     # then
-    ours = (rule for rule in app.url_map.iter_rules() if rule.endpoint.split(".")[0] not in NOT_DESCRIBED)
+    ours = (rule for rule in app.url_map.iter_rules() if rule.endpoint.split(".")[0] not in UNDOCUMENTED)
     served = {str(rule) for rule in ours}
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path) for path in served}
 
 
-def test_every_refusal_is_described_as_a_problem(http):
+def test_every_error_response_is_documented_as_a_problem(http):
     paths = http.get("/openapi.json").json["paths"]
 
     for path in set(paths) - {"/readyz"}:
@@ -42,7 +42,7 @@ def test_every_refusal_is_described_as_a_problem(http):
                     assert list(response["content"]) == ["application/problem+json"], path
 
 
-def test_the_submission_is_described_as_a_form_with_a_file(http):
+def test_the_submission_is_documented_as_a_form_with_files(http):
     body = http.get("/openapi.json").json["paths"]["/v1/jobs"]["post"]["requestBody"]
     dream, maps = body["content"]["multipart/form-data"]["schema"]["oneOf"]
 
@@ -52,7 +52,7 @@ def test_the_submission_is_described_as_a_form_with_a_file(http):
     assert dream["additionalProperties"] is False
 
 
-def test_every_reference_in_the_document_leads_somewhere(http):
+def test_every_reference_in_the_document_resolves(http):
     # given
     document = http.get("/openapi.json").json
 
@@ -71,7 +71,7 @@ def test_every_reference_in_the_document_leads_somewhere(http):
         assert name in document["components"][kind]
 
 
-def test_the_committed_document_is_the_one_that_is_served(app):
+def test_the_committed_document_equals_the_served_one(app):
     # when
     served, committed = writer.text(app), writer.COMMITTED.read_text()
 
@@ -80,7 +80,7 @@ def test_the_committed_document_is_the_one_that_is_served(app):
     assert not changed, f"run `make docs` and see docs/API.md on what may change:\n{changed}"
 
 
-def test_every_operation_has_a_name_of_its_own_a_summary_and_a_description(http):
+def test_every_operation_has_a_unique_id_and_a_summary(http):
     operations = [op for ops in http.get("/openapi.json").json["paths"].values() for op in ops.values()]
     names = [operation["operationId"] for operation in operations]
 
@@ -88,13 +88,13 @@ def test_every_operation_has_a_name_of_its_own_a_summary_and_a_description(http)
     assert all(operation["summary"] for operation in operations)
 
 
-def test_every_record_is_described_once(http):
+def test_every_schema_is_documented_once(http):
     names = http.get("/openapi.json").json["components"]["schemas"]
 
     assert not [name for name in names if "." in name or "-" in name]
 
 
-def test_lists_in_an_address_are_separated_by_commas(http):
+def test_list_parameters_are_comma_separated(http):
     parameters = {p["name"]: p for p in http.get("/openapi.json").json["paths"]["/v1/jobs"]["get"]["parameters"]}
 
     assert (parameters["state"]["style"], parameters["state"]["explode"]) == ("form", False)
@@ -109,28 +109,28 @@ def _examples():
 
 
 @pytest.mark.parametrize(("method", "path", "example"), list(_examples()))
-def test_the_examples_work_and_are_answered_as_described(http, world, method, path, example):
+def test_the_examples_work_and_their_responses_match_the_schemas(http, world, method, path, example):
     # given
-    world.storage.put(f"uploads/local/{openapi_examples.AN_UPLOAD}", a_picture())
+    world.storage.put(f"uploads/local/{openapi_examples.UPLOAD_ID}", a_picture())
     document = http.get("/openapi.json").json
 
     # when
     answer = getattr(http, method)(path, json=example, headers={"Authorization": f"Bearer {ADMIN}"})
 
     # then
-    described = document["paths"][path][method]["responses"][str(answer.status_code)]["content"]["application/json"]
+    documented = document["paths"][path][method]["responses"][str(answer.status_code)]["content"]["application/json"]
     assert answer.status_code < 300
-    jsonschema_rs.validate({**described["schema"], "components": document["components"]}, answer.json)
+    jsonschema_rs.validate({**documented["schema"], "components": document["components"]}, answer.json)
 
 
-def test_the_examples_of_parameters_can_be_dreamt(http):
+def test_the_example_parameters_can_be_submitted(http):
     form = {"image": (io.BytesIO(a_picture()), "a.jpg"), "params": json.dumps(openapi_examples.RECORDS["DreamParams"])}
 
     assert http.post("/v1/jobs", data=form).status_code == 202
     assert Problem.model_validate(openapi_examples.RECORDS["Problem"])
 
 
-def test_the_page_of_the_interface_names_every_call_and_runs_no_script(http):
+def test_the_docs_page_lists_every_operation_and_runs_no_script(http):
     # when
     answer = http.get("/docs")
 

@@ -1,6 +1,5 @@
-"""What operators are told: numbers by route and state, one log record per request, and no secret."""
+"""Metrics by route and state, one log event per request, and no secrets in either."""
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes.job_factory import a_job
@@ -15,13 +14,7 @@ def scraped(http):
     }
 
 
-@pytest.fixture
-def logged(caplog):
-    caplog.set_level("INFO", "api.http.request_metrics")
-    return caplog
-
-
-def test_jobs_are_counted_by_kind_and_state_with_zeros_for_what_scaling_asks(http, world):
+def test_jobs_are_reported_by_kind_and_state_with_zeros_for_absent_ones(http, world):
     world.store.create(a_job())
 
     found = scraped(http)
@@ -32,7 +25,7 @@ def test_jobs_are_counted_by_kind_and_state_with_zeros_for_what_scaling_asks(htt
     assert found["dream_redis_up",] == 1
 
 
-def test_without_redis_the_page_still_answers_and_says_so(http, world):
+def test_metrics_are_served_without_redis_and_report_it_down(http, world):
     world.store.available = False
 
     found = scraped(http)
@@ -41,11 +34,11 @@ def test_without_redis_the_page_still_answers_and_says_so(http, world):
     assert not any(name == "dream_jobs" for name, *_ in found)
 
 
-def test_nobody_gets_the_numbers_through_a_reverse_proxy(http):
+def test_metrics_are_not_served_through_a_reverse_proxy(http):
     assert http.get("/metrics", headers={"X-Forwarded-For": "192.0.2.7"}).status_code == 404
 
 
-def test_requests_are_counted_by_rule_and_never_by_path(http):
+def test_requests_are_labeled_by_rule_and_never_by_path(http):
     label = (("method", "GET"), ("route", "/v1/jobs/<job_id>"), ("status", "404"))
     before = scraped(http).get(("dream_http_requests_total", *label), 0)
 
@@ -57,26 +50,27 @@ def test_requests_are_counted_by_rule_and_never_by_path(http):
     assert not any("01KB" in str(key) or "scanner" in str(key) for key in found)
 
 
-def test_a_request_is_one_record_with_the_job_and_without_its_query(http, logged):
+def test_a_request_logs_one_event_with_the_job_and_without_its_query(http, log_events):
     http.get("/v1/jobs/01KB0000000000000000000000?token=hush", headers={"Authorization": "Bearer hush"})
 
-    (record,) = logged.records
-    assert record.job_id == "01KB0000000000000000000000"
-    assert (record.status, record.route) == (404, "/v1/jobs/<job_id>")
-    assert "hush" not in str(vars(record))
+    (event,) = log_events
+    assert event["event"] == "request_completed"
+    assert event["job_id"] == "01KB0000000000000000000000"
+    assert (event["status"], event["route"]) == (404, "/v1/jobs/<job_id>")
+    assert "hush" not in str(event)
 
 
-def test_polls_are_not_logged_while_they_pass(http, submit, logged):
+def test_successful_polls_are_not_logged(http, submit, log_events):
     job = submit().get_json()
-    logged.clear()
+    log_events.clear()
 
     assert http.get(f"/v1/jobs/{job['id']}").status_code == 200
 
-    assert logged.records == []
+    assert log_events == []
 
 
-def test_probes_are_not_logged_while_they_pass(http, logged):
+def test_successful_health_checks_are_not_logged(http, log_events):
     http.get("/healthz")
     http.get("/metrics")
 
-    assert logged.records == []
+    assert log_events == []

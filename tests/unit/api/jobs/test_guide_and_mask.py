@@ -1,4 +1,4 @@
-"""Guides, masks, sizes, feature maps: what is taken in, what is refused before anything is stored, what comes out."""
+"""Guides, masks, sizes, formats, feature maps and presets: submission, validation and results."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from tests.fakes.pictures import a_picture
 
 
 def part(content: bytes):
-    return io.BytesIO(content), "beside.png"
+    return io.BytesIO(content), "part.png"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def stored(world):
     return lambda: sorted(world.storage.keys("jobs/"))
 
 
-def test_guide_and_mask_are_stored_with_the_job_and_shown(submit, http, world):
+def test_guide_and_mask_are_stored_and_returned_with_the_job(submit, http, world):
     job = submit(guide=part(a_picture(width=70)), mask=part(a_picture("PNG", mode="L", width=33))).json
 
     assert (job["guide"]["width"], job["mask"]["width"], job["mask"]["format"]) == (70, 33, "png")
@@ -31,21 +31,21 @@ def test_guide_and_mask_are_stored_with_the_job_and_shown(submit, http, world):
         assert http.get(job["links"][name]).status_code == 303
 
 
-def test_a_job_without_them_has_no_links_to_them(submit, http):
+def test_a_job_without_guide_and_mask_has_no_links_to_them(submit, http):
     job = submit().json
     assert (job["guide"], job["links"]["guide"], job["links"]["mask"]) == (None, None, None)
     assert http.get(f"/v1/jobs/{job['id']}/mask").status_code == 409
 
 
 @pytest.mark.parametrize("name", ["guide", "mask"])
-def test_a_guide_or_mask_that_is_no_image_is_refused_by_name_and_nothing_is_stored(submit, stored, name):
+def test_an_invalid_guide_or_mask_is_refused_by_name_and_nothing_is_stored(submit, stored, name):
     answer = submit(**{name: part(b"no image at all")})
     assert (answer.status_code, answer.json["code"]) == (415, "unsupported_image")
     assert f"The {name}:" in answer.json["detail"]
     assert stored() == []
 
 
-def test_the_pictures_may_be_uploads(http, world):
+def test_images_can_be_uploads(http, world):
     ids = {}
     for name in ("image", "guide"):
         ids[name] = http.post("/v1/uploads", json={}).json["id"]
@@ -60,7 +60,7 @@ def test_the_pictures_may_be_uploads(http, world):
     assert (missing.status_code, missing.json["path"]) == (422, "mask.upload")
 
 
-def test_a_misspelt_part_is_refused_with_the_one_that_was_meant(submit):
+def test_a_misspelled_file_field_is_refused_with_a_suggestion(submit):
     assert submit(giude=part(a_picture())).json["suggestion"] == "guide"
 
 
@@ -75,24 +75,24 @@ def test_a_misspelt_part_is_refused_with_the_one_that_was_meant(submit):
         ({"layers": [{"layer": "block9", "channels": [112]}]}, "params.layers.0.channels.0"),
     ],
 )
-def test_bad_input_is_refused_with_its_path_before_anything_is_stored(submit, stored, params, path):
+def test_invalid_parameters_are_refused_with_their_path_and_nothing_is_stored(submit, stored, params, path):
     answer = submit(params=params)
     assert (answer.status_code, answer.json["path"]) == (422, path)
     assert stored() == []
 
 
-def test_two_sizes_at_once_contradict_each_other(submit):
+def test_scale_and_long_side_exclude_each_other(submit):
     assert "send one of them" in submit(params={"scale": 2, "long_side": 100}).json["detail"]
 
 
 @pytest.mark.parametrize(("asked", "name"), [("png16", "png"), ("jpeg", "jpg"), ("webp", "webp")])
-def test_a_result_is_found_in_the_format_that_was_asked_for(submit, http, world, asked, name):
+def test_the_result_has_the_requested_format(submit, http, world, asked, name):
     submit(params={"format": asked})
     done = world.end(world.claim(), JobState.SUCCEEDED, **{f"result_{name}": b"the dream"})
     assert f"result.{name}" in http.get(f"/v1/jobs/{done.id}/result").location
 
 
-def test_feature_maps_have_parameters_of_their_own(submit, http, world):
+def test_feature_maps_have_their_own_parameters(submit, http, world):
     job = submit(kind="feature_maps", params={"layer": "block9", "count": 4}).json
     assert (job["kind"], job["params"]["layer"], job["params"]["count"]) == ("feature_maps", "block9", 4)
     assert world.store.get(job["id"]).params == FeatureMapsParams(layer="block9", count=4)
@@ -109,17 +109,17 @@ def test_feature_maps_have_parameters_of_their_own(submit, http, world):
         ({"mask": part(a_picture())}, "mask"),
     ],
 )
-def test_feature_maps_refuse_what_belongs_to_dreams(submit, stored, fields, path):
+def test_feature_maps_refuse_parameters_of_dreams(submit, stored, fields, path):
     answer = submit(kind="feature_maps", **fields)
     assert (answer.status_code, answer.json["path"]) == (422, path)
     assert stored() == []
 
 
-def test_a_dream_has_no_numbers(submit, http):
+def test_a_dream_has_no_feature_map_data(submit, http):
     assert http.get(f"/v1/jobs/{submit().json['id']}/data").status_code == 409
 
 
-def test_kept_gradients_are_listed_and_downloaded(submit, http, world):
+def test_kept_gradients_can_be_listed_and_downloaded(submit, http, world):
     job = submit(params={"keep_gradients": True}).json
     for octave in range(2):
         world.storage.put(object_keys.gradient(job["id"], octave), b"gray")
@@ -130,13 +130,13 @@ def test_kept_gradients_are_listed_and_downloaded(submit, http, world):
     assert http.get(f"/v1/jobs/{job['id']}/gradients/top").status_code == 422
 
 
-def test_a_job_that_no_worker_serves_says_so_while_it_waits(submit, http, world):
-    def alive(*models):
+def test_a_queued_job_that_no_worker_serves_says_what_it_waits_for(submit, http, world):
+    def register_worker(*models):
         world.store.register_worker(WorkerInfo(name="w", models=models, device="cpu", job_id=None, seen_at=0), ttl_s=15)
 
-    assert "No worker is alive" in submit().json["waiting_for"]
-    alive("efficientnet-lite0")
-    world.clock.sleep(2)  # for so long the answer of before may serve
+    assert "No worker is running" in submit().json["waiting_for"]
+    register_worker("efficientnet-lite0")
+    world.clock.sleep(2)  # the cached set of workers expires
     assert submit().json["waiting_for"] is None
     job = submit(params={"model": "vgg16"}).json
     assert "'vgg16'" in job["waiting_for"]
@@ -149,7 +149,7 @@ def test_a_job_that_no_worker_serves_says_so_while_it_waits(submit, http, world)
     assert models["vgg16"]["license"] == "CC-BY-4.0"
 
 
-def test_presets_are_listed_and_each_can_be_submitted(http, submit):
+def test_every_listed_preset_can_be_submitted(http, submit):
     presets = http.get("/v1/presets").json["presets"]
     assert {preset["kind"] for preset in presets} == {"look", "classic"}
     for preset in presets:

@@ -34,7 +34,7 @@ def submit(world):
     return send
 
 
-def test_an_accepted_job_is_durable_before_redis_hears_of_it(world, submit):
+def test_an_accepted_job_is_durable_before_redis_knows_it(world, submit):
     # when
     job = submit(priority="high", deadline_s=60, params=DreamParams(octaves=2))
 
@@ -80,7 +80,7 @@ def test_nothing_is_stored_or_enqueued_when_a_request_is_refused(world, submit, 
     assert (world.storage.objects, world.store.jobs, world.notifier.wake_ups) == ({}, {}, 0)
 
 
-def test_a_job_is_accepted_while_redis_is_away_and_found_once_it_is_back(world, submit):
+def test_a_job_is_accepted_while_redis_is_unavailable_and_found_after_recovery(world, submit):
     # given
     world.store.available = False
 
@@ -95,7 +95,7 @@ def test_a_job_is_accepted_while_redis_is_away_and_found_once_it_is_back(world, 
     assert world.store.get(job.id) is not None
 
 
-def test_a_job_is_refused_while_the_object_storage_is_away(world, submit):
+def test_a_job_is_refused_while_storage_is_unavailable(world, submit):
     world.storage.available = False
 
     with pytest.raises(StorageUnavailable):
@@ -103,8 +103,8 @@ def test_a_job_is_refused_while_the_object_storage_is_away(world, submit):
     assert world.store.jobs == {}
 
 
-def test_what_was_written_before_the_storage_filled_up_is_removed(world, submit):
-    # given storage that takes the image and then no more
+def test_objects_written_before_storage_filled_up_are_removed(world, submit):
+    # given storage that is full after the image
     def put_image_only(key, body, **_):
         if not key.endswith("/input"):
             raise StorageFull
@@ -120,7 +120,7 @@ def test_what_was_written_before_the_storage_filled_up_is_removed(world, submit)
     assert world.storage.objects == {}
 
 
-def test_another_owners_job_is_not_there(world, submit):
+def test_another_owners_job_is_not_found(world, submit):
     job = submit(owner="ann")
 
     for call in (world.service.get, world.service.cancel, world.service.retry, world.service.delete):
@@ -130,7 +130,7 @@ def test_another_owners_job_is_not_there(world, submit):
 
 
 @pytest.mark.parametrize("nonsense", ["", "x", "../keys", "0" * 26 + "0", "01jabcdefghijklmnopqrstuvw"])
-def test_what_is_no_job_id_is_not_looked_up_in_the_storage(world, nonsense):
+def test_an_invalid_job_id_is_not_looked_up_in_storage(world, nonsense):
     world.storage.available = False
 
     with pytest.raises(JobNotFound):
@@ -138,7 +138,7 @@ def test_what_is_no_job_id_is_not_looked_up_in_the_storage(world, nonsense):
 
 
 @pytest.mark.parametrize("state", [JobState.SUCCEEDED, JobState.FAILED])
-def test_after_redis_was_wiped_a_job_is_as_its_outcome_says(world, submit, state):
+def test_after_redis_was_wiped_a_job_has_the_state_of_its_outcome(world, submit, state):
     # given
     job = submit()
     ended = world.end(world.claim(), state)
@@ -152,8 +152,8 @@ def test_after_redis_was_wiped_a_job_is_as_its_outcome_says(world, submit, state
     assert world.store.get(job.id).state is state
 
 
-def test_after_redis_was_wiped_a_cancel_that_was_answered_still_holds(world, submit):
-    # given a cancel that a running job has not heard yet
+def test_a_cancel_survives_a_wiped_redis(world, submit):
+    # given a cancel that the worker has not received yet
     job = submit()
     world.claim()
     world.service.cancel("ann", job.id)
@@ -167,7 +167,7 @@ def test_after_redis_was_wiped_a_cancel_that_was_answered_still_holds(world, sub
     assert lifecycle.read_outcome(world.storage, job.id, 0).state is JobState.CANCELED
 
 
-def test_a_deleted_job_does_not_come_back_from_the_storage(world, submit):
+def test_a_deleted_job_is_not_restored_from_storage(world, submit):
     # given
     job = submit()
     kept = dict(world.storage.objects)
@@ -175,14 +175,14 @@ def test_a_deleted_job_does_not_come_back_from_the_storage(world, submit):
     # when
     world.service.delete("ann", job.id)
 
-    # then nothing is left but the tombstone, and it is obeyed
+    # then only the tombstone is left, and it prevents a restore
     assert list(world.storage.objects) == [object_keys.tombstone(job.id)]
     world.storage.objects |= kept
     with pytest.raises(JobNotFound):
         world.service.get("ann", job.id)
 
 
-def test_canceling_a_waiting_job_ends_it_at_once(world, submit):
+def test_canceling_a_queued_job_ends_it_at_once(world, submit):
     # given
     job = submit()
 
@@ -195,7 +195,7 @@ def test_canceling_a_waiting_job_ends_it_at_once(world, submit):
     assert object_keys.pending(job.id) not in world.storage.objects
 
 
-def test_canceling_a_running_job_asks_its_worker(world, submit):
+def test_canceling_a_running_job_makes_it_canceling(world, submit):
     # given
     job = submit()
     world.claim()
@@ -209,7 +209,7 @@ def test_canceling_a_running_job_asks_its_worker(world, submit):
     assert lifecycle.read_outcome(world.storage, job.id, 0) is None
 
 
-def test_a_cancel_is_durable_before_redis_hears_of_it(world, submit):
+def test_a_cancel_is_durable_before_redis_knows_it(world, submit):
     # given
     job = submit()
     found = world.store.get(job.id)
@@ -223,7 +223,7 @@ def test_a_cancel_is_durable_before_redis_hears_of_it(world, submit):
     assert lifecycle.cancel_asked(world.storage, found)
 
 
-def test_canceling_twice_is_as_good_as_once(world, submit):
+def test_canceling_is_idempotent(world, submit):
     job = submit()
 
     assert world.service.cancel("ann", job.id) == world.service.cancel("ann", job.id)
@@ -237,7 +237,7 @@ def test_a_finished_job_cannot_be_canceled(world, submit):
         world.service.cancel("ann", job.id)
 
 
-def test_a_failed_job_can_be_tried_again(world, submit):
+def test_a_failed_job_can_be_retried(world, submit):
     # given
     job = submit()
     world.end(world.claim(), JobState.FAILED)
@@ -252,7 +252,7 @@ def test_a_failed_job_can_be_tried_again(world, submit):
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED, JobState.CANCELED])
-def test_only_a_failed_job_can_be_tried_again(world, submit, state):
+def test_only_a_failed_job_can_be_retried(world, submit, state):
     job = submit()
     world.edit(job, state=state)
 
@@ -260,7 +260,7 @@ def test_only_a_failed_job_can_be_tried_again(world, submit, state):
         world.service.retry("ann", job.id)
 
 
-def test_a_job_past_its_deadline_is_not_tried_again(world, submit):
+def test_a_job_past_its_deadline_can_not_be_retried(world, submit):
     job = submit(deadline_s=5)
     world.end(world.claim(), JobState.FAILED)
     world.clock.sleep(6)
@@ -269,7 +269,7 @@ def test_a_job_past_its_deadline_is_not_tried_again(world, submit):
         world.service.retry("ann", job.id)
 
 
-def test_a_dream_is_fetched_from_the_storage_under_a_short_lived_address(world, submit):
+def test_the_result_has_a_short_lived_address_in_storage(world, submit):
     # given
     submit()
     job = world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png", report_json=b"{}", preview_jpg=b"jpg")
@@ -284,7 +284,7 @@ def test_a_dream_is_fetched_from_the_storage_under_a_short_lived_address(world, 
     assert world.service.preview("ann", job.id) == b"jpg"
 
 
-def test_there_is_no_result_before_the_end(world, submit):
+def test_an_unfinished_job_has_no_result(world, submit):
     job = submit()
 
     for call in (world.service.result_url, world.service.report, world.service.preview):
@@ -300,8 +300,8 @@ def test_a_failed_job_has_no_result(world, submit):
         world.service.result_url("ann", job.id)
 
 
-def test_a_result_past_its_time_is_expired_however_it_went(world, submit):
-    # given one that only a bucket's own lifecycle removed, and one that retention did
+def test_a_removed_result_is_expired(world, submit):
+    # given one removed by the bucket's lifecycle rules, and one removed by retention
     submit()
     job = world.end(world.claim(), JobState.SUCCEEDED)
     for call in (world.service.result_url, world.service.report):
@@ -315,7 +315,7 @@ def test_a_result_past_its_time_is_expired_however_it_went(world, submit):
             call("ann", job.id)
 
 
-def test_ready_means_redis_and_storage_and_a_worker(world):
+def test_readiness_needs_redis_storage_and_a_worker(world):
     # given
     assert not world.service.readiness().ready
     worker = WorkerInfo(name="worker-1", models=(), device="cpu", job_id=None, seen_at=0)

@@ -1,13 +1,13 @@
 from shared.interfaces import WorkerInfo
 
 
-def test_alive_asks_nobody_else(http, world):
+def test_liveness_does_not_depend_on_redis_and_s3(http, world):
     world.store.available = world.storage.available = False
 
     assert http.get("/healthz").json == {"status": "ok"}
 
 
-def test_ready_needs_a_live_worker(http, world):
+def test_readiness_needs_a_live_worker(http, world):
     # given
     before = http.get("/readyz")
 

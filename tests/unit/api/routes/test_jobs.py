@@ -8,7 +8,7 @@ from shared.jobs import JobError, JobProgress, JobState
 from tests.fakes.pictures import a_picture, an_animation
 
 
-def test_a_submitted_job_is_accepted_with_its_address(submit, http):
+def test_a_submission_is_accepted_with_the_address_of_its_job(submit, http):
     # when
     answer = submit(params={"octaves": 2}, priority="high", deadline_s="60")
 
@@ -25,7 +25,7 @@ def test_a_submitted_job_is_accepted_with_its_address(submit, http):
     assert http.get(answer.location).json == answer.json
 
 
-def test_a_job_needs_no_parameters(submit):
+def test_parameters_are_optional(submit):
     assert submit().json["params"]["layers"] == [{"layer": "block11_expand", "channels": None, "weight": 1.0}]
 
 
@@ -67,7 +67,7 @@ def test_a_job_needs_no_parameters(submit):
         ({"image": (io.BytesIO(a_picture() + bytes(200_000)), "x.jpg")}, (413, "request_too_large", None, None)),
     ],
 )  # fmt: skip
-def test_a_bad_submission_is_a_problem_and_leaves_nothing_behind(submit, world, fields, expected):
+def test_an_invalid_submission_is_a_problem_and_stores_nothing(submit, world, fields, expected):
     # when
     status, code, path, suggestion = expected
     answer = submit(**fields)
@@ -83,17 +83,17 @@ def test_a_bad_submission_is_a_problem_and_leaves_nothing_behind(submit, world, 
     assert (world.storage.objects, world.store.jobs, world.notifier.wake_ups) == ({}, {}, 0)
 
 
-def test_every_mistake_is_named_at_once(submit):
+def test_all_invalid_fields_are_reported_together(submit):
     problem = submit(params={"octaves": 99, "itertions": 3}).json
 
     assert [error["path"] for error in problem["errors"]] == ["params.octaves", "params.itertions"]
 
 
-def test_a_factor_given_upwards_is_told_its_inverse(submit):
+def test_an_octave_scale_above_1_gets_its_inverse_as_suggestion(submit):
     assert "0.714" in submit(params={"octave_scale": 1.4}).json["detail"]
 
 
-def test_a_form_without_a_picture_says_so(http):
+def test_a_form_without_an_image_is_refused(http):
     answer = http.post("/v1/jobs", data={"params": "{}"}, content_type="multipart/form-data")
 
     assert (answer.status_code, answer.json["path"]) == (422, "image")
@@ -105,7 +105,7 @@ def test_a_field_sent_twice_is_refused(http):
     assert (answer.status_code, answer.json["path"]) == (422, "image")
 
 
-def test_away_services_are_a_503_that_says_when_to_come_back(submit, http, world):
+def test_unavailable_services_are_a_503_with_retry_after(submit, http, world):
     # given
     job = submit().json
     world.storage.available = False
@@ -120,7 +120,7 @@ def test_away_services_are_a_503_that_says_when_to_come_back(submit, http, world
     assert all(answer.headers["Retry-After"] for answer in answers)
 
 
-def test_a_poll_that_changed_nothing_is_an_empty_304(submit, http, world):
+def test_a_poll_without_changes_is_an_empty_304(submit, http, world):
     # given
     address = submit().location
     first = http.get(address)
@@ -149,13 +149,13 @@ def test_moving_up_in_the_queue_is_a_change(submit, http, world):
     assert (answer.status_code, answer.json["queue_position"]) == (200, 0)
 
 
-def test_a_worker_that_comes_is_a_change_to_who_waits_for_it(submit, http, world):
+def test_a_new_worker_is_a_change_for_a_job_that_waits_for_it(submit, http, world):
     # given
     first = http.get(submit().location)
     assert "No worker" in first.json["waiting_for"]
 
     # when
-    a_worker(world)
+    register_worker(world)
     second = http.get(first.json["links"]["self"], headers={"If-None-Match": first.headers["ETag"]})
 
     # then
@@ -163,23 +163,23 @@ def test_a_worker_that_comes_is_a_change_to_who_waits_for_it(submit, http, world
     assert http.get(first.json["links"]["self"], headers={"If-None-Match": second.headers["ETag"]}).status_code == 304
 
 
-def test_workers_that_come_are_no_change_to_a_job_that_does_not_wait(submit, http, world):
+def test_a_new_worker_is_no_change_for_a_running_job(submit, http, world):
     address = submit().location
     world.claim()
     first = http.get(address)
 
-    a_worker(world)
+    register_worker(world)
 
     assert http.get(address, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
 
 
-def a_worker(world):
+def register_worker(world):
     info = WorkerInfo(name="w", models=("efficientnet-lite0",), device="cpu", job_id=None, seen_at=0)
     world.store.register_worker(info, ttl_s=1000)
-    world.clock.sleep(2)  # who is there was looked up just before
+    world.clock.sleep(2)  # the cached set of workers expires
 
 
-def test_a_running_job_shows_how_far_it_is(submit, http, world):
+def test_a_running_job_has_progress_and_links(submit, http, world):
     # given
     address = submit().location
     progress = JobProgress(octave=1, octaves=5, iteration=3, iterations=10, fraction=0.2, eta_seconds=8.5)
@@ -191,13 +191,13 @@ def test_a_running_job_shows_how_far_it_is(submit, http, world):
 
     # then
     assert shown["progress"] == progress.model_dump()
-    there = {name: link for name, link in shown["links"].items() if link}
+    links = {name: link for name, link in shown["links"].items() if link}
     others = {name: f"{address}/{name}" for name in ("events", "input", "preview", "cancel")}
-    assert there == {"self": address, **others}
+    assert links == {"self": address, **others}
     assert shown["started_at"].endswith("Z")
 
 
-def test_a_failed_job_says_why_and_can_be_retried(submit, http, world):
+def test_a_failed_job_has_an_error_and_can_be_retried(submit, http, world):
     # given
     address = submit().location
     job = world.end(world.claim(), JobState.FAILED)
@@ -214,7 +214,7 @@ def test_a_failed_job_says_why_and_can_be_retried(submit, http, world):
     assert (retried.status_code, retried.json["state"]) == (202, "queued")
 
 
-def test_jobs_are_listed_newest_first_in_pages(submit, http, world):
+def test_jobs_are_listed_in_pages_newest_first(submit, http, world):
     # given
     ids = []
     for _ in range(5):
@@ -232,7 +232,7 @@ def test_jobs_are_listed_newest_first_in_pages(submit, http, world):
     assert third["next_cursor"] is None
 
 
-def test_lists_can_be_narrowed_to_states(submit, http, world):
+def test_lists_can_be_filtered_by_state_and_kind(submit, http, world):
     # given
     submit()
     world.end(world.claim(), JobState.SUCCEEDED)
@@ -251,20 +251,20 @@ def test_lists_can_be_narrowed_to_states(submit, http, world):
         ("state=no", "state.0"),
     ],
 )  # fmt: skip
-def test_a_bad_query_is_a_problem(http, query, path):
+def test_an_invalid_query_is_a_problem(http, query, path):
     answer = http.get(f"/v1/jobs?{query}")
 
     assert (answer.status_code, answer.json["path"]) == (422, path)
 
 
-def test_canceling_a_waiting_job_over_http(submit, http):
+def test_canceling_a_queued_job_ends_it(submit, http):
     links = submit().json["links"]
 
     assert http.post(links["cancel"]).json["state"] == "canceled"
     assert http.get(links["self"]).json["links"]["cancel"] is None
 
 
-def test_a_deleted_job_is_gone(submit, http):
+def test_a_deleted_job_is_not_found(submit, http):
     address = submit().location
 
     assert http.delete(address).status_code == 204
@@ -272,13 +272,13 @@ def test_a_deleted_job_is_gone(submit, http):
     assert http.delete(address).json["code"] == "job_not_found"
 
 
-def test_answers_are_json_as_the_record_says(submit, http):
+def test_the_fields_of_a_job_keep_their_order(submit, http):
     raw = http.get(submit().location).data
 
     assert list(json.loads(raw))[:3] == ["id", "kind", "state"]
 
 
-def test_the_same_idempotency_key_gives_the_first_job_again(submit_again, world):
+def test_a_repeated_idempotency_key_returns_the_first_job(submit_again, world):
     # when
     first, second = submit_again("k1"), submit_again("k1")
 
@@ -298,12 +298,12 @@ def test_an_idempotency_key_with_another_body_is_refused(submit_again):
         assert (answer.status_code, answer.json["code"]) == (422, "idempotency_key_reused")
 
 
-def test_an_idempotency_key_of_a_refused_request_can_be_used_again(submit_again):
+def test_the_idempotency_key_of_a_refused_request_can_be_reused(submit_again):
     assert submit_again("k1", picture=b"hello").status_code == 415
     assert submit_again("k1").status_code == 202
 
 
-def test_an_idempotency_key_in_flight_is_a_409_and_one_whose_process_died_is_taken_over(submit_again, world):
+def test_an_idempotency_key_in_flight_is_a_409_until_its_process_is_presumed_dead(submit_again, world):
     # given a process that dies between reserving the key and writing the job
     accept = type(world.submissions)._accept
     with pytest.MonkeyPatch.context() as patch:
@@ -324,14 +324,14 @@ def test_an_idempotency_key_in_flight_is_a_409_and_one_whose_process_died_is_tak
     assert submit_again("k1").json["id"] == late.json["id"]
 
 
-def test_an_idempotency_key_outlasts_a_wiped_redis(submit_again, world):
+def test_an_idempotency_key_survives_a_wiped_redis(submit_again, world):
     first = submit_again("k1")
     world.store.wipe()
 
     assert submit_again("k1").json["id"] == first.json["id"]
 
 
-def test_an_idempotency_key_of_a_deleted_job_says_so(submit_again, http):
+def test_the_idempotency_key_of_a_deleted_job_is_a_409(submit_again, http):
     http.delete(submit_again("k1").location)
 
     answer = submit_again("k1")
@@ -339,7 +339,7 @@ def test_an_idempotency_key_of_a_deleted_job_says_so(submit_again, http):
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-def test_what_is_no_idempotency_key_is_refused(submit_again, key):
+def test_an_invalid_idempotency_key_is_refused(submit_again, key):
     assert submit_again(key).json["path"] == "Idempotency-Key"
 
 
@@ -352,7 +352,7 @@ def submit_again(http):
     return send
 
 
-def test_a_submission_can_wait_for_the_end(http, world):
+def test_a_submission_can_wait_for_the_job_to_end(http, world):
     # given
     world.subscriptions.steps = [
         world.claim,
@@ -369,7 +369,7 @@ def test_a_submission_can_wait_for_the_end(http, world):
 
 
 @pytest.mark.parametrize(("prefer", "waited_s"), [("wait=5", 5), ("respond-async, wait=600", 30), ("wait=x", 0)])
-def test_a_wait_ends_with_its_time(submit, http, world, prefer, waited_s):
+def test_a_wait_ends_after_its_time(submit, http, world, prefer, waited_s):
     address = submit().location
     began = world.clock.now()
 
@@ -379,7 +379,7 @@ def test_a_wait_ends_with_its_time(submit, http, world, prefer, waited_s):
     assert world.clock.now() - began == waited_s
 
 
-def test_a_job_can_be_made_of_an_upload(http, world):
+def test_a_job_can_be_created_from_an_upload(http, world):
     # given
     upload = http.post("/v1/uploads", json={"size_bytes": 5000, "content_type": "image/jpeg"})
     world.storage.put(upload.json["fields"]["key"], a_picture())
@@ -403,7 +403,7 @@ def test_a_job_can_be_made_of_an_upload(http, world):
         (None, 422, "invalid_field"),
     ],
 )
-def test_a_bad_upload_is_refused_when_a_job_takes_it_and_leaves_no_job(http, world, content, status, code):
+def test_an_invalid_upload_is_refused_at_submission_and_stores_nothing(http, world, content, status, code):
     # given
     upload = http.post("/v1/uploads").json
     if content is not None:
@@ -419,22 +419,22 @@ def test_a_bad_upload_is_refused_when_a_job_takes_it_and_leaves_no_job(http, wor
 
 
 @pytest.mark.parametrize("upload_id", ["", "../../keys", "x" * 26, "é" * 26])
-def test_what_is_no_upload_is_not_looked_for(http, world, upload_id):
+def test_an_invalid_upload_id_is_refused(http, world, upload_id):
     answer = http.post("/v1/jobs", json={"image": {"upload": upload_id}})
 
     assert (answer.status_code, answer.json["path"]) == (422, "image.upload")
 
 
-def test_an_upload_that_is_announced_as_too_large_is_refused(http):
+def test_an_upload_with_a_declared_size_above_the_limit_is_refused(http):
     assert http.post("/v1/uploads", json={"size_bytes": 200_001}).json["code"] == "image_too_large"
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "null", '{"image": 3}', '{"image": {"upload": "x"}, "parms": {}}'])
-def test_a_bad_json_submission_is_a_problem(http, body):
+def test_an_invalid_json_submission_is_a_problem(http, body):
     assert http.post("/v1/jobs", data=body, content_type="application/json").status_code == 422
 
 
-def test_the_list_gives_every_waiting_job_its_place(submit, http):
+def test_listed_jobs_have_their_queue_positions(submit, http):
     for _ in range(3):
         submit()
 

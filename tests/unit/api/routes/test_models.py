@@ -11,7 +11,7 @@ def test_every_network_is_listed_with_its_layers(http):
         ]
 
 
-def test_an_unknown_network_is_not_found_and_the_nearest_is_named(http):
+def test_an_unknown_network_is_not_found_and_the_nearest_name_is_suggested(http):
     answer = http.get("/v1/models/efficientnet-lite1/layers")
 
     assert (answer.status_code, answer.json["code"]) == (404, "model_not_found")

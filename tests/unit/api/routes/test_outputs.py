@@ -2,7 +2,7 @@ from shared.jobs import JobState
 from shared.s3 import object_keys
 
 
-def test_the_result_is_a_redirect_to_the_storage(submit, http, world):
+def test_the_result_redirects_to_the_storage(submit, http, world):
     # given
     address = submit().location
     job = world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
@@ -16,7 +16,7 @@ def test_the_result_is_a_redirect_to_the_storage(submit, http, world):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_while_it_runs_the_result_is_a_409_and_later_a_410(submit, http, world):
+def test_the_result_of_a_running_job_is_a_409_and_of_an_expired_one_a_410(submit, http, world):
     # given
     address = submit().location
     job = world.claim()
@@ -32,7 +32,7 @@ def test_while_it_runs_the_result_is_a_409_and_later_a_410(submit, http, world):
     assert (expired.status_code, expired.json["code"]) == (410, "result_expired")
 
 
-def test_the_preview_is_a_jpeg_that_a_browser_need_not_fetch_twice(submit, http, world):
+def test_the_preview_is_a_jpeg_with_an_etag(submit, http, world):
     # given
     address = submit().location
     job = world.claim()
@@ -54,7 +54,7 @@ def test_the_report_is_json(submit, http, world):
     assert http.get(f"{address}/report").json == {"seed": 1}
 
 
-def test_the_photograph_can_be_fetched_as_it_was_sent(submit, http, world):
+def test_the_photograph_can_be_downloaded(submit, http, world):
     links = submit().json["links"]
 
     answer = http.get(links["input"])

@@ -1,4 +1,4 @@
-"""The page's shell and files: what is served, to be kept for how long, under which policy."""
+"""The web page's shell and files: content, caching and content security policy."""
 
 import gzip
 import re
@@ -20,7 +20,7 @@ def test_every_view_is_the_same_shell(http, path):
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-def test_the_policy_lets_in_nothing_from_elsewhere_and_no_inline_script(http):
+def test_the_policy_allows_no_third_party_content_and_no_inline_script(http):
     policy = dict(part.strip().split(" ", 1) for part in http.get("/").headers["Content-Security-Policy"].split(";"))
 
     assert policy["default-src"] == "'none'"
@@ -29,7 +29,7 @@ def test_the_policy_lets_in_nothing_from_elsewhere_and_no_inline_script(http):
     assert policy["frame-ancestors"] == "'none'"
 
 
-def test_the_shell_names_only_files_that_exist_and_nothing_inline(http):
+def test_the_shell_references_only_existing_files_and_has_nothing_inline(http):
     shell = http.get("/").text
     named = re.findall(r'(?:href|src)="(/web/[^"]+)"', shell)
 
@@ -38,7 +38,7 @@ def test_the_shell_names_only_files_that_exist_and_nothing_inline(http):
     assert not re.search(r"https?://|<style|style=|<script(?![^>]*src=)| on[a-z]+=", shell)
 
 
-def test_files_are_kept_for_ever_under_their_version_and_asked_about_under_another(http):
+def test_files_are_immutable_under_their_version_and_revalidated_under_another(http):
     current, older = (http.get(f"/web/{version}/js/app.js") for version in (pages.site().version, "older"))
 
     assert "immutable" in current.headers["Cache-Control"]
@@ -47,7 +47,7 @@ def test_files_are_kept_for_ever_under_their_version_and_asked_about_under_anoth
     assert http.get("/web/older/js/app.js", headers={"If-None-Match": older.headers["ETag"]}).status_code == 304
 
 
-def test_text_is_compressed_for_those_who_say_so(http):
+def test_text_is_compressed_on_request(http):
     plain = http.get("/web/x/css/base.css")
     packed = http.get("/web/x/css/base.css", headers={"Accept-Encoding": "gzip"})
 
@@ -57,14 +57,14 @@ def test_text_is_compressed_for_those_who_say_so(http):
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "../app.py", "%2e%2e/app.py", "index.html", "js/", ""])
-def test_what_is_not_part_of_the_page_is_a_problem(http, name):
+def test_a_file_outside_the_page_is_not_found(http, name):
     answer = http.get(f"/web/x/{name}")
 
     assert answer.status_code == 404
     assert answer.mimetype == "application/problem+json"
 
 
-def test_every_import_between_the_scripts_leads_somewhere():
+def test_every_import_between_scripts_resolves():
     files = pages.site().files
     for name, asset in files.items():
         if name.endswith(".js"):
@@ -73,7 +73,7 @@ def test_every_import_between_the_scripts_leads_somewhere():
                 assert path.resolve().relative_to(pages.WEB).as_posix() in files, f"{name} imports {target}"
 
 
-def test_no_script_is_long_and_none_reaches_elsewhere():
+def test_scripts_are_short_and_use_no_third_party_urls_or_html_strings():
     for name, asset in pages.site().files.items():
         text = asset.body.decode(errors="replace") if name.endswith((".js", ".css")) else ""
         assert text.count("\n") <= 260, name
@@ -83,7 +83,7 @@ def test_no_script_is_long_and_none_reaches_elsewhere():
         )
 
 
-def test_every_look_that_has_a_thumbnail_brings_it(http):
+def test_every_thumbnail_of_a_preset_exists(http):
     for preset in http.get("/v1/presets").json["presets"]:
         if preset["thumbnail"]:
             assert preset["thumbnail"] in pages.site().files

@@ -2,7 +2,7 @@ from shared.interfaces import WorkerInfo
 from shared.jobs import JobProgress
 
 
-def test_the_status_counts_everyones_jobs_and_tells_which_are_yours(submit, http, world):
+def test_the_status_counts_all_jobs_and_shows_the_callers_own(submit, http, world):
     # given
     submit()
     submit()
@@ -24,7 +24,7 @@ def test_the_status_counts_everyones_jobs_and_tells_which_are_yours(submit, http
     assert status["limits"] == {"max_pixels": 1_000_000, "max_upload_bytes": 200_000}
 
 
-def test_another_owners_job_is_not_told(submit, http, world):
+def test_another_owners_job_id_is_hidden(submit, http, world):
     submit()
     job = world.edit(world.claim(), owner="ann")
     world.store.register_worker(WorkerInfo(name="w", models=(), device="cpu", job_id=job.id, seen_at=0), ttl_s=30)

@@ -5,7 +5,7 @@ import pytest
 from shared.jobs import Manifest, Webhook
 
 
-def test_a_job_remembers_whom_to_tell_of_what(submit, world):
+def test_the_manifest_holds_the_webhook(submit, world):
     job_id = submit(webhook_url="https://receiver.example/hook", webhook_events="started,completed").json["id"]
 
     manifest = Manifest.model_validate_json(world.storage.objects[f"jobs/{job_id}/manifest.json"])
@@ -13,7 +13,7 @@ def test_a_job_remembers_whom_to_tell_of_what(submit, world):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://[::ffff:10.0.0.1]/", "file:///etc/passwd", "hook"])
-def test_an_address_inside_is_refused(submit, world, url):
+def test_a_private_or_invalid_address_is_refused(submit, world, url):
     answer = submit(webhook_url=url)
 
     assert (answer.status_code, answer.json["path"]) == (422, "webhook_url")
@@ -26,7 +26,7 @@ def test_an_unknown_event_is_refused(submit):
     assert (answer.status_code, answer.json["path"]) == (422, "webhook_events.1")
 
 
-def test_the_signing_secret_can_be_asked_for(http):
+def test_the_signing_secret_is_stable(http):
     secret = http.get("/v1/webhooks/secret").json["secret"]
 
     assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32

@@ -1,28 +1,28 @@
-// The picture as it forms: the photograph first, then each preview over the one before.
+// The image in progress: first the photograph, then each new preview.
 
 import { fill, h, prefersStill } from "../core/dom.js";
 
-const EVERY_MS = 2000; // workers store previews about this often
+const REFRESH_MS = 2000; // workers store previews about this often
 
 /**
  * @param {{id: string, before: string | null, signal: AbortSignal}} options
  */
-export function formingPicture({ id, before, signal }) {
+export function previewPicture({ id, before, signal }) {
   const caption = h("span", { className: "chip" });
   const photo = before && h("img", { src: before, alt: "Your photograph", className: "waiting" });
-  const node = h("div", { className: "forming" }, !before && h("div", { className: "blank" }, h("div", { className: "skeleton" })), photo, h("div", { className: "veil" }, caption));
-  let asked = 0;
+  const node = h("div", { className: "preview" }, !before && h("div", { className: "blank" }, h("div", { className: "skeleton" })), photo, h("div", { className: "veil" }, caption));
+  let requestedAt = 0;
   let busy = false;
   let etag = "";
   let shown = null;
   let url = null;
   signal.addEventListener("abort", () => url && URL.revokeObjectURL(url));
 
-  /** Looks for a newer preview, not more often than they are made. */
+  /** Loads a newer preview, at most as often as workers store them. */
   async function refresh({ now = false } = {}) {
-    if (busy || signal.aborted || (!now && Date.now() - asked < EVERY_MS)) return;
+    if (busy || signal.aborted || (!now && Date.now() - requestedAt < REFRESH_MS)) return;
     busy = true;
-    asked = Date.now();
+    requestedAt = Date.now();
     try {
       const headers = etag ? { "If-None-Match": etag } : {};
       const response = await fetch(`/v1/jobs/${encodeURIComponent(id)}/preview`, { headers, signal, cache: "no-store" });
@@ -30,7 +30,7 @@ export function formingPicture({ id, before, signal }) {
       etag = response.headers.get("ETag") ?? "";
       await show(await response.blob());
     } catch {
-      // the next look may succeed; the job itself is followed elsewhere
+      // the next refresh may succeed; errors of the job are handled elsewhere
     } finally {
       busy = false;
     }
@@ -56,7 +56,7 @@ export function formingPicture({ id, before, signal }) {
   return {
     node,
     refresh,
-    say: (...text) => {
+    setCaption: (...text) => {
       fill(caption, text);
       caption.parentElement.hidden = !text.filter(Boolean).length;
     },

@@ -1,10 +1,9 @@
-// What this browser remembers of its own submissions: the photograph and its file name, by job. Everything
-// works without it; the server remains the truth.
+// Caches the photographs and file names of jobs submitted in this browser (IndexedDB). The page works without it.
 
 const NAME = "dreamqueue";
 const STORE = "photographs";
-const KEEP = 60; // jobs
-const LARGEST_BYTES = 24e6;
+const MAX_JOBS = 60;
+const MAX_BYTES = 24e6;
 
 /** @returns {Promise<IDBDatabase | null>} */
 function open() {
@@ -15,7 +14,7 @@ function open() {
       opening.onsuccess = () => done(opening.result);
       opening.onerror = () => done(null);
     } catch {
-      done(null); // blocked by the browser's settings
+      done(null); // blocked in the browser's settings
     }
   });
 }
@@ -25,29 +24,29 @@ async function use(mode, action) {
   if (!db) return null;
   return new Promise((done) => {
     const transaction = db.transaction(STORE, mode);
-    const asked = action(transaction.objectStore(STORE));
-    transaction.oncomplete = () => done(asked?.result ?? null);
+    const pending = action(transaction.objectStore(STORE));
+    transaction.oncomplete = () => done(pending?.result ?? null);
     transaction.onerror = () => done(null);
     transaction.onabort = () => done(null);
   }).finally(() => db.close());
 }
 
-/** Keeps a job's photograph, and its name in any case. */
-export async function keep(id, { file, name, look }) {
-  const image = file && file.size <= LARGEST_BYTES ? file : null;
+/** Stores a job's file name, and its photograph unless it is too large. */
+export async function savePhoto(id, { file, name, look }) {
+  const image = file && file.size <= MAX_BYTES ? file : null;
   await use("readwrite", (store) => {
     store.put({ id, name, look, image });
     return null;
   });
   const keys = (await use("readonly", (store) => store.getAllKeys())) ?? [];
-  for (const old of keys.slice(0, Math.max(0, keys.length - KEEP))) await use("readwrite", (store) => store.delete(old));
+  for (const old of keys.slice(0, Math.max(0, keys.length - MAX_JOBS))) await use("readwrite", (store) => store.delete(old));
 }
 
 /** @returns {Promise<{id: string, name: string, look: string | null, image: Blob | null} | null>} */
-export function recall(id) {
+export function loadPhoto(id) {
   return use("readonly", (store) => store.get(id));
 }
 
-export function forget(id) {
+export function deletePhoto(id) {
   return use("readwrite", (store) => store.delete(id));
 }

@@ -1,10 +1,10 @@
-// What a job is called where people read it.
+// Names and descriptions of jobs.
 
 import { looks } from "../dream/looks.js";
-import { recall } from "../core/shelf.js";
+import { loadPhoto } from "../core/photo-cache.js";
 import { ago, humanize } from "../core/format.js";
 
-/** The job's layers in words: "Block 11 expand, 2 channels". */
+/** Describes the job's layers: "Block 11 expand, 2 channels". */
 export function subject(job) {
   const targets = job.params.layers ?? (job.params.layer ? [{ layer: job.params.layer, channels: job.params.channels }] : []);
   if (!targets.length) return "the default layer";
@@ -13,7 +13,7 @@ export function subject(job) {
   return `${humanize(first.layer)}${channels}${rest.length ? ` and ${rest.length} more` : ""}`;
 }
 
-/** The look whose settings the job has, if any. */
+/** Returns the title of the look with the same settings, or null. */
 async function lookOf(job) {
   const same = (look) =>
     Object.entries(look.params).every(([key, value]) => {
@@ -23,13 +23,13 @@ async function lookOf(job) {
     });
   const all = await looks().catch(() => []);
   const sized = (look) => Object.keys(look.params).length;
-  return all.filter(same).sort((a, b) => sized(b) - sized(a))[0]?.title ?? null; // the one that says most
+  return all.filter(same).sort((a, b) => sized(b) - sized(a))[0]?.title ?? null; // the most specific one
 }
 
-/** Its name, e.g. "beach.jpg", and a line about it, e.g. "Animals, 5 minutes ago". */
+/** Returns a name such as "beach", a description such as "Animals", the age, and the cached photograph. */
 export async function describe(job) {
-  const [kept, look] = await Promise.all([recall(job.id), job.kind === "dream" ? lookOf(job) : null]);
+  const [cached, look] = await Promise.all([loadPhoto(job.id), job.kind === "dream" ? lookOf(job) : null]);
   const what = job.kind === "feature_maps" ? `Feature maps of ${subject(job)}` : look ?? subject(job);
-  const file = (kept?.name ?? job.name)?.replace(/\.(png|jpe?g|webp)$/i, "");
-  return { name: file || what, about: file ? what : `${job.input.width} × ${job.input.height}`, when: ago(job.created_at), kept };
+  const file = (cached?.name ?? job.name)?.replace(/\.(png|jpe?g|webp)$/i, "");
+  return { name: file || what, about: file ? what : `${job.input.width} × ${job.input.height}`, when: ago(job.created_at), cached };
 }

@@ -1,25 +1,25 @@
-// While it waits and dreams: place in the queue, octave by octave progress, time left, and the picture forming.
+// A waiting or running job: queue position, progress per octave, time left and previews.
 
 import { speak } from "../core/announce.js";
 import { button, fill, h, icon } from "../core/dom.js";
 import { about, ordinal, speed } from "../core/format.js";
-import { formingPicture } from "./forming.js";
-import { octaveLadder, whereabouts } from "./octaves.js";
+import { previewPicture } from "./preview.js";
+import { octaveLadder, progressText } from "./octaves.js";
 
 const FIRST_PREVIEW_MS = 2500; // workers store the first one after about two seconds
 
-export function watchPanel({ job, before, stage, signal, actions }) {
-  const picture = formingPicture({ id: job.id, before, signal });
+export function progressPanel({ job, before, stage, signal, actions }) {
+  const picture = previewPicture({ id: job.id, before, signal });
   fill(stage, picture.node);
   const number = h("div", { className: "big-number" });
   const bar = h("i");
   const meter = h("div", { className: "meter", role: "progressbar", "aria-label": "Dream progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
-  const where = h("p", { className: "muted" });
+  const details = h("p", { className: "muted" });
   const ladder = octaveLadder(job);
-  const outage = h("div", { className: "notice", hidden: true }, icon("alert"), h("p", null, "The connection is lost. The dream goes on; this page reconnects by itself."));
+  const outage = h("div", { className: "notice", hidden: true }, icon("alert"), h("p", null, "The connection is lost. The job continues; this page reconnects automatically."));
   const cancel = button("Cancel", { icon: "close", className: "cancel", onclick: () => actions.cancel(cancel) });
-  const node = h("section", { className: "watching", "aria-label": "Progress" }, outage, number, meter, where, ladder.node, h("div", { className: "actions" }, cancel, button("Dream again with changes", { icon: "sliders", className: "quiet", onclick: (event) => actions.again(event.currentTarget) })));
-  let spoken = "";
+  const node = h("section", { className: "progress-panel", "aria-label": "Progress" }, outage, number, meter, details, ladder.node, h("div", { className: "actions" }, cancel, button("Dream again with changes", { icon: "sliders", className: "quiet", onclick: (event) => actions.again(event.currentTarget) })));
+  let announced = "";
 
   function update(current) {
     const { progress, state } = current;
@@ -33,18 +33,18 @@ export function watchPanel({ job, before, stage, signal, actions }) {
     ladder.update(current);
     cancel.disabled = state === "canceling" || !current.links.cancel;
     fill(number, headline(current));
-    where.textContent = line(current);
-    picture.say(state === "queued" ? "Your photograph, waiting" : state === "canceling" ? "Stopping" : progress.fraction > 0 ? "Forming" : "About to begin");
+    details.textContent = line(current);
+    picture.setCaption(state === "queued" ? "Your photograph, waiting" : state === "canceling" ? "Stopping" : progress.fraction > 0 ? "In progress" : "Starting");
     if (current.links.preview && Date.now() - new Date(current.started_at) > FIRST_PREVIEW_MS) picture.refresh();
     announce(current, percent);
   }
 
-  /** Spoken at turning points only: a listener wants to know, not to be counted at. */
+  /** Announces only milestones, so that a screen reader is not flooded. */
   function announce(current, percent) {
     const { octave, octaves } = current.progress;
     const now = current.state === "queued" ? `queued ${current.queue_position}` : `${current.state} ${octave} ${percent >= 50}`;
-    if (now === spoken) return;
-    spoken = now;
+    if (now === announced) return;
+    announced = now;
     speak(current.state === "queued" ? `${place(current)} in the queue` : current.state === "running" && octaves ? `Dreaming, octave ${octave + 1} of ${octaves}, ${percent} percent` : "Starting");
   }
 
@@ -52,8 +52,8 @@ export function watchPanel({ job, before, stage, signal, actions }) {
     node,
     update,
     preview: () => picture.refresh({ now: true }),
-    link(up) {
-      outage.hidden = up;
+    setConnected(connected) {
+      outage.hidden = connected;
     },
   };
 }
@@ -63,14 +63,14 @@ function headline({ state, progress, queue_position: position }) {
   const percent = `${Math.floor(progress.fraction * 100)} %`;
   if (state === "canceling") return [percent, h("small", null, "stopping at the next tile")];
   const left = progress.eta_seconds;
-  return [percent, h("small", null, left === null || left === undefined ? "measuring the pace" : left < 1 ? "nearly there" : `${about(left)} left`)];
+  return [percent, h("small", null, left === null || left === undefined ? "measuring the speed" : left < 1 ? "nearly there" : `${about(left)} left`)];
 }
 
 function line({ state, progress, attempt, waiting_for: waits }) {
   if (state === "queued" && waits) return waits;
-  if (state === "queued") return attempt ? "It was interrupted and goes on from where it was." : "You can close this page; the dream waits without you.";
+  if (state === "queued") return attempt ? "The job was interrupted; it resumes from its last checkpoint." : "You can close this page; the job stays in the queue.";
   const pace = progress.pixels_per_second ? `, ${speed(progress.pixels_per_second)}` : "";
-  return `${whereabouts(progress)}${pace}`;
+  return `${progressText(progress)}${pace}`;
 }
 
 function place({ queue_position: position }) {
