@@ -33,6 +33,10 @@ from shared.version import VERSION
 if TYPE_CHECKING:
     from shared.settings import Settings
 
+RESOURCES = (
+    *(webhooks, jobs, events, outputs, uploads, models, presets, status, session, keys, health),  # as /docs lists them
+    *(pages, docs),
+)
 FORM_FIELD_BYTES = 1 << 20  # room for the longest parameters: 16 layers with 4096 channels each
 FORM_PARTS = 20
 
@@ -74,21 +78,7 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
     problem_responses.install(app)
     openapi.install(app)
     authentication.install(app)
-    for resource in (
-        webhooks,
-        jobs,
-        events,
-        outputs,
-        uploads,
-        models,
-        presets,
-        status,
-        session,
-        keys,
-        health,
-        pages,
-        docs,
-    ):
+    for resource in RESOURCES:
         app.register_blueprint(resource.bp)
     rate_limits.install(app, uri=services.rate_limit_storage_uri, timeout_s=settings.redis_timeout_s)
     return app

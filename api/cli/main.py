@@ -1,7 +1,6 @@
 """The `dream` command.
 
-Exit codes: 0 done, 1 the job did not succeed, 2 usage error, 3 the server refused, 4 the server is unavailable,
-130 interrupted by Ctrl-C.
+Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server unavailable, 130 Ctrl-C.
 """
 
 import json
@@ -41,8 +40,8 @@ def _options(
 ) -> None:
     """Turns photographs into DeepDreams on a Dreamqueue server.
 
-    Exit codes: 0 done, 1 a job did not succeed, 2 usage error, 3 the server refused, 4 the server is unavailable,
-    130 interrupted by Ctrl-C. DREAM_KEY holds the API key, if the server requires one.
+    Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server unavailable, 130 Ctrl-C.
+    DREAM_KEY holds the API key, if the server requires one.
     """
     context.obj = Target(url=server or None, key=key or None, transport=context.obj, json=as_json)
 

@@ -1,6 +1,8 @@
 """The `dream submit` and `dream again` commands: send photographs and optionally wait for the results."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,7 @@ from rich.console import Console
 from api.cli import connection, display
 from api.cli.connection import REFUSED, UNSUCCESSFUL
 from api.client import DreamClient, Refused
-from api.client.recipes import differences, other_pictures, read_recipe
+from api.client.recipes import NoRecipe, differences, other_pictures, read_recipe
 from api.schemas.job_view import JobView
 from shared.jobs import JobState
 from shared.params import DreamParams
@@ -52,45 +54,31 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
 ) -> None:
     """Submits photographs, all with the same parameters, and prints their job ids. Continues after a refused one."""
     client = connection.client(context)
+    given = {
+        "model": model,
+        "layers": [{"layer": name} for name in layer] if layer else None,
+        "octaves": octaves,
+        "octave_scale": octave_scale,
+        "iterations": iterations,
+        "step_size": step_size,
+        "blend": blend,
+        "color": color,
+        "seed": seed,
+    }
     chosen = (
         (_preset_params(client, look) if look else {})
         | _params_from_file(params)
-        | {
-            name: value
-            for name, value in {
-                "model": model,
-                "layers": [{"layer": name} for name in layer] if layer else None,
-                "octaves": octaves,
-                "octave_scale": octave_scale,
-                "iterations": iterations,
-                "step_size": step_size,
-                "blend": blend,
-                "color": color,
-                "seed": seed,
-            }.items()
-            if value is not None
-        }
+        | {name: value for name, value in given.items() if value is not None}
     )
     options: dict[str, str | float] = {"priority": priority}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
-    jobs, refused = [], 0
-    for photograph in image:
-        try:
-            job = client.submit(photograph, chosen, guide=guide, mask=mask, **options)
-        except Refused as exc:
-            if len(image) == 1:
-                raise
-            Console(stderr=True, style="red").print(f"{photograph}: {exc}", markup=False, soft_wrap=True)
-            refused += 1
-            continue
-        connection.print_record(context, job, lambda: job.id)  # noqa: B023 - called immediately
-        jobs.append(job)
+    jobs = _submit_each(context, image, partial(client.submit, params=chosen, guide=guide, mask=mask, **options))
     if len(image) == 1 and (watch or output):
         watch_job(context, client, jobs[0], output)
     elif jobs and (watch or output):
         watch_all(context, client, jobs, output)
-    if refused:
+    if len(jobs) < len(image):
         raise typer.Exit(REFUSED)
 
 
@@ -104,7 +92,10 @@ def again(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the dream.")] = Path("again.png"),
 ) -> None:
     """Repeats a dream from the recipe in its metadata, and warns about anything that differs this time."""
-    recipe = read_recipe(result)
+    try:
+        recipe = read_recipe(result)
+    except ModuleNotFoundError as exc:  # Pillow is not a dependency of the client
+        raise NoRecipe("Reading the recipe of a result needs Pillow: pip install pillow.") from exc
     warn = Console(stderr=True, style="yellow", markup=False, soft_wrap=True)
     for sentence in other_pictures(recipe, {"image": image, "guide": guide, "mask": mask}):
         warn.print(f"Differs: {sentence}.")
@@ -148,6 +139,22 @@ def watch_all(context: typer.Context, client: DreamClient, jobs: list[JobView], 
         console.print(f"Saved {len(succeeded)} in {output}")
     if len(succeeded) < len(ended):
         raise typer.Exit(UNSUCCESSFUL)
+
+
+def _submit_each(context: typer.Context, images: list[Path], submit_image: Callable[[Path], JobView]) -> list[JobView]:
+    """Submits the images and returns the accepted jobs. Of several images, reports a refused one and continues."""
+    jobs = []
+    for image in images:
+        try:
+            job = submit_image(image)
+        except Refused as exc:
+            if len(images) == 1:
+                raise
+            Console(stderr=True, style="red").print(f"{image}: {exc}", markup=False, soft_wrap=True)
+            continue
+        connection.print_record(context, job, lambda: job.id)  # noqa: B023 - called immediately
+        jobs.append(job)
+    return jobs
 
 
 def _suffix(job: JobView) -> str:

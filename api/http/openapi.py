@@ -14,10 +14,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.http import openapi_examples
-from api.jobs.request_parsing import FILES, LONGEST_KEY
+from api.http.openapi_headers import HEADERS, REQUEST_HEADERS, RETURNED_HEADERS, TAKEN_HEADERS
+from api.jobs.request_parsing import FILES
 from api.schemas import account_views, job_view, network_views, problem, requests, status_views
 from api.schemas.requests import FeatureMapsForm, FeatureMapsRequest, JobForm, JobRequest
-from shared.s3 import object_keys
 
 SCHEMAS = "#/components/schemas/"
 JSON = "application/json"
@@ -26,7 +26,6 @@ JOB_ID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 AUTHENTICATED: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
 UNAUTHENTICATED_PATHS = {"/v1/session"}
 INTERNAL_SCHEMAS = {"View", "ListQuery", "JobForm", "FeatureMapsForm", "JobOptions", "JobSketch"}
-IDEMPOTENCY_DAYS = round(object_keys.IDEMPOTENCY_KEPT_S / object_keys.DAY_S)
 REFUSALS = {
     "401": "The key is missing or not valid.",
     "403": "The key does not allow this.",
@@ -35,47 +34,7 @@ REFUSALS = {
 }
 
 
-def _header(description: str, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON schema
-    return {"description": description, "schema": {"type": "string", **schema}}
-
-
-HEADERS = {
-    "RateLimit": _header("Requests left in the current window, and seconds until it resets."),
-    "RateLimit-Policy": _header("The limit: requests per window, and the window's length in seconds."),
-    "Retry-After": _header("Seconds to wait before the next request."),
-    "ETag": _header("Identifies this version; send it back as `If-None-Match`."),
-    "Location": _header("Address of the resource.", format="uri-reference"),
-    "Idempotency-Replayed": _header(
-        "Whether this response repeats that of an earlier request.", enum=["true", "false"]
-    ),
-    "Preference-Applied": _header("The preference that was applied."),
-}
-REQUEST_HEADERS = {
-    "Idempotency-Key": _header(
-        f"Any unique text; makes the request safe to repeat for {IDEMPOTENCY_DAYS} days.",
-        minLength=1,
-        maxLength=LONGEST_KEY,
-    ),
-    "Prefer": _header("`wait=N` waits up to N seconds, 30 at most, for the job to end.", examples=["wait=10"]),
-    "If-None-Match": _header("The `ETag` of an earlier response."),
-    "Last-Event-ID": _header("The `id` of the last event received; browsers send it when they reconnect."),
-}
-TAKEN_HEADERS = {
-    "submitJob": ("Idempotency-Key", "Prefer"),
-    "getJob": ("Prefer", "If-None-Match"),
-    "followJob": ("Last-Event-ID",),
-    "getReport": ("If-None-Match",),
-    "getPreview": ("If-None-Match",),
-}
 BODIES = {"createKey": "KeyRequest", "logIn": "SessionRequest", "createUpload": "UploadRequest"}
-RETURNED_HEADERS = {
-    ("submitJob", "200"): ("Location", "ETag", "Idempotency-Replayed", "Preference-Applied"),
-    ("submitJob", "202"): ("Location", "ETag", "Retry-After", "Idempotency-Replayed", "Preference-Applied"),
-    ("getJob", "200"): ("ETag", "Retry-After", "Preference-Applied"),
-    ("getJob", "304"): ("ETag",),
-    ("getInput", "303"): ("Location",),
-    ("getResult", "303"): ("Location",),
-}
 
 
 def install(app: APIFlask) -> None:

@@ -30,6 +30,16 @@ def locked(path):
     return versions
 
 
+def requirements(extra):
+    """The project's dependencies with that extra, and with the extras that it refers to."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    named = [Requirement(line) for line in extras[extra]]
+    own = [requirement for requirement in named if requirement.name == PROJECT["project"]["name"]]
+    others = [requirement for requirement in named if requirement not in own]
+    inner = [requirement for entry in own for name in entry.extras for requirement in requirements(name)]
+    return [Requirement(line) for line in PROJECT["project"]["dependencies"]] + others + inner
+
+
 def dockerfile(image):
     return (DOCKER / f"{image}.Dockerfile").read_text()
 
@@ -59,9 +69,8 @@ def test_an_image_is_pinned_staged_unprivileged_and_has_a_healthcheck(image):
 def test_an_images_lock_has_every_dependency_in_the_tested_version(extra):
     lock, tested = locked(DOCKER / f"{extra}.lock"), locked(ROOT / "requirements.lock")
 
-    for line in PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"][extra]:
-        needed = Requirement(line)
-        assert any(needed.specifier.contains(version) for version in lock[needed.name]), f"run `make lock`: {line}"
+    for needed in requirements(extra):
+        assert any(needed.specifier.contains(version) for version in lock[needed.name]), f"run `make lock`: {needed}"
     differing = {name: (lock[name], tested[name]) for name in lock.keys() & tested.keys() if lock[name] != tested[name]}
     # TensorFlow for GPUs is another package, and only one of them can be installed here.
     differing.pop("tensorflow", None)
