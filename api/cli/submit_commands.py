@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,7 +72,9 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     options: dict[str, str | float] = {"priority": priority}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
-    jobs = _submit_each(context, image, partial(client.submit, params=chosen, guide=guide, mask=mask, **options))
+    jobs = _submit_each(
+        context, image, lambda photograph: client.submit(photograph, chosen, guide=guide, mask=mask, **options)
+    )
     if len(image) == 1 and (watch or output):
         watch_job(context, client, jobs[0], output)
     elif jobs and (watch or output):
