@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api.access import authentication, rate_limits, security_headers
+from api.access import authentication, request_limits, security_headers
 from api.http import openapi, problem_responses, request_metrics
 from api.request_context import EXTENSION
 from api.routes import (
@@ -80,5 +80,5 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
     authentication.install(app)
     for resource in RESOURCES:
         app.register_blueprint(resource.bp)
-    rate_limits.install(app, uri=services.rate_limit_storage_uri, timeout_s=settings.redis_timeout_s)
+    request_limits.install(app, uri=services.rate_limit_storage_uri, timeout_s=settings.redis_timeout_s)
     return app

@@ -73,7 +73,7 @@ def wire(settings: "Settings") -> Services:
         store=store,
         storage=S3ObjectStorage.connect(settings),
         notifier=CeleryNotifier.connect(settings),
-        job_queries=RedisJobQueries.of_store(store),
+        job_queries=RedisJobQueries(store.redis),
         subscriptions=RedisSubscriptions.connect(settings),
         clock=SystemClock(),
         rate_limit_storage_uri=settings.redis_url,

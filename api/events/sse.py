@@ -25,7 +25,7 @@ def stream(services: Services, job: Job, after: int | None) -> Iterator[str]:
 
 
 class _SlotHolder:
-    """Releases the stream's slot however the stream ends, even if nobody has read a line of it."""
+    """Releases the stream's slot however the stream ends, even if no line of it was read."""
 
     def __init__(self, services: Services, events: Iterator[str]) -> None:
         self._services = services

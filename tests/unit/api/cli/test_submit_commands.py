@@ -1,0 +1,105 @@
+import json
+
+import pytest
+
+from api.cli.connection import REFUSED, UNSUCCESSFUL
+from shared.jobs import JobState
+from tests.fakes.pictures import a_picture
+
+USAGE = 2
+
+
+def test_submit_prints_the_jobs_id(dream, world):
+    code, out, _ = dream("submit", "photo.jpg", "--octaves", "2", "--layer", "stem", "--layer", "block3")
+
+    (job,) = world.store.jobs.values()
+    assert (code, out.strip()) == (0, job.id)
+    assert job.params.octaves == 2
+    assert [target.layer for target in job.params.layers] == ["stem", "block3"]
+
+
+def test_submit_with_output_waits_and_saves_the_dream(dream, tmp_path):
+    code, out, _ = dream("submit", "photo.jpg", "-o", "out.png")
+
+    assert code == 0
+    assert "Saved out.png" in out
+    assert (tmp_path / "out.png").read_bytes() == b"png"
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELED])
+def test_watching_a_job_that_does_not_succeed_exits_with_1(dream, server, state):
+    server.ends_as = state
+
+    code, _, err = dream("submit", "photo.jpg", "--watch")
+
+    assert code == UNSUCCESSFUL
+    assert state in err
+
+
+def test_options_override_parameters_from_a_file(dream, world, tmp_path):
+    (tmp_path / "params.json").write_text(json.dumps({"octaves": 2, "iterations": 3}))
+
+    code, _, _ = dream("submit", "photo.jpg", "--params", "params.json", "--iterations", "4")
+
+    (job,) = world.store.jobs.values()
+    assert (code, job.params.octaves, job.params.iterations) == (0, 2, 4)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_an_invalid_parameter_file_is_a_usage_error(dream, tmp_path, text):
+    (tmp_path / "params.json").write_text(text)
+
+    assert dream("submit", "photo.jpg", "--params", "params.json")[0] == USAGE
+
+
+def test_a_refusal_prints_the_servers_message(dream):
+    code, _, err = dream("submit", "photo.jpg", "--layer", "block5_expnd")
+
+    assert code == REFUSED
+    assert err.strip() == "unknown layer 'block5_expnd'; did you mean 'block5_expand'?"
+
+
+def test_several_photographs_become_jobs_whose_results_are_saved_in_a_folder(dream, tmp_path, world):
+    # given
+    (tmp_path / "second.jpg").write_bytes(a_picture())
+
+    # when
+    code, out, _ = dream("submit", "photo.jpg", "second.jpg", "--octaves", "2", "-o", "dreams")
+
+    # then
+    assert code == 0
+    assert len(world.store.jobs) == 2
+    assert all(job_id in out for job_id in world.store.jobs)
+    assert len(list((tmp_path / "dreams").iterdir())) == 2
+
+
+def test_a_refused_photograph_is_reported_and_the_others_are_submitted(dream, tmp_path, world):
+    (tmp_path / "notes.txt").write_text("hello")
+
+    code, out, err = dream("submit", "photo.jpg", "notes.txt", "photo.jpg", "-o", "dreams")
+
+    assert code == REFUSED
+    assert err.startswith("notes.txt: This is not an image")
+    assert len(world.store.jobs) == len(list((tmp_path / "dreams").iterdir())) == 2
+    assert all(job_id in out for job_id in world.store.jobs)
+
+
+@pytest.mark.parametrize("arguments", [["--watch"], ["-o", "dreams"]])
+@pytest.mark.parametrize("photographs", [["photo.jpg"], ["photo.jpg", "photo.jpg"]])
+def test_watching_with_json_prints_only_json_to_stdout(dream, arguments, photographs):
+    code, out, err = dream("--json", "submit", *photographs, *arguments)
+
+    states = [json.loads(line)["state"] for line in out.splitlines()]
+    assert (code, states) == (0, ["queued"] * len(photographs) + ["succeeded"] * len(photographs))
+    assert ("Saved" in err) == ("-o" in arguments)
+
+
+def test_results_in_a_folder_have_the_extension_of_their_format(dream, tmp_path, server, world):
+    (tmp_path / "params.json").write_text(json.dumps({"format": "jpeg"}))
+    server.output = "result_jpg"
+
+    assert dream("submit", "photo.jpg", "photo.jpg", "--params", "params.json", "-o", "dreams")[0] == 0
+
+    assert sorted(path.name for path in (tmp_path / "dreams").iterdir()) == sorted(
+        f"{job_id}.jpg" for job_id in world.store.jobs
+    )
