@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from api.client.dream_client import DreamClient, Refused
+from api.client import DreamClient, Refused
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 PARAMS = {"octaves": 4, "iterations": 10}

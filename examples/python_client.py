@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from api.client.dream_client import DreamClient
+from api.client import DreamClient
 from api.schemas.job_view import JobView
 
 PARAMS = {"layers": [{"layer": "block11_expand"}], "octaves": 4, "iterations": 10}
