@@ -80,5 +80,5 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
     authentication.install(app)
     for resource in RESOURCES:
         app.register_blueprint(resource.bp)
-    request_limits.install(app, uri=services.rate_limit_storage_uri, timeout_s=settings.redis_timeout_s)
+    request_limits.install(app, *services.rate_limit_storage)
     return app

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -35,7 +35,7 @@ class Services:
     keyring: Keyring
     unauthenticated: "UnauthenticatedLimit"
     clock: Clock = field(default_factory=SystemClock)
-    rate_limit_storage_uri: str = "memory://"  # where Flask-Limiter counts
+    rate_limit_storage: tuple[str, dict[str, Any]] = ("memory://", {})  # where Flask-Limiter counts: address, options
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "slots", BoundedSemaphore(max(1, self.settings.max_streams)))
@@ -62,6 +62,7 @@ def connect(settings: "Settings") -> Services:
 def wire(settings: "Settings") -> Services:
     """Builds the services on the real Redis and S3 without calling either."""
     from shared.celery_app import CeleryNotifier  # noqa: PLC0415
+    from shared.redis.connection import rate_limit_storage  # noqa: PLC0415
     from shared.redis.job_queries import RedisJobQueries  # noqa: PLC0415
     from shared.redis.job_store import RedisJobStore  # noqa: PLC0415
     from shared.redis.subscriptions import RedisSubscriptions  # noqa: PLC0415
@@ -76,7 +77,7 @@ def wire(settings: "Settings") -> Services:
         job_queries=RedisJobQueries(store.redis),
         subscriptions=RedisSubscriptions.connect(settings),
         clock=SystemClock(),
-        rate_limit_storage_uri=settings.redis_url,
+        rate_limit_storage=rate_limit_storage(settings),
     )
 
 
@@ -89,7 +90,7 @@ def assemble(
     job_queries: "JobQueries",
     subscriptions: "JobSubscriptions",
     clock: Clock,
-    rate_limit_storage_uri: str = "memory://",
+    rate_limit_storage: tuple[str, dict[str, Any]] = ("memory://", {}),
 ) -> Services:
     """Builds the services on the given implementations of the interfaces."""
     from api.access.unauthenticated_limit import UnauthenticatedLimit  # noqa: PLC0415 - `limits` brings asyncio, 0.1 s
@@ -114,5 +115,5 @@ def assemble(
         keyring=Keyring(storage, clock),
         unauthenticated=UnauthenticatedLimit(clock, per_minute=settings.unauthenticated_per_minute),
         clock=clock,
-        rate_limit_storage_uri=rate_limit_storage_uri,
+        rate_limit_storage=rate_limit_storage,
     )

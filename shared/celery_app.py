@@ -4,6 +4,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from shared.errors import StoreUnavailable
+from shared.redis.address import SentinelAddress
 from shared.redis.job_store import RedisJobStore
 from shared.settings import Settings
 
@@ -13,7 +14,12 @@ TASK = "dream.work"
 
 def make_app(settings: Settings) -> Celery:
     """Creates the Celery application, configured alike for senders and workers."""
-    app = Celery("dreamqueue", broker=settings.redis_url, set_as_current=False)
+    sentinel = SentinelAddress.parse(settings.redis_url)
+    broker = sentinel.broker_url() if sentinel else settings.redis_url
+    sentinel_options = (
+        {"master_name": sentinel.master, "sentinel_kwargs": sentinel.sentinel_options} if sentinel else {}
+    )
+    app = Celery("dreamqueue", broker=broker, set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
         task_ignore_result=True,  # a Redis result backend would subscribe inside the API process and leak
@@ -37,6 +43,7 @@ def make_app(settings: Settings) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 15,
             "visibility_timeout": 3600,
+            **sentinel_options,
         },
     )
     return app

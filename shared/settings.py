@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from shared.errors import InvalidSettings
+from shared.redis.address import SentinelAddress
 
 PREFIX = "DREAM_"
 CLIENT_VARIABLES = ("DREAM_URL", "DREAM_KEY")  # read by the `dream` command
@@ -22,7 +23,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     redis_url: Annotated[
-        str, Field(repr=False, description="Address of Redis 6.2 or newer, `noeviction`, append-only.")
+        str,
+        Field(
+            repr=False,
+            description="Redis 6.2 or newer; `redis+sentinel://host:26379,host:26379/name/0` for Sentinel.",
+        ),
     ] = "redis://127.0.0.1:6379/0"
     redis_timeout_s: Annotated[
         float, Field(gt=0, le=60, description="Longest wait for one answer of Redis, seconds.")
@@ -145,9 +150,11 @@ class Settings(BaseSettings):
     @field_validator("redis_url", "s3_url", "s3_public_url")
     @classmethod
     def _has_scheme(cls, value: str | None, field: ValidationInfo) -> str | None:
-        schemes = ("redis", "rediss") if field.field_name == "redis_url" else ("http", "https")
+        schemes = ("redis", "rediss", "redis+sentinel") if field.field_name == "redis_url" else ("http", "https")
         if value is not None and not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        if field.field_name == "redis_url" and value is not None:
+            SentinelAddress.parse(value)
         return value
 
     @field_validator("models", "webhook_networks", mode="before")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from apiflask import APIFlask
 from flask import Response, g, request
@@ -21,18 +21,15 @@ SUBMISSION_ENDPOINTS = ("jobs.submit", "jobs.retry", "uploads.create")
 WINDOW_S = 60
 
 
-def install(app: APIFlask, *, uri: str, timeout_s: float) -> None:
+def install(app: APIFlask, uri: str, options: dict[str, Any]) -> None:
     """Installs the limits. Call it after the routes are registered and after authentication is installed."""
     from flask_limiter import Limiter, RateLimitExceeded  # noqa: PLC0415 - brings asyncio, 0.1 s
 
-    options: dict[str, str | float] = {}
-    if uri.startswith("redis"):
-        options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
     limiter = Limiter(
         _rate_limit_key,
         application_limits=[lambda: f"{request_context.services().settings.requests_per_minute} per minute"],
         storage_uri=uri,
-        storage_options=cast(dict[str, str | int], options),
+        storage_options=options,
         strategy="fixed-window",
         in_memory_fallback_enabled=True,  # while Redis is unavailable, jobs are accepted and counted per process
         key_prefix="dream",

@@ -12,6 +12,7 @@ from deploy.local.embedded_services import MissingProgram
 from deploy.local.process import ComponentFailed
 from deploy.local.stack import HOME, AlreadyRunning, Stack, stop_running_stack
 from shared.errors import InvalidSettings
+from shared.redis.address import describe
 from shared.settings import load
 
 CHECK_INTERVAL_S = 0.5
@@ -84,7 +85,7 @@ def ignore_stop_signals() -> None:
 def _print_addresses(stack: Stack) -> None:
     console.print(f"\nDreamqueue is up: {stack.api_url}", style="bold green")
     console.print("  open it in a browser; /docs lists every API call")
-    console.print(f"  Redis             {stack.settings.redis_url.rsplit('@', 1)[-1]}")
+    console.print(f"  Redis             {describe(stack.settings.redis_url)}")
     console.print(f"  S3                {stack.settings.s3_url or 'AWS'}, bucket {stack.settings.s3_bucket}")
     console.print(f"  logs              {stack.home / 'logs'}")
     console.print(f"  credentials       {stack.home / 'stack.json'}")

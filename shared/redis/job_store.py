@@ -12,8 +12,6 @@ from typing import Any, cast
 import redis
 import structlog
 from pydantic import TypeAdapter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from shared import dependency_metrics
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable, UnfitService
@@ -21,6 +19,7 @@ from shared.interfaces import WorkerInfo
 from shared.jobs import PRIORITIES, InputImage, Job, JobError, JobProgress, JobState, Outcome
 from shared.params import DreamParams, Params
 from shared.queue_stats import QueueStats
+from shared.redis.connection import connect
 from shared.settings import Settings
 
 SCRIPTS = (
@@ -70,16 +69,7 @@ class RedisJobStore:
     @classmethod
     def connect(cls, settings: Settings) -> "RedisJobStore":
         """No call is made yet; a link that went dead is noticed within the time limit."""
-        client = redis.Redis.from_url(
-            settings.redis_url,
-            decode_responses=True,
-            socket_timeout=settings.redis_timeout_s,
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_keepalive=True,
-            health_check_interval=15,
-            retry=Retry(NoBackoff(), 1),  # one fresh connection for a link that idled out; the callers know to wait
-        )
-        return cls(client)
+        return cls(connect(settings))
 
     @_translated()
     def create(self, job: Job) -> bool:

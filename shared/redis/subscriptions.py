@@ -6,10 +6,9 @@ from contextlib import contextmanager
 
 import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from shared.job_events import Subscription
+from shared.redis.connection import connect
 from shared.settings import Settings
 
 CHANNEL = "dream:changes"
@@ -46,16 +45,7 @@ class RedisSubscriptions:
 
     @classmethod
     def connect(cls, settings: Settings) -> "RedisSubscriptions":
-        client = redis.Redis.from_url(
-            settings.redis_url,
-            decode_responses=True,
-            socket_timeout=settings.redis_timeout_s,
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_keepalive=True,
-            health_check_interval=15,
-            retry=Retry(NoBackoff(), 0),
-        )
-        return cls(client)
+        return cls(connect(settings, retries=0))
 
     @contextmanager
     def subscribe(self, job_id: str) -> Iterator[Subscription]:

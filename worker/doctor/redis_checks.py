@@ -4,11 +4,12 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import redis
 
-from shared.redis.job_store import MINIMUM_VERSION, RedisJobStore
+from shared.redis.address import describe
+from shared.redis.job_store import RedisJobStore
+from shared.redis.requirements import unmet
 from shared.settings import Settings
 from worker.doctor.finding import Finding, error, ok, warning
 
@@ -20,56 +21,31 @@ FULL_SHARE = 0.8  # of maxmemory
 
 def check_redis(settings: Settings) -> Iterator[Finding]:
     """Checks connection, version, persistence, eviction, latency and clock, and that a caretaker runs."""
-    parts = urlsplit(settings.redis_url)
-    place = f"{parts.hostname}:{parts.port or 6379}"
+    place = describe(settings.redis_url)
     client = RedisJobStore.connect(settings).redis
     try:
+        problems = unmet(client)
+        if problems:
+            yield from (error(f"redis {found.requirement}", f"{place}: {found.problem}", found.remedy) for found in problems)
+            return
         info = cast(dict[str, Any], client.info())
-    except redis.AuthenticationError as exc:
-        yield error(
-            "redis",
-            f"Redis at {place} refuses the password: {str(exc).rstrip('.')}.",
-            "Put the right password into DREAM_REDIS_URL.",
-        )
-        return
     except redis.RedisError as exc:
         yield error(
             "redis",
             f"Redis at {place} does not answer: {str(exc).rstrip('.')}.",
-            "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; rediss:// for TLS, and at its end "
-            "?ssl_ca_certs=FILE for a CA of your own).",
+            "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; docs/REDIS.md has all forms).",
         )
         return
-    yield from check_info(info, place)
+    yield ok("redis version", f"Redis {info['redis_version']} at {place}.")
+    yield ok("redis eviction", "It never evicts keys.")
+    yield from check_info(info)
     yield _check_latency(client)
     yield _check_clock(client)
     yield _check_caretaker(client)
 
 
-def check_info(info: Mapping[str, Any], place: str) -> Iterator[Finding]:
-    """Checks what INFO reports."""
-    version = str(info["redis_version"])
-    if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
-        yield error("redis version", f"Redis {version} at {place} is too old.", "Install 6.2 or newer.")
-    else:
-        yield ok("redis version", f"Redis {version} at {place}.")
-    if info.get("redis_mode") == "cluster":
-        yield error(
-            "redis mode",
-            "It is a cluster; Dreamqueue's scripts use keys of several slots.",
-            "Use a single primary, optionally with replicas or Sentinel; one serves a thousand workers.",
-        )
-    if info.get("role", "master") != "master":
-        yield error("redis role", "It is a replica, which accepts no writes.", "Point DREAM_REDIS_URL to the primary.")
-    policy = info["maxmemory_policy"]
-    if policy == "noeviction":
-        yield ok("redis eviction", "It never evicts keys.")
-    else:
-        yield error(
-            "redis eviction",
-            f"It evicts keys when memory is full (maxmemory-policy {policy}): jobs would vanish until rebuilt.",
-            "Set maxmemory-policy to noeviction, in redis.conf or with CONFIG SET.",
-        )
+def check_info(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Checks persistence and memory, as INFO reports them."""
     if int(info.get("aof_enabled", 0)):
         yield ok("redis append-only", "It writes an append-only file.")
     else:
