@@ -87,10 +87,13 @@ def _share(number: int, count: int, settings: Settings) -> dict[str, str]:
 
 
 def _has_registered(name: str, since: float, settings: Settings) -> bool:
+    store = RedisJobStore.connect(settings)
     try:
-        return any(w.name == name and w.seen_at >= since for w in RedisJobStore.connect(settings).workers())
+        return any(w.name == name and w.seen_at >= since for w in store.workers())
     except StoreUnavailable:
         return False
+    finally:
+        store.redis.close()
 
 
 def _processors() -> int:

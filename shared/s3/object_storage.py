@@ -1,5 +1,7 @@
 """Objects in an S3-compatible store."""
 
+import base64
+import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +28,18 @@ TAKEN = {"PreconditionFailed", "412"}
 # Two concurrent conditional writes: AWS asks the second one to retry.
 CONFLICT = {"ConditionalRequestConflict", "409"}
 FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "507"}
+LACKING = {"NotImplemented", "501", "MethodNotAllowed", "405"}  # the store has no such operation
+REFUSALS = {  # what to correct, by S3's code
+    "InvalidAccessKeyId": "the access key is unknown; correct DREAM_S3_ACCESS_KEY",
+    "SignatureDoesNotMatch": "the secret key is wrong; correct DREAM_S3_SECRET_KEY",
+    "RequestTimeTooSkewed": "this machine's clock is wrong; synchronize it by NTP",
+    "ExpiredToken": "the session token has expired; renew the credentials",
+    "InvalidToken": "the session token is invalid; renew the credentials",
+    "TokenRefreshRequired": "the session token must be renewed",
+    "AccessDenied": "the keys do not allow using the bucket '{}'",
+    "PermanentRedirect": "the bucket '{}' is in another region; correct DREAM_S3_REGION",
+    "AuthorizationHeaderMalformed": "the bucket '{}' is in another region; correct DREAM_S3_REGION",
+}
 DELETE_BATCH = 1000  # S3's limit
 PIECE_BYTES = 1 << 20
 
@@ -37,6 +51,7 @@ class S3ObjectStorage:
         self._s3 = client
         self._public = public  # signs addresses as browsers reach the store
         self.bucket = bucket
+        self._has_batch_delete = True
 
     @classmethod
     def connect(cls, settings: Settings) -> "S3ObjectStorage":
@@ -107,10 +122,24 @@ class S3ObjectStorage:
     def delete(self, keys: Iterable[str]) -> None:
         left = iter(keys)
         while batch := list(islice(left, DELETE_BATCH)):
+            if not (self._has_batch_delete and self._delete_batch(batch)):
+                for key in batch:
+                    with _translated():
+                        self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def _delete_batch(self, keys: list[str]) -> bool:
+        """Deletes with one call; False if the store lacks the call (some gateways do), which is remembered."""
+        try:
             with _translated():
-                self._s3.delete_objects(
-                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                answer = self._s3.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                 )
+        except UnfitService:
+            self._has_batch_delete = False
+            return False
+        for failed in answer.get("Errors", []):  # a 200 may still name objects that it did not delete
+            raise StorageUnavailable(f"The object storage did not delete an object: {failed.get('Code')}.")
+        return True
 
     def presigned_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
         params = {"Bucket": self.bucket, "Key": key}
@@ -133,7 +162,7 @@ class S3ObjectStorage:
             honored = first and not second and self.get(key) == b"first"
             self.delete([key])
         except _Refused as exc:
-            raise UnfitService(f"The object storage refused the credentials or the bucket: {exc.error_code}.") from exc
+            raise UnfitService(_refusal(exc.error_code, self.bucket)) from exc
         if not honored:
             raise UnfitService(
                 "The object storage ignores If-None-Match: jobs could end twice. Use one with conditional writes "
@@ -145,12 +174,19 @@ class S3ObjectStorage:
             self._s3.head_bucket(Bucket=self.bucket)
         except ClientError as exc:
             if _code(exc) not in MISSING | {"NoSuchBucket"}:
+                # A HEAD has no body, so its refusal has no code; a GET says whether key, clock or token is wrong.
+                self._s3.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
                 raise
             try:
-                self._s3.create_bucket(Bucket=self.bucket)
+                self._s3.create_bucket(Bucket=self.bucket, **self._location())
             except ClientError as race:
                 if _code(race) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                     raise
+
+    def _location(self) -> dict[str, Any]:
+        """Returns where to create the bucket; us-east-1 is the default and must not be named."""
+        region = self._s3.meta.region_name
+        return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 
 def _client(settings: Settings, endpoint: str | None) -> "S3Client":
@@ -177,11 +213,24 @@ def _client(settings: Settings, endpoint: str | None) -> "S3Client":
         ),
     )
     client.meta.events.register("before-call.s3", _count)
+    client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
     return client
 
 
 def _count(*, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's OperationModel
     dependency_metrics.S3_REQUESTS.labels(model.name).inc()
+
+
+def _add_content_md5(*, params: dict[str, Any], **_: object) -> None:
+    """Adds the checksum that S3 once required of DeleteObjects, and that some stores still insist on."""
+    body = params["body"]
+    digest = hashlib.md5(body if isinstance(body, bytes) else body.encode(), usedforsecurity=False).digest()
+    params["headers"].setdefault("Content-MD5", base64.b64encode(digest).decode())
+
+
+def _refusal(code: str, bucket: str) -> str:
+    reason = REFUSALS.get(code, "the credentials or the bucket").format(bucket)
+    return f"The object storage refused the request: {reason} ({code})."
 
 
 class _Refused(StorageUnavailable):
@@ -201,6 +250,8 @@ def _translated() -> Iterator[None]:
         dependency_metrics.s3_failed(code)
         if code in FULL:
             raise StorageFull from exc
+        if code in LACKING:
+            raise UnfitService(f"The object storage does not support {exc.operation_name}.") from exc
         if exc.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500 or code in {"SlowDown", "503"}:
             raise StorageUnavailable from exc
         raise _Refused(code) from exc

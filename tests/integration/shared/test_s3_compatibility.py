@@ -1,0 +1,109 @@
+"""Stores other than the embedded one: moto as it is, and behind a proxy that makes it refuse as other stores do."""
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from shared.errors import StorageUnavailable, UnfitService
+from shared.s3.object_storage import S3ObjectStorage
+from shared.settings import Settings
+from tests.fakes.s3_proxy import proxy
+
+
+@pytest.fixture(scope="module")
+def moto():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def store(moto):
+    with proxy(moto) as running:
+        yield running
+
+
+def connect(url, **settings):
+    given = {"s3_bucket": "dreams", "s3_access_key": "testing", "s3_secret_key": "testing", **settings}
+    return S3ObjectStorage.connect(Settings(s3_url=url, **given))
+
+
+def refusing(status, code, *, method=None, part=""):
+    return lambda verb, path, _: (status, code) if verb == method and part in path else None
+
+
+def test_moto_is_fit_and_does_what_is_asked(moto):
+    storage = connect(moto)
+
+    storage.check()
+    storage.put("a/1", b"one")
+    storage.put("a/2", b"two")
+    storage.delete(["a/1", "a/2"])
+
+    assert list(storage.keys("a/")) == []
+
+
+def test_a_bucket_outside_us_east_1_is_created_in_its_region(moto):
+    connect(moto, s3_bucket="elsewhere", s3_region="eu-central-1").check()
+
+
+def test_deleting_many_carries_the_checksum_that_some_stores_require(store):
+    def wants_md5(verb, path, headers):
+        return (400, "InvalidRequest") if verb == "POST" and "delete" in path and "content-md5" not in headers else None
+
+    storage = connect(store.url)
+    storage.check()
+    store.rules.append(wants_md5)
+    storage.put("a/1", b"one")
+
+    storage.delete(["a/1"])
+
+    assert storage.get("a/1") is None
+
+
+def test_a_store_that_cannot_delete_many_is_asked_one_by_one(store):
+    storage = connect(store.url)
+    storage.check()
+    store.rules.append(refusing(501, "NotImplemented", method="POST", part="delete"))
+    for name in ("a/1", "a/2"):
+        storage.put(name, b"")
+
+    storage.delete(["a/1"])
+    storage.delete(["a/2"])
+
+    assert list(storage.keys("a/")) == []
+    assert store.asked("POST", "delete") == 2  # once in the check, once more: then it is known
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("InvalidAccessKeyId", "DREAM_S3_ACCESS_KEY"),
+        ("SignatureDoesNotMatch", "DREAM_S3_SECRET_KEY"),
+        ("RequestTimeTooSkewed", "clock"),
+        ("ExpiredToken", "expired"),
+        ("AccessDenied", "do not allow using the bucket 'dreams'"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_although_a_head_has_no_body(store, code, sentence):
+    store.rules.append(lambda verb, *_: (403, code) if verb in {"HEAD", "GET"} else None)
+
+    with pytest.raises(UnfitService, match=sentence):
+        connect(store.url).check()
+
+
+def test_an_operation_that_the_store_lacks_is_unfit_not_unavailable(store):
+    storage = connect(store.url)
+    storage.check()
+    store.rules.append(refusing(501, "NotImplemented", method="GET", part="list-type=2"))
+
+    with pytest.raises(UnfitService, match="does not support ListObjectsV2"):
+        list(storage.keys("a/"))
+
+
+def test_a_store_in_trouble_is_unavailable_not_unfit(store):
+    store.rules.append(lambda *_: (503, "SlowDown"))
+
+    with pytest.raises(StorageUnavailable):
+        connect(store.url).check()
