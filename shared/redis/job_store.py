@@ -20,6 +20,7 @@ from shared.jobs import PRIORITIES, InputImage, Job, JobError, JobProgress, JobS
 from shared.params import DreamParams, Params
 from shared.queue_stats import QueueStats
 from shared.redis.connection import connect
+from shared.redis.requirements import unmet
 from shared.settings import Settings
 
 SCRIPTS = (
@@ -37,7 +38,6 @@ SCRIPTS = (
     ),
     *("fix_tile_size", "expire", "register_worker", "lead", "preview_stored", "rebuild_turns"),
 )
-MINIMUM_VERSION = (6, 2)
 MENDED_AT_ONCE = 500  # owners
 PARAMS: TypeAdapter[Params] = TypeAdapter(Params)
 
@@ -259,14 +259,8 @@ class RedisJobStore:
 
     @_translated()
     def check(self) -> None:
-        info = cast(dict[str, Any], self.redis.info())
-        version = str(info["redis_version"])
-        if tuple(int(part) for part in version.split(".")[:2]) < MINIMUM_VERSION:
-            raise UnfitService(f"Redis {version} is too old: 6.2 or newer is needed.")
-        if info["maxmemory_policy"] != "noeviction":
-            raise UnfitService(
-                f"Redis may evict jobs (maxmemory-policy is {info['maxmemory_policy']}): set it to noeviction."
-            )
+        if problems := unmet(self.redis):
+            raise UnfitService(" ".join(f"{found.problem} {found.remedy}" for found in problems))
 
     def _run(self, script: str, *args: str | float) -> Any:  # noqa: ANN401 - each script answers in its own shape
         return self._scripts[script](args=args)

@@ -47,7 +47,7 @@ def evicting(settings):
 def test_a_redis_that_evicts_is_refused_with_a_message(start, evicting, command):
     process = start(command)
     assert process.wait(60) == EX_CONFIG
-    assert "set it to noeviction" in process.stdout.read()
+    assert "Set maxmemory-policy to noeviction" in process.stdout.read()
 
 
 @pytest.mark.parametrize("command", [CARETAKER, WORKER], ids=["caretaker", "worker"])
