@@ -26,7 +26,9 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
     try:
         problems = unmet(client)
         if problems:
-            yield from (error(f"redis {found.requirement}", f"{place}: {found.problem}", found.remedy) for found in problems)
+            yield from (
+                error(f"redis {found.requirement}", f"{place}: {found.problem}", found.remedy) for found in problems
+            )
             return
         info = cast(dict[str, Any], client.info())
     except redis.RedisError as exc:
