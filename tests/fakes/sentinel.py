@@ -5,8 +5,8 @@ from pathlib import Path
 
 import redis
 
-from deploy.local.embedded_services import Kept, is_free, redis_program, write_private
-from deploy.local.process import Child, Part
+from deploy.local.embedded_services import StackState, is_free, redis_program, write_private
+from deploy.local.process import Child, Component
 
 MASTER = "dreams"
 DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS = 1500, 5000
@@ -17,7 +17,7 @@ class SentinelFleet:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._ports = Kept()
+        self._ports = StackState()
         self._password = self._ports.redis_password
         self.servers: list[Child] = []
         self.sentinels: list[Child] = []
@@ -45,7 +45,7 @@ class SentinelFleet:
     def kill_master(self) -> None:
         """Ends the master without warning; the sentinels promote a replica."""
         port = self.master_port()
-        next(child for child in self.servers if f"-{port}" in child.part.name).kill()
+        next(child for child in self.servers if f"-{port}" in child.component.name).kill()
 
     def master_port(self) -> int:
         with redis.Redis(port=self._ports.ports["sentinel-0"], decode_responses=True) as sentinel:
@@ -80,7 +80,7 @@ class SentinelFleet:
         folder.mkdir(parents=True)
         config = folder / "redis.conf"  # a sentinel writes what it learns into its file
         write_private(config, "\n".join(options) + "\n")
-        part = Part(
+        part = Component(
             name=name,
             argv=[redis_program(), str(config), *flags],
             cwd=folder,

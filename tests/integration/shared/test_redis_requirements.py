@@ -3,14 +3,14 @@
 import pytest
 import redis
 
-from deploy.local.embedded_services import Kept, redis_program, write_private
-from deploy.local.process import Child, Part
+from deploy.local.embedded_services import StackState, redis_program, write_private
+from deploy.local.process import Child, Component
 from shared.errors import StoreUnavailable, UnfitService
 from shared.redis.job_store import RedisJobStore
 from shared.redis.requirements import unmet
 from shared.settings import Settings
 
-PORTS = Kept()
+PORTS = StackState()
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def start(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         write_private(folder / "redis.conf", "\n".join(["bind 127.0.0.1", f"port {port}", 'save ""', *lines]) + "\n")
-        part = Part(
+        part = Component(
             name=name,
             argv=[redis_program(), "redis.conf" if not flags else str(folder / "redis.conf"), *flags],
             cwd=folder,

@@ -1,0 +1,59 @@
+"""The whole service as the Redis user that docs/REDIS.md recommends."""
+
+import re
+
+import pytest
+import redis
+
+from api.client.dream_client import DreamClient
+from deploy.local.embedded_services import StackState, embedded_redis
+from deploy.local.process import ROOT, Child
+from deploy.local.stack import Stack
+from shared.jobs import JobState
+from shared.settings import Settings
+from tests.fakes.pictures import a_picture
+
+ACL = re.compile(r"<!-- acl -->\n```\n(.*?)\n```", re.DOTALL)
+
+
+@pytest.fixture
+def restricted(tmp_path):
+    """A Redis with that user; gives the settings that log in as it, and the administrator's client."""
+    part, settings = embedded_redis(tmp_path / "redis", StackState(), Settings())
+    child = Child(part, tmp_path / "redis.log")
+    try:
+        child.wait_until_ready()
+        with redis.Redis.from_url(settings.redis_url, decode_responses=True) as admin:
+            recipe = ACL.search((ROOT / "docs" / "REDIS.md").read_text())[1].replace("PASSWORD", "secret")
+            if int(admin.info()["redis_version"].split(".")[0]) < 7:
+                recipe = recipe.replace("+script|load +script|exists", "+script")
+            admin.execute_command(*recipe.split())
+            yield settings.model_copy(update={"redis_url": _as_user(settings.redis_url)}), admin
+    finally:
+        child.kill()
+
+
+def _as_user(url):
+    return re.sub(r"//[^@]*@", "//dreamqueue:secret@", url)
+
+
+def test_every_command_that_the_service_sends_is_allowed(restricted, tmp_path):
+    settings, admin = restricted
+    photograph = tmp_path / "photo.jpg"
+    photograph.write_bytes(a_picture(width=160, height=120))
+    running = Stack(tmp_path / "stack", workers=1, settings=settings, embed={"s3"})
+    try:
+        running.start()
+        with DreamClient(running.api_url) as client:
+            job = client.submit(photograph, {"octaves": 2, "iterations": 3})
+            events = [event.name for event in client.events(job.id)]
+            assert client.wait(job.id).state is JobState.SUCCEEDED
+            assert "job" in events
+            client.list_jobs()
+            waiting = client.submit(photograph, {"octaves": 3, "iterations": 200})
+            client.cancel(waiting.id)
+            client.delete(job.id)
+    finally:
+        running.stop()
+
+    assert admin.acl_log() == []
