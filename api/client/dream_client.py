@@ -45,9 +45,7 @@ class DreamClient:
         self._clock = clock or SystemClock()
         self._http = httpx.Client(
             base_url=url,
-            headers={"Authorization": f"Bearer {key}"}
-            if key
-            else {},  # httpx does not send it to other hosts on redirects
+            headers={"Authorization": f"Bearer {key}"} if key else {},  # not sent to other hosts on redirects
             timeout=httpx.Timeout(timeout_s, connect=5.0),
             transport=transport,
             follow_redirects=True,

@@ -75,7 +75,7 @@ class PresetView(View):
         Literal["look", "classic"], Field(description="`look`: one of this project; `classic`: a published recipe.")
     ]
     source: Annotated[str | None, Field(description="Source of a classic recipe.")]
-    verified: Annotated[bool, Field(description="Whether this project has verified its result.")]
+    verified: Annotated[bool, Field(description="Whether this project has verified its effect; false: by report.")]
     model: str
     thumbnail: Annotated[str | None, Field(description="Path of an example image among the page's files.")]
     params: Annotated[dict[str, Any], Field(description="Parameters to submit as a job's `params`.")]
