@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test lint unit chaos fmt bench bench-api bench-scale docs lock check clean
+.PHONY: test-fast help install demo up down test lint unit chaos fmt bench bench-api bench-scale docs lock check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ down: .venv/installed ## stop what `make up` started, from any terminal
 	@$(VENV)/python -m deploy.local.cli down
 
 test: lint unit ## everything that CI runs: lint and every test
+
+test-fast: .venv/installed ## the tests that need neither Redis, S3 nor a browser
+	$(VENV)/pytest -m "not service and not browser" $(TESTS)
 
 lint: .venv/installed ## check formatting, lint, types and import rules
 	$(VENV)/ruff format --check

@@ -5,14 +5,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import boto3
+import httpx
+import hypothesis
 import pytest
 import redis
 from botocore.config import Config
 
+import worker.dream  # noqa: F401 - before any test imports TensorFlow, as worker.dream demands
 from deploy.local.embedded_services import MissingProgram, StackState, embedded_redis, embedded_s3
-from deploy.local.process import Child
+from deploy.local.process import Child, Component
 from deploy.local.stack import Stack
 from shared.settings import Settings
+from tests.waiting import PATIENCE_S
+
+# A busy machine is slow, which is nothing to complain of.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
+for phase in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_S)  # 5 s; httpx has no other way to set its default
 
 
 @dataclass(frozen=True)
@@ -24,20 +34,42 @@ class Services:
     s3: Child
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make test-fast` leaves out, by the fixtures that it uses, its fixtures' fixtures included."""
+    for item in items:
+        uses = getattr(item, "fixturenames", ())
+        if "redis_and_s3" in uses:
+            item.add_marker(pytest.mark.service)
+        if "chromium" in uses:
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="session")
-def services(tmp_path_factory) -> Iterator[Services]:
+def redis_and_s3(request, tmp_path_factory) -> tuple[Component, Component, Settings]:
+    """How to start them. Every test that does has this fixture; without the programs it is skipped, but not in CI."""
+    if "not service" in request.config.option.markexpr:
+        pytest.fail("This test asks for Redis and S3 at run time: give the parameter that does pytest.mark.service.")
     home = tmp_path_factory.mktemp("services")
-    kept = StackState()
+    state = StackState()
     try:
-        redis_part, settings = embedded_redis(home / "redis", kept, Settings())
-        s3_part, settings = embedded_s3(home / "s3", kept, settings)
+        redis_component, settings = embedded_redis(home / "redis", state, Settings())
+        s3_component, settings = embedded_s3(home / "s3", state, settings)
     except MissingProgram as exc:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(exc))
+    return redis_component, s3_component, settings
+
+
+@pytest.fixture(scope="session")
+def services(redis_and_s3, tmp_path_factory) -> Iterator[Services]:
+    redis_component, s3_component, settings = redis_and_s3
+    home = tmp_path_factory.mktemp("logs")
     children = []
     try:
-        children.extend(Child(part, home / f"{part.name}.log") for part in (redis_part, s3_part))
+        children.extend(
+            Child(component, home / f"{component.name}.log") for component in (redis_component, s3_component)
+        )
         for child in children:
             child.wait_until_ready()
         yield Services(settings, *children)
@@ -47,16 +79,11 @@ def services(tmp_path_factory) -> Iterator[Services]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory) -> Iterator[Stack]:
-    """The whole service with two workers, its folder's path with a space. Leave every part running."""
+def stack(redis_and_s3, tmp_path_factory) -> Iterator[Stack]:
+    """The whole service with two workers, its folder's path with a space. Leave every component running."""
     env = {"DREAM_WEBHOOK_NETWORKS": "127.0.0.0/8"}  # so that tests can listen
     running = Stack(tmp_path_factory.mktemp("the stack"), workers=2, env=env)
-    try:
-        running.start()
-    except MissingProgram as exc:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(exc))
+    running.start()
     yield running
     running.stop()
 

@@ -40,7 +40,6 @@ def api(port: int, env: Mapping[str, str]) -> Component:
         argv=[sys.executable, "-m", "gunicorn", "-c", str(GUNICORN), "-b", bind, "api.app:create_app()"],
         env={"MALLOC_ARENA_MAX": "2", **env},  # glibc keeps freed memory per arena: fewer arenas, less memory
         ready=lambda _: answers(f"http://{bind}/healthz"),
-        start_limit_s=90.0,  # usually 2 s, much longer on a busy machine
         stop_limit_s=15.0,
     )
 
@@ -73,7 +72,6 @@ def _worker(number: int, settings: Settings, env: Mapping[str, str]) -> Componen
         argv=[sys.executable, "-m", *celery, "-n", name],
         env={**env, "DREAM_WORKER_NAME": name},
         ready=lambda started: _has_registered(name, started, settings),
-        start_limit_s=120.0,  # it loads TensorFlow and the network
         stop_limit_s=30.0,  # it hands its job back within 15 s
     )
 

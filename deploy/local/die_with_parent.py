@@ -14,6 +14,7 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # our parent may ignore it, and we would inherit that
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # the parent died before prctl took effect

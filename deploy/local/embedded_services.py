@@ -146,7 +146,7 @@ def embedded_s3(folder: Path, state: StackState, settings: Settings) -> tuple[Co
 def answers(url: str) -> bool:
     """Returns whether a GET of that URL succeeds."""
     try:
-        return httpx.get(url, timeout=2).is_success
+        return httpx.get(url, timeout=10).is_success
     except httpx.TransportError:
         return False
 

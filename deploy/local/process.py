@@ -11,10 +11,12 @@ from pathlib import Path
 
 import psutil
 
+from deploy.local.time_limit import TimeLimit
+
 DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 ROOT = DIE_WITH_PARENT.parent.parent.parent  # contains `api`, `worker` and `shared`
 POLL_S = 0.05
-KILL_LIMIT_S = 10.0  # a process that survives SIGKILL this long is stuck in the kernel
+KILL_LIMIT_S = 30.0  # a process that survives SIGKILL this long is stuck in the kernel
 
 
 class ComponentFailed(Exception):
@@ -23,14 +25,14 @@ class ComponentFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """A program to run, and how to tell when it is ready."""
+    """A program to run, and how to tell when it is ready. Limits are those of a quiet machine, see `time_limit`."""
 
     name: str
     argv: Sequence[str]
     ready: Callable[[float], bool]  # called with its start, Unix time
     env: Mapping[str, str] = field(default_factory=dict)  # in addition to ours
     cwd: Path = ROOT
-    start_limit_s: float = 60.0
+    start_limit_s: float = 300.0  # only for a component that hangs: one that ends is noticed at once
     stop_limit_s: float = 10.0
 
 
@@ -83,8 +85,8 @@ class ProcessRecord:
 
 def _wait_for(condition: Callable[[], bool], limit_s: float) -> None:
     # psutil's own wait counts a zombie that its parent has not reaped as alive.
-    deadline = time.monotonic() + limit_s
-    while not condition() and time.monotonic() < deadline:
+    limit = TimeLimit(limit_s)
+    while not condition() and not limit.is_over():
         time.sleep(POLL_S)
 
 
@@ -132,12 +134,12 @@ class Child:
 
     def wait_until_ready(self) -> None:
         """Waits until the component is ready. Raises ComponentFailed when it ends, or its time limit passes, first."""
-        deadline = time.monotonic() + self.component.start_limit_s
+        limit = TimeLimit(self.component.start_limit_s)
         while not self.component.ready(self.record.started):
             if not self.is_alive:
                 raise ComponentFailed(self._failure(f"ended with exit code {self._process.returncode}"))
-            if time.monotonic() > deadline:
-                raise ComponentFailed(self._failure(f"was not ready within {self.component.start_limit_s:g} s"))
+            if limit.is_over():
+                raise ComponentFailed(self._failure(f"was not ready within {limit}"))
             time.sleep(POLL_S)  # there is nothing to wait on but the component's answer
 
     def stop(self) -> None:

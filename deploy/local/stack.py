@@ -142,7 +142,7 @@ class Stack:
         record = {
             "api_url": self.api_url,
             **components.addresses(self.settings),
-            "supervisor": asdict(ProcessRecord.of(os.getpid(), name="supervisor", stop_limit_s=90.0)),
+            "supervisor": asdict(ProcessRecord.of(os.getpid(), name="supervisor", stop_limit_s=180.0)),
             "components": [asdict(child.record) for child in self.children.values()],
         }
         write_private(self.home / "stack.json", json.dumps(record, indent=2))

@@ -14,12 +14,14 @@ from PIL import Image
 from deploy.local import components
 from deploy.local.process import Child
 from deploy.local.stack import Stack
+from deploy.local.time_limit import TimeLimit, slowdown
 from shared.errors import DreamError
 from shared.jobs import Job, JobState
 from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from tests.chaos.crowd import Crowd
 from tests.chaos.observer import Observer
+from tests.waiting import wait_until
 
 LEASE_S = 2.0
 ENV = {
@@ -31,7 +33,7 @@ ENV = {
     "DREAM_TILE_THREADS": "1",
 }
 WORKERS = ("worker-1", "worker-2")
-WAIT_FOR_A_DREAM_S = 8.0
+WAIT_FOR_A_DREAM_S = 20.0  # of a quiet machine
 
 
 class Stage:
@@ -61,18 +63,17 @@ class Stage:
         self.crowd = Crowd(self.stack.api_url, self.photograph, random.Random(self.random.random()))
         self.observer = Observer(self.store)
 
-    def calm_wait(self, job_ids: list[str], limit_s: float = 120.0) -> None:
+    def calm_wait(self, job_ids: list[str]) -> None:
         """Until these have ended, in good weather."""
-        deadline = time.monotonic() + limit_s
-        while not all((job := self.store.get(job_id)) and job.state.is_terminal for job_id in job_ids):
-            if time.monotonic() > deadline:
-                raise TimeoutError("they did not end even in good weather")
-            time.sleep(0.1)
+        wait_until(
+            lambda: all((job := self.store.get(job_id)) and job.state.is_terminal for job_id in job_ids),
+            what="the end of jobs in good weather",
+        )
 
     def stop(self) -> None:
         family = [p for child in self.stack.children.values() for p in child.record.group()]
         self.stack.stop()
-        _, alive = psutil.wait_procs(family, timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=10 * slowdown())
         leaked = [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         self.broken += [f"leaked process {p.pid} {p.cmdline()[-2:]}" for p in leaked]
 
@@ -96,11 +97,11 @@ class Stage:
 
     def _dreaming(self) -> tuple[str, psutil.Process]:
         """A worker in the middle of a dream, if one gets there soon, and its child."""
-        deadline = time.monotonic() + WAIT_FOR_A_DREAM_S
+        limit = TimeLimit(WAIT_FOR_A_DREAM_S)
         while True:
             names = [name for name in WORKERS if self._child(name) and not self._is_on_the_brink(name)]
             busy = [name for name in names if self._is_dreaming(name)]
-            if busy or (names and time.monotonic() > deadline):
+            if busy or (names and limit.is_over()):
                 name = self.random.choice(busy or names)
                 if child := self._child(name):
                     return name, child

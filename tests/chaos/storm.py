@@ -10,13 +10,15 @@ from pathlib import Path
 
 import psutil
 
+from deploy.local.time_limit import TimeLimit, slowdown
 from shared.celery_app import QUEUE, CeleryNotifier
 from shared.errors import DreamError
 from shared.s3 import object_keys
 from tests.chaos.stage import LEASE_S, Stage
+from tests.waiting import exit_code
 
-DRAIN_S = 15.0
-STUCK_S = 90.0  # a loaded machine takes most of it to load TensorFlow twice
+DRAIN_S = 15.0  # of a quiet machine, like all limits here
+STUCK_S = 180.0  # to load TensorFlow, twice
 
 
 class Storm(Stage):
@@ -49,13 +51,13 @@ class Storm(Stage):
         self._frozen.clear()
         for name in list(self._away):
             self._away[name] = 0
-        left, since = self._left(), time.monotonic()
+        left, limit = self._left(), TimeLimit(STUCK_S)
         while left != 0:
             self._live_on(0.5)
             now = self._left()
             if now is not None and now != left:
-                left, since = now, time.monotonic()
-            if time.monotonic() - since > STUCK_S:
+                left, limit = now, TimeLimit(STUCK_S)
+            if limit.is_over():
                 self.broken.append(f"{left} jobs wait, and none has ended in {STUCK_S:.0f} s of calm")
                 break
         time.sleep(2 * LEASE_S)  # what a frozen worker still wants to say
@@ -94,7 +96,7 @@ class Storm(Stage):
         name, child = self._dreaming()
         self.inside += self._is_dreaming(name)
         os.kill(self.stack.children[name].pid, signal.SIGKILL)
-        _, alive = psutil.wait_procs([child], timeout=DRAIN_S)
+        _, alive = psutil.wait_procs([child], timeout=DRAIN_S * slowdown())
         if alive:
             self.broken.append(f"the child of a killed {name} lives on")
         self._relaunch(name)
@@ -107,14 +109,14 @@ class Storm(Stage):
     def _drain(self, *, group: bool) -> None:
         name, _ = self._dreaming()
         part = self.stack.children[name]
-        began = time.monotonic()
+        began, limit = time.monotonic(), TimeLimit(DRAIN_S)
         (os.killpg if group else os.kill)(part.pid, signal.SIGTERM)
         if self.random.random() < 0.5:
             time.sleep(0.2)
             with suppress(ProcessLookupError):
                 os.kill(part.pid, signal.SIGTERM)
-        code = part._process.wait(60)
-        if code != 0 or time.monotonic() - began > DRAIN_S:
+        code = exit_code(part._process)
+        if limit.is_over() or code != 0:
             self.broken.append(f"{name} took {time.monotonic() - began:.1f} s to drain and ended with {code}")
         self._relaunch(name)
 

@@ -1,7 +1,6 @@
 """Jobs and refusals on the real stack with two workers."""
 
 import io
-import time
 
 import httpx
 import pytest
@@ -11,22 +10,15 @@ from api.client import Refused
 from shared.jobs import JobState
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
+from tests.waiting import wait_until
 
 SMALL = {"octaves": 2, "iterations": 3}
 LONG = {"octaves": 2, "iterations": 1000}
-TIMEOUT_S = 60.0
 
 
 @pytest.fixture
 def storage(stack):
     return S3ObjectStorage.connect(stack.settings)
-
-
-def wait_until(condition, limit_s=TIMEOUT_S):
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"the condition was not met within {limit_s} s"
-        time.sleep(0.05)
 
 
 def test_two_workers_run_two_jobs_at_the_same_time(client, photograph):

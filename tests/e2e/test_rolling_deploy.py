@@ -18,7 +18,7 @@ from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
-from tests.e2e.test_dreams import wait_until
+from tests.waiting import wait_until
 
 LONG = {"octaves": 2, "iterations": 150, "seed": 7}
 

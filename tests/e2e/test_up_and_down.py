@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -12,10 +11,13 @@ import pytest
 from api.client import DreamClient
 from deploy.local.process import ROOT
 from deploy.local.stack import Stack
+from tests.signals import with_default_signals
+from tests.waiting import exit_code, wait_until
 
 LOCAL = [sys.executable, "-m", "deploy.local.cli"]
-TIMEOUT_S = 90  # on a busy machine; usually it takes one or two
-NO_WORKERS = ["--workers", "0"]  # loading TensorFlow takes seconds; test_dreams.py covers workers
+NO_WORKERS = ["--workers", "0"]  # they take seconds to load TensorFlow, and test_dreams.py has them
+
+pytestmark = pytest.mark.usefixtures("redis_and_s3")  # whose programs they start
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def up(home):
 
     def start():
         process = subprocess.Popen(
-            [*LOCAL, "up", "--home", home, *NO_WORKERS],
+            with_default_signals([*LOCAL, "up", "--home", str(home), *NO_WORKERS]),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -56,10 +58,7 @@ def _family(pid):
 
 
 def assert_gone(processes):
-    deadline = time.monotonic() + TIMEOUT_S
-    while alive := [process for process in processes if _is_alive(process)]:
-        assert time.monotonic() < deadline, f"still running: {alive}"
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(_is_alive, processes)), what=f"the end of all of {processes}")
 
 
 def _is_alive(process):
@@ -76,7 +75,7 @@ def test_down_from_another_terminal_stops_everything(up, home):
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert down.stdout == "stopped redis, s3, api, caretaker\n"
-    assert process.wait(TIMEOUT_S) == 0
+    assert exit_code(process) == 0
     assert_gone(family)
 
 
@@ -86,7 +85,7 @@ def test_sigint_and_sighup_stop_everything(up, number):
 
     process.send_signal(number)
 
-    assert process.wait(TIMEOUT_S) == 0
+    assert exit_code(process) == 0
     assert_gone(family)
 
 
@@ -98,7 +97,7 @@ def test_no_process_survives_a_killed_stack_and_the_next_one_starts(up):
     assert_gone(family)
     process, family = up()
     process.terminate()
-    assert process.wait(TIMEOUT_S) == 0
+    assert exit_code(process) == 0
 
 
 def test_down_stops_parts_that_survived_a_killed_stack(up, home):

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from shared.jobs import JobState
+from tests.waiting import patience_s
 
-TIMEOUT_S = 60
 SMALL = {"octaves": 1, "iterations": 2}
 
 
@@ -84,7 +84,7 @@ def test_webhooks_are_signed_and_retried_after_a_failure(stack, client, photogra
     # when
     job = client.submit(photograph, SMALL, webhook_url=receiver.url, webhook_events="started,completed")
     assert client.wait(job.id).state is JobState.SUCCEEDED
-    messages = [receiver.messages.get(timeout=TIMEOUT_S) for _ in range(3)]
+    messages = [receiver.messages.get(timeout=patience_s()) for _ in range(3)]
 
     # then
     refused, *accepted = messages

@@ -4,22 +4,17 @@ import os
 import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
+
+from tests.waiting import patience_s
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-TIMEOUT_MS = 20_000
 # Messages of the browser itself for error responses and outages, which the page handles.
 EXPECTED = ("Failed to load resource",)
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "e2e/browser" in item.path.as_posix():
-            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +35,7 @@ def chromium():
 def open_page(chromium, stack):
     """Opens pages; errors of scripts and violations of the content security policy fail the test."""
     contexts, errors = [], []
+    expect.set_options(timeout=1000 * patience_s())
 
     def record(message):
         if message.type == "error" and not message.text.startswith(EXPECTED):
@@ -50,7 +46,7 @@ def open_page(chromium, stack):
             base_url=at or stack.api_url, viewport={"width": width, "height": height}, **options
         )
         contexts.append(context)
-        context.set_default_timeout(TIMEOUT_MS)
+        context.set_default_timeout(1000 * patience_s())
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", record)

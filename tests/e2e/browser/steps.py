@@ -2,8 +2,6 @@
 
 from playwright.sync_api import expect
 
-ENDED_MS = 45_000
-
 
 def add(page, *photographs):
     page.locator("input#file").set_input_files(list(photographs))
@@ -25,7 +23,7 @@ def start(page):
 
 
 def await_state(page, state):
-    expect(page.locator(".job-title .badge")).to_have_text(state, timeout=ENDED_MS)
+    expect(page.locator(".job-title .badge")).to_have_text(state)
 
 
 def dream(page, photograph):

@@ -73,7 +73,7 @@ def test_a_channel_is_chosen_from_the_feature_maps_of_a_layer(open_page):
     page.get_by_role("button", name="Show feature maps").click()
 
     cell = page.get_by_role("link", name="Dream channel").first
-    expect(cell).to_be_visible(timeout=steps.ENDED_MS)
+    expect(cell).to_be_visible()
     channel = cell.get_attribute("aria-label").rsplit(" ", 1)[-1]
     cell.click()
 

@@ -82,7 +82,7 @@ def test_several_photographs_become_several_dreams(page, photograph, tmp_path):
     for name in ("pasted", "second"):
         card = page.locator(".card", has=page.get_by_role("link", name=name))
         expect(card).to_be_visible()
-        expect(card.locator(".badge")).to_be_hidden(timeout=steps.ENDED_MS)  # done
+        expect(card.locator(".badge")).to_be_hidden()  # done
 
 
 def test_previews_and_progress_are_shown_while_a_job_runs(page, photograph):
@@ -91,7 +91,7 @@ def test_previews_and_progress_are_shown_while_a_job_runs(page, photograph):
     steps.set_exactly(page, "Octaves", 2)
     steps.start(page)
 
-    expect(page.get_by_alt_text("The dream so far").first).to_be_visible(timeout=steps.ENDED_MS)
+    expect(page.get_by_alt_text("The dream so far").first).to_be_visible()
     expect(page.get_by_text(re.compile(r"Octave \d of \d, step \d+ of 600"))).to_be_visible()
     assert int(page.get_by_role("progressbar", name="Dream progress").get_attribute("aria-valuenow")) > 0
 

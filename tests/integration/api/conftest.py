@@ -17,10 +17,10 @@ def a_free_port() -> int:
 
 @pytest.fixture(scope="session")
 def live(services, tmp_path_factory) -> Iterator[str]:
-    """The address of a running API with high rate limits and short streams."""
+    """The address of a running API with high rate limits."""
     env = {
         **components.environment(services.settings),
-        "DREAM_STREAM_LIMIT_S": "20",
+        "DREAM_STREAM_LIMIT_S": "3600",
         "DREAM_POLLS_PER_MINUTE": "1000000",
         "DREAM_REQUESTS_PER_MINUTE": "1000000",
         "DREAM_SUBMISSIONS_PER_MINUTE": "1000000",

@@ -16,6 +16,7 @@ from shared.interfaces import WorkerInfo
 from shared.redis.job_store import RedisJobStore
 from tests.fakes.pictures import a_picture
 from tests.integration.api.conftest import a_free_port
+from tests.waiting import patience_s
 from tools.openapi import COMMITTED
 
 ADMIN = "an-admin-key-of-some-length"
@@ -152,4 +153,6 @@ def test_every_response_matches_its_documentation(case, guarded, key, upload):
     _with_pictures(case, upload)
     token = ADMIN if case.path.startswith("/v1/keys") else key
     files = _as_files(case.body) if case.media_type == "multipart/form-data" and isinstance(case.body, dict) else {}
-    case.call_and_validate(base_url=guarded, headers={"Authorization": f"Bearer {token}"}, timeout=20, **files)
+    case.call_and_validate(
+        base_url=guarded, headers={"Authorization": f"Bearer {token}"}, timeout=patience_s(), **files
+    )

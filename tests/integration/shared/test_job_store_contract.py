@@ -50,7 +50,7 @@ class Real:
         return set(self.store.redis.keys("*")) - expiring <= {"dream:turn"}
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.service)])
 def backend(request):
     return Memory() if request.param == "memory" else Real(request.getfixturevalue("settings"))
 

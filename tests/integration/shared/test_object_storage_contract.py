@@ -15,7 +15,7 @@ from shared.settings import Settings
 from tests.fakes.object_storage import MemoryObjectStorage
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.service)])
 def storage(request):
     return (
         MemoryObjectStorage(SystemClock())

@@ -6,15 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from deploy.local.components import GUNICORN
-from deploy.local.embedded_services import StackState
+from deploy.local.embedded_services import StackState, answers
 from deploy.local.process import ROOT
+from tests.waiting import exit_code, patience_s, wait_until
 
 
 @pytest.fixture
@@ -31,21 +31,11 @@ def api(settings):
     argv = [sys.executable, "-m", "gunicorn", "-c", str(GUNICORN), "-b", f"127.0.0.1:{port}", "api.app:create_app()"]
     process = subprocess.Popen(argv, cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
-        wait_for(url)
+        wait_until(lambda: answers(f"{url}/healthz"), what="an answer of the api")
         yield url, process
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(url):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            return httpx.get(f"{url}/healthz")
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError("the api did not start")
 
 
 def places(pid):
@@ -66,7 +56,7 @@ def test_what_any_process_answered_is_counted_by_all_and_the_place_for_it_goes_w
     assert len(places(process.pid)) == 1
 
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert exit_code(process) == 0
     assert places(process.pid) == []
 
 
@@ -76,7 +66,7 @@ def test_one_connection_asks_again_and_again_at_once_and_several_times_in_one_br
         assert {client.get("/healthz").status_code for _ in range(20)} == {200}
 
     address = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=patience_s()) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
         answers = b""
         while answers.count(b"HTTP/1.1 200") < 3:

@@ -8,6 +8,7 @@ import pytest
 from shared import settings
 from shared.errors import InvalidSettings
 from shared.settings import EX_CONFIG, Settings
+from tests.waiting import patience_s
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +82,7 @@ def test_every_process_stops_with_a_sentence_and_not_a_traceback(command):
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience_s(),
     )
 
     assert ended.returncode == EX_CONFIG

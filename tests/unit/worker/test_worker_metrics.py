@@ -1,7 +1,6 @@
 """Tests a worker's metrics, the server of metrics and readiness, and the liveness file."""
 
 import threading
-import time
 from dataclasses import replace
 
 import httpx
@@ -12,6 +11,7 @@ from deploy.local.embedded_services import StackState
 from shared.jobs import JobState
 from shared.settings import Settings
 from tests.fakes.job_factory import a_job
+from tests.waiting import wait_until
 from worker import liveness_file, metrics_server, worker_metrics
 from worker.dream.observer import EngineProgress
 
@@ -81,8 +81,5 @@ def test_the_liveness_file_is_touched_while_the_process_runs(tmp_path, monkeypat
 
 
 def written_after(file, then):
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if file.exists() and file.stat().st_mtime_ns > then:
-            return file.stat().st_mtime_ns
-    raise AssertionError(f"{file} was not touched")
+    wait_until(lambda: file.exists() and file.stat().st_mtime_ns > then, what=f"a change of {file}")
+    return file.stat().st_mtime_ns

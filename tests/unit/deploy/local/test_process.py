@@ -4,31 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from deploy.local.process import DIE_WITH_PARENT, Child, Component, ComponentFailed, ProcessRecord
+from tests.waiting import wait_until
 
-SLEEPER = "import time; print('hello', flush=True); time.sleep(60)"
-IGNORES_SIGTERM = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
-)
+SLEEPER = "import time; print('hello', flush=True); time.sleep(600)"
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 PARENT = (
     "import subprocess, sys, time\n"
-    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
     "print(child.pid, flush=True)\n"
-    "time.sleep(60)"
+    "time.sleep(600)"
 )
-
-
-def eventually(condition, limit_s=10.0):
-    deadline = time.monotonic() + limit_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-    return value
 
 
 @pytest.fixture
@@ -38,11 +28,11 @@ def start(tmp_path):
     def start_child(code, *, says=None, **component):
         log = tmp_path / "component.log"
         child = Child(
-            Component(name="component", argv=[sys.executable, "-c", code], ready=lambda _: True, **component), log
+            Component(name="component", argv=[sys.executable, "-c", code], **{"ready": lambda _: True} | component), log
         )
         children.append(child)
         if says is not None:
-            eventually(lambda: says in log.read_text())
+            wait_until(lambda: says in log.read_text())
         return child
 
     yield start_child
@@ -67,6 +57,16 @@ def test_a_component_that_is_not_ready_in_time_fails(tmp_path):
     child.kill()
 
 
+def test_a_component_that_takes_longer_on_a_busy_machine_is_waited_for(start, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (1000.0 * os.cpu_count(), 0, 0))
+    answers = iter([*[False] * 20, True])  # for a second
+    child = start(SLEEPER, ready=lambda _: next(answers), start_limit_s=0.2)
+
+    child.wait_until_ready()
+
+    assert child.is_alive
+
+
 def test_a_program_that_does_not_exist_fails_with_a_sentence(tmp_path):
     child = Child(Component(name="absent", argv=["/nowhere/program"], ready=lambda _: False), tmp_path / "absent.log")
 
@@ -76,7 +76,7 @@ def test_a_program_that_does_not_exist_fails_with_a_sentence(tmp_path):
 
 def test_stopping_sends_sigterm_first(start):
     child = start(
-        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(60)",
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(600)",
         says="up",
     )
 
@@ -85,8 +85,20 @@ def test_stopping_sends_sigterm_first(start):
     assert not child.is_alive
 
 
-def test_stopping_kills_a_component_that_ignores_sigterm(start):
-    child = start(IGNORES_SIGTERM, says="ready", stop_limit_s=0.2)
+def test_a_component_can_be_asked_to_end_when_its_parent_ignores_such_requests(start):
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        child = start(SLEEPER, says="hello")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    child.stop()
+
+    assert child._process.returncode == -signal.SIGTERM
+
+
+def test_stopping_kills_a_component_that_does_not_listen(start):
+    child = start(DEAF, says="deaf", stop_limit_s=0.2)
 
     child.stop()
 
@@ -97,7 +109,7 @@ def test_stopping_ends_the_children_of_a_component_that_has_died(start):
     child = start(PARENT, says="\n")
     grandchild = psutil.Process(int(child.log.read_text()))
     os.kill(child.pid, signal.SIGKILL)
-    eventually(lambda: not child.is_alive)
+    wait_until(lambda: not child.is_alive)
     assert grandchild.is_running()
 
     child.stop()
@@ -108,18 +120,18 @@ def test_stopping_ends_the_children_of_a_component_that_has_died(start):
 def test_a_component_does_not_outlive_the_process_that_started_it():
     code = (
         f"import subprocess, os, sys, time\n"
-        f"launcher = [sys.executable, {str(DIE_WITH_PARENT)!r}, str(os.getpid())]\n"
-        f"child = subprocess.Popen([*launcher, 'sleep', '60'], start_new_session=True)\n"
+        f"leash = [sys.executable, {str(DIE_WITH_PARENT)!r}, str(os.getpid())]\n"
+        f"child = subprocess.Popen([*leash, 'sleep', '600'], start_new_session=True)\n"
         f"print(child.pid, flush=True)\n"
-        f"time.sleep(60)"
+        f"time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as supervisor:
         component = psutil.Process(int(supervisor.stdout.readline()))
-        eventually(lambda: component.name() == "sleep")
+        wait_until(lambda: component.name() == "sleep")
 
         supervisor.kill()
 
-        eventually(lambda: not component.is_running() or component.status() == psutil.STATUS_ZOMBIE)
+        wait_until(lambda: not component.is_running() or component.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_recycled_process_id_is_not_ours_to_stop(start):

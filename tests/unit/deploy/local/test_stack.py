@@ -11,11 +11,12 @@ import pytest
 from deploy.local import stack as module
 from deploy.local.process import Component, ComponentFailed
 from deploy.local.stack import AlreadyRunning, Stack, running_api_url, stop_leftovers, stop_running_stack
+from tests.waiting import wait_until
 
 
-def sleeper(name, **options):
+def sleeper(name, **component):
     return Component(
-        name=name, argv=[sys.executable, "-c", "import time; time.sleep(60)"], ready=lambda _: True, **options
+        name=name, argv=[sys.executable, "-c", "import time; time.sleep(600)"], ready=lambda _: True, **component
     )
 
 
@@ -85,8 +86,7 @@ def test_leftovers_of_a_killed_stack_are_stopped_before_the_next_start(stack):
 def test_a_component_that_died_can_be_restarted(stack):
     stack.start()
     os.kill(stack.children["api"].pid, 9)
-    psutil.wait_procs([psutil.Process(stack.children["api"].pid)], timeout=5)
-    assert stack.dead() == ["api"]
+    wait_until(lambda: stack.dead() == ["api"])
 
     stack.start_component("api")
 

@@ -1,0 +1,42 @@
+"""Time limits that scale with the machine: on one that is busy, everything takes longer without being broken."""
+
+import os
+import time
+from collections.abc import Callable
+
+
+def slowdown() -> float:
+    """How much longer a process takes than on a quiet machine: what wants to run, per core, and at least 1.
+
+    The load average counts processes that wait for the disk as well. It lags by a minute, so limits are generous.
+    """
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # not on this system
+        return 1.0
+    return max(1.0, load / (os.cpu_count() or 1))
+
+
+class TimeLimit:
+    """So many seconds of a quiet machine: while twice as much wants to run as there are cores, a second counts half."""
+
+    def __init__(
+        self,
+        limit_s: float,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        slowdown: Callable[[], float] = slowdown,
+    ) -> None:
+        self.limit_s = limit_s
+        self._monotonic, self._slowdown = monotonic, slowdown
+        self._spent_s, self._asked_at = 0.0, monotonic()
+
+    def __str__(self) -> str:
+        return f"{self.limit_s:g} s of a quiet machine"
+
+    def is_over(self) -> bool:
+        """Whether the limit has passed; ask again and again, since the machine may be busy now and quiet later."""
+        now = self._monotonic()
+        self._spent_s += (now - self._asked_at) / self._slowdown()
+        self._asked_at = now
+        return self._spent_s > self.limit_s
