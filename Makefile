@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: test-fast help install demo up down test lint unit chaos fmt bench bench-api bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint unit chaos fmt bench bench-api bench-scale docs lock check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile

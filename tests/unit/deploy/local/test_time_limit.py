@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from deploy import time_limit
+from deploy.local import time_limit
 from deploy.local.time_limit import TimeLimit
 
 
