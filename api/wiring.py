@@ -102,7 +102,6 @@ def assemble(
             store=store,
             storage=storage,
             notifier=notifier,
-            job_queries=job_queries,
             clock=clock,
             max_pixels=settings.max_pixels,
             max_bytes=settings.max_upload_bytes,

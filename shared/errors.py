@@ -1,5 +1,6 @@
 """The errors of Dreamqueue: each has a stable code, says whether a retry can help, and has a sentence for a person."""
 
+import errno
 import inspect
 from typing import ClassVar
 
@@ -113,6 +114,13 @@ class IdempotencyKeyInFlight(DreamError):
     retryable = True
 
 
+class SubmissionGivenUp(DreamError):
+    """The submission took too long and was given up; nothing is stored of it. Send it again."""
+
+    code = "submission_given_up"
+    retryable = True
+
+
 class TooManyRequests(DreamError):
     """Too many requests; wait a moment."""
 
@@ -160,6 +168,14 @@ class StorageFull(DreamError):
 
     code = "storage_full"
     retryable = True
+
+
+class LocalDiskError(DreamError):
+    """The disk of this machine is full or failing; what it was to hold is not lost. Try again shortly."""
+
+    code = "local_disk_error"
+    retryable = True
+    errnos: ClassVar = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 class UnfitService(DreamError):
@@ -212,6 +228,7 @@ class WorkerDied(DreamError):
     """Three workers in a row died on this job without making progress."""
 
     code = "worker_died"
+    retryable = True
 
 
 class DeadlineExceeded(DreamError):

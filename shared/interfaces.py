@@ -1,4 +1,4 @@
-"""What a job needs of the outside: live state, durable objects, a notifier. Tests have in-memory twins of each."""
+"""What a job needs of the outside: live state, durable objects, wake-ups. Tests have in-memory implementations."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +22,23 @@ class WorkerInfo:
 class JobStore(Protocol):
     """Live state. Every call raises StoreUnavailable (retryable) when Redis is away. Unix times in seconds."""
 
+    def admit(self, owner: str, job_id: str, *, limit: int, ttl_s: float) -> bool:
+        """Reserves a place in the owner's queue for a submission; False when `limit` jobs wait or are being submitted.
+
+        The place is given up when the job is created, by `withdraw`, or after `ttl_s`. Repeatable.
+        """
+
+    def withdraw(self, owner: str, job_id: str) -> None:
+        """Gives up the place of a submission that was refused."""
+
     def create(self, job: Job) -> bool:
         """Writes the job as given if there is none of that id; False if there is. A queued one waits from then on."""
 
     def get(self, job_id: str) -> Job | None:
         """The job, or None when Redis does not know it (it may still be in S3)."""
+
+    def get_many(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
+        """Those of these jobs that Redis knows, in one round trip."""
 
     def list_jobs(
         self,
@@ -39,23 +51,26 @@ class JobStore(Protocol):
     ) -> Sequence[Job]:
         """The owner's jobs, newest first, older than the job id `before`."""
 
-    def cancel(self, job_id: str) -> Job | None:
-        """running -> canceling; other states stay: only an outcome ends a job. The job as it is now."""
+    def cancel(self, job_id: str, *, retry_count: int) -> Job | None:
+        """running -> canceling for that retry; all else stays: only an outcome ends a job. The job as it is now."""
 
     def retry(self, job_id: str, *, retry_count: int) -> Job | None:
-        """failed -> queued as that epoch; other states, or a later retry_count, stay. The job as it is now."""
+        """failed -> queued as that retry; other states, or a later retry, stay. The job as it is now."""
 
     def forget(self, job_id: str) -> None:
         """Removes the job and everything that points to it."""
 
     def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
-        """The next waiting job for these models, now running under a fresh claim; None when nothing waits."""
+        """The next waiting job for these models, now running under a fresh claim; None when nothing waits.
+
+        Until the first `renew` the claim is not acknowledged: its lapse is a lost answer, not the death of a worker.
+        """
 
     def rebuild_turns(self) -> None:
         """Completes what processes of an older version leave out of the order in which jobs are claimed. Repeatable."""
 
     def renew(self, job: Job, *, lease_s: float, progress: JobProgress | None = None) -> JobState:
-        """Prolongs the claimed job's lease and publishes progress. running or canceling.
+        """Prolongs and acknowledges the claimed job's lease and publishes progress. running or canceling.
 
         Raises ClaimLost, or JobNotFound when Redis does not know the job: it was wiped, or the job deleted.
         """
@@ -69,21 +84,27 @@ class JobStore(Protocol):
     def fix_tile_size(self, job: Job, tile_size: int) -> int:
         """Stores the tile size with the job unless it has one. The one it has. Raises ClaimLost."""
 
-    def release(self, job: Job) -> Job:
-        """running -> queued, at its old place (a drain). canceling stays. Raises ClaimLost."""
+    def release(self, job: Job, *, died: bool = False) -> Job:
+        """running -> queued, at its old place (a drain). canceling stays. Raises ClaimLost.
+
+        died: counts like a death, since the job may be what its host can't bear.
+        """
 
     def finish(self, job_id: str, outcome: Outcome) -> Job | None:
-        """Ends the job as its outcome says, from any non-terminal state of that retry count. Compares no claim."""
+        """Any state of the outcome's retry or an earlier one -> what the outcome says, unless that retry has ended.
 
-    def expire(self, job_id: str) -> Job | None:
-        """succeeded, failed or canceled -> expired."""
+        The outcome is the truth, so no claim is compared.
+        """
+
+    def expire(self, job_id: str, *, retry_count: int) -> Job | None:
+        """succeeded, failed or canceled -> expired, if that retry is the last."""
 
     def expired_leases(self) -> Sequence[Job]:
         """Claimed jobs whose lease has run out."""
 
     def expire_lease(self, job: Job, *, max_deaths: int) -> Job | None:
-        """A lapsed running job -> queued with one more death; as it was if that was one too many, or if it is
-        canceling: the caller ends it. None if the lease was renewed or the claim changed."""
+        """A lapsed running job -> queued, with one more death if its claim was acknowledged; as it was if that was one
+        too many, or if it is canceling: the caller ends it. None if the lease was renewed or the claim changed."""
 
     def overdue(self) -> Sequence[Job]:
         """Waiting jobs past their deadline; a running one is ended by its worker."""
@@ -100,12 +121,18 @@ class JobStore(Protocol):
     def queue_stats(self) -> QueueStats:
         """How many jobs and workers there are. Its cost does not grow with them."""
 
-    def redis_generation(self) -> str | None:
-        """None when Redis was wiped and has to be rebuilt from S3; another one than before when it was restarted,
-        and so may have forgotten its last second."""
+    def generation(self) -> str | None:
+        """Names this data set. None when Redis was wiped and has to be rebuilt from S3; another one than before when
+        it was restarted, and so may have forgotten its last second."""
 
-    def begin_generation(self) -> None:
-        """Says that Redis is complete again."""
+    def begin_rebuild(self) -> str:
+        """A token that `end_rebuild` takes: both must see the same data set."""
+
+    def end_rebuild(self, token: str) -> str | None:
+        """Declares Redis complete. Its generation; None when it was wiped or restarted since `begin_rebuild`."""
+
+    def probe(self) -> None:
+        """Sends and receives as much as a claim's answer may hold. Raises StoreUnavailable."""
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
         """True if `name` is, or now becomes, the one leading caretaker."""
@@ -170,10 +197,10 @@ class ObjectStorage(Protocol):
 
 
 class Notifier(Protocol):
-    """Tells the workers that there is work. Losing or doubling a ring changes nothing."""
+    """Sends wake-ups to the workers. Losing or doubling one changes nothing."""
 
     def notify_workers(self, times: int = 1) -> None:
         """Raises StoreUnavailable when the broker is away."""
 
     def pending_wake_ups(self) -> int:
-        """Rings that no worker has heard yet."""
+        """Counts the wake-ups that no worker has received yet."""

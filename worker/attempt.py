@@ -2,16 +2,16 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection
-from typing import BinaryIO, TypeVar, cast
+from collections.abc import Collection
+from typing import BinaryIO, cast
 
 import structlog
 
-from shared import lifecycle
 from shared.clock import Clock
-from shared.errors import DreamError, ImageUnreadable, StorageFull
+from shared.errors import DreamError, ImageUnreadable
 from shared.interfaces import JobStore, ObjectStorage
 from shared.jobs import Job
+from shared.lifecycle import JobLifecycle
 from shared.params import DreamParams, Format
 from shared.s3 import object_keys
 from shared.settings import Settings
@@ -26,14 +26,12 @@ from worker.dream.report import Report
 from worker.dream.types import Image
 from worker.dreamer import Dreamer
 from worker.lease import LeaseKeeper
+from worker.patience import Patience
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 PREVIEW_INTERVAL_S = 2.0
 PLACES = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 
 # The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
 STALL_FETCH_S, STALL_DECODE_S, STALL_LOAD_S, STALL_DREAM_S, STALL_STORE_S = 120.0, 300.0, 600.0, 600.0, 300.0
@@ -45,7 +43,7 @@ def sha256_of(file: BinaryIO) -> str:
 
 
 class Attempt:
-    """Watches the dream it runs: checkpoints, previews and the lease hang on the engine's calls."""
+    """Observes the dream that it runs: checkpoints, previews and the lease depend on the engine's calls."""
 
     def __init__(
         self,
@@ -53,6 +51,7 @@ class Attempt:
         *,
         store: JobStore,
         storage: ObjectStorage,
+        lifecycle: JobLifecycle,
         dreamer: Dreamer,
         lease: LeaseKeeper,
         clock: Clock,
@@ -61,11 +60,13 @@ class Attempt:
         self._job = job
         self._store = store
         self._storage = storage
+        self._lifecycle = lifecycle
         self._dreamer = dreamer
         self._lease = lease
         self._clock = clock
         self._settings = settings
-        self._checkpoints = Checkpoints(job, store=store, storage=storage)
+        self._checkpoints = Checkpoints(job, storage=storage, lifecycle=lifecycle)
+        self.patiently = Patience(lease=lease, clock=clock, settings=settings).run
         self._saved_at = clock.monotonic()
         self._previewed_at = clock.monotonic()
         self._last: ResumePoint | None = None
@@ -143,41 +144,22 @@ class Attempt:
         """Removes what an attempt stored whose outputs don't count, and its checkpoints if nobody needs them."""
         self._checkpoints.settle()
         self._previews.wait()
-        if lifecycle.is_deleted(self._storage, self._job.id):
-            lifecycle.erase(self._storage, self._job.id)
+        records = self._lifecycle.records
+        if records.is_deleted(self._job.id):
+            self._lifecycle.delete(self._job.id)
             return
-        outcome = lifecycle.read_outcome(self._storage, self._job.id, self._job.retry_count)
+        outcome = records.outcome(self._job.id, self._job.retry_count)
         if outcome is None and self._lease.is_committing:
-            return  # ours may have been sent and still arrive; the caretaker sweeps if it does not
+            return  # ours may have been sent and still arrive; housekeeping sweeps if it does not
         if outcome is None or outcome.claim != self._job.claim:
             self._storage.delete(self._storage.keys(object_keys.output(self._job.id, self._job.claim or "", "")))
         if outcome is not None:
-            lifecycle.sweep(self._storage, self._job.id, outcome)
+            self._lifecycle.sweep(self._job.id, outcome)
 
     def quiet(self) -> None:
         """Waits until nothing of this attempt is on its way any more."""
         self._checkpoints.settle()
         self._previews.wait()
-
-    def patiently(self, action: Callable[[], T], *, also_when_full: bool = False) -> T:
-        """The action's answer, tried again with growing waits while Redis or S3 is away.
-
-        also_when_full: waits for room in S3 whatever the settings say.
-        """
-        wait_s = FIRST_WAIT_S
-        while True:
-            try:
-                return action()
-            except DreamError as exc:
-                full = isinstance(exc, StorageFull) and not also_when_full
-                if not exc.retryable or (full and self._settings.storage_full == "fail"):
-                    raise
-                log.warning("dependency_unavailable", reason=str(exc), wait_s=wait_s)
-            until = self._clock.monotonic() + wait_s
-            while self._clock.monotonic() < until:
-                self._lease.move()
-                self._clock.sleep(0.1)
-            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     @property
     def _params(self) -> DreamParams:

@@ -13,8 +13,9 @@ import structlog
 from pydantic import ValidationError
 
 from shared.errors import DreamError
-from shared.interfaces import JobStore, ObjectStorage
+from shared.interfaces import ObjectStorage
 from shared.jobs import Document, Job
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from worker import worker_metrics
 from worker.background import BackgroundTask
@@ -42,10 +43,10 @@ class Header(Document):
 class Checkpoints:
     """One job's checkpoints. At most one is on its way at a time; a newer one that would have to wait is skipped."""
 
-    def __init__(self, job: Job, *, store: JobStore, storage: ObjectStorage) -> None:
+    def __init__(self, job: Job, *, storage: ObjectStorage, lifecycle: JobLifecycle) -> None:
         self._job = job
-        self._store = store
         self._storage = storage
+        self._lifecycle = lifecycle
         self._keys: set[str] = set()  # all that we know of; another attempt's go when the job is settled
         self._uploads = BackgroundTask("checkpoint")
         self._hurry = threading.Event()
@@ -89,6 +90,9 @@ class Checkpoints:
             while True:
                 try:
                     self._put(octave, iteration, spool)
+                except OSError as exc:  # this machine's own disk
+                    log.warning("checkpoint_failed", octave=octave, iteration=iteration, reason=str(exc))
+                    return
                 except DreamError as exc:
                     log.warning("checkpoint_delayed", octave=octave, iteration=iteration, reason=str(exc))
                     if not exc.retryable or self._hurry.wait(AGAIN_S):
@@ -99,14 +103,11 @@ class Checkpoints:
     def _put(self, octave: int, iteration: int, spool: BinaryIO) -> None:
         key = object_keys.checkpoint(self._job.id, octave, iteration, self._job.claim or "")
         _seal(spool)
+        superseded = sorted(known for known in {*self._keys, key} if known <= key)[:-KEPT]
         begun = time.monotonic()
-        self._storage.put(key, spool)
+        self._lifecycle.checkpoint(self._job, key, spool, superseded)
         worker_metrics.CHECKPOINT.observe(time.monotonic() - begun)
-        self._store.checkpoint_stored(self._job)
-        self._keys.add(key)
-        superseded = sorted(known for known in self._keys if known <= key)[:-KEPT]
-        self._storage.delete(superseded)
-        self._keys.difference_update(superseded)
+        self._keys = {*self._keys, key} - set(superseded)
         log.info("checkpoint_saved", octave=octave, iteration=iteration)
 
 

@@ -14,4 +14,8 @@ class Canceled(Interrupted):
 
 
 class Deleted(Interrupted):
-    """The job was deleted; none of its objects may be written again."""
+    """The job is gone, and nothing of it may come back."""
+
+
+class StorageLost(Interrupted):
+    """This host has not reached the object storage for two leases; another one may."""

@@ -1,4 +1,4 @@
-"""Keeps an attempt's lease while its work moves, publishes how far it is, and hears when it has to stop."""
+"""Renews an attempt's lease while it makes progress, publishes that progress, and learns when it has to stop."""
 
 import threading
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from types import TracebackType
 
 import structlog
 
-from shared import lifecycle
 from shared.clock import Clock
 from shared.errors import ClaimLost, DeadlineExceeded, DreamError, JobNotFound
-from shared.interfaces import JobStore, ObjectStorage
+from shared.interfaces import JobStore
 from shared.jobs import Job, JobProgress, JobState
+from shared.s3.job_records import JobRecords
 from shared.settings import Settings
 from worker.dream.observer import EngineProgress
 from worker.interrupts import Canceled, Deleted, Drained
@@ -21,14 +21,14 @@ RATE_MEMORY_S = 20.0  # pixels_per_second is a mean over about this long
 
 
 class LeaseKeeper:
-    """Runs beside one attempt, on a thread of its own; the work only touches plain attributes."""
+    """Runs on a thread of its own next to one attempt; the attempt only touches plain attributes."""
 
     def __init__(
         self,
         job: Job,
         *,
         store: JobStore,
-        storage: ObjectStorage,
+        records: JobRecords,
         clock: Clock,
         settings: Settings,
         drain: threading.Event,
@@ -36,13 +36,13 @@ class LeaseKeeper:
     ) -> None:
         self._job = job
         self._store = store
-        self._storage = storage
+        self._records = records
         self._clock = clock
         self._settings = settings
         self._drain = drain
         self._die = die
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._stop: Exception | None = None
         self.is_committing = False
         self._moves = 0
@@ -84,7 +84,7 @@ class LeaseKeeper:
 
     def confirm(self) -> None:
         """Asks Redis whether the claim still holds. Raises ClaimLost, Canceled, Deleted or StoreUnavailable."""
-        self._beat(self._progress())
+        self._renew(self._progress())
         self.move()
 
     # --- its own thread ---
@@ -103,11 +103,11 @@ class LeaseKeeper:
         while not self._ended.wait(self._settings.progress_interval_s):
             try:
                 self.tick()
-            except DreamError as exc:  # Redis or S3 is away: the dream goes on from memory, we try again
-                log.warning("lease_renewal_failed", reason=str(exc))
+            except DreamError as exc:  # without Redis or S3 the dream goes on from memory, and this is tried again
+                log.warning("renewal_failed", reason=str(exc))
 
     def tick(self) -> None:
-        """One look at the work: renews and publishes what is due."""
+        """Renews the lease and publishes what is due, unless the attempt has stalled."""
         now = self._clock.monotonic()
         if self._moves != self._seen_moves:
             self._seen_moves, self._moved_at = self._moves, now
@@ -120,9 +120,9 @@ class LeaseKeeper:
             self._stop = self._stop or DeadlineExceeded()
         # Every time, also when there is nothing to publish: the answer tells of a cancel.
         moved = self._mark is not None and self._mark.done_px != self._published
-        self._beat(self._progress() if moved else None)
+        self._renew(self._progress() if moved else None)
 
-    def _beat(self, progress: JobProgress | None) -> None:
+    def _renew(self, progress: JobProgress | None) -> None:
         published = self._mark.done_px if self._mark and progress else self._published
         try:
             state = self._store.renew(self._job, lease_s=self._settings.lease_s, progress=progress)
@@ -130,7 +130,7 @@ class LeaseKeeper:
             self._stop = exc
         except JobNotFound:
             # Redis was wiped and is being rebuilt, unless the job was deleted.
-            if lifecycle.is_deleted(self._storage, self._job.id):
+            if self._records.is_deleted(self._job.id):
                 self._stop = Deleted()
         else:
             self._published = published

@@ -1,24 +1,23 @@
-"""A worker's one job at a time: claim it, attempt it, commit how it ended."""
+"""A worker's one job at a time: claim it, attempt it, settle how it ended."""
 
 import threading
 from collections.abc import Callable, Collection
-from functools import partial
 
 import structlog
 
-from shared import lifecycle
 from shared.clock import Clock
-from shared.errors import ClaimLost, DreamError, OutOfMemory, StoreUnavailable
+from shared.errors import ClaimLost, DreamError, LocalDiskError, OutOfMemory, StoreUnavailable
 from shared.interfaces import JobStore, Notifier, ObjectStorage
 from shared.jobs import Job, JobError, JobState, Outcome
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.settings import Settings
-from shared.webhooks import delivery
 from worker import worker_metrics
 from worker.attempt import STALL_STORE_S, Attempt
 from worker.dreamer import Dreamer
 from worker.feature_maps_attempt import FeatureMapsAttempt
-from worker.interrupts import Canceled, Deleted, Drained
+from worker.host import Host
+from worker.interrupts import Canceled, Deleted, Drained, Interrupted, StorageLost
 from worker.lease import LeaseKeeper
 
 log = structlog.get_logger(__name__)
@@ -41,12 +40,13 @@ class Runner:
     ) -> None:
         self._store = store
         self._storage = storage
-        self._notifier = notifier
+        self._lifecycle = JobLifecycle(storage, store, notifier)
         self._dreamer = dreamer
         self._clock = clock
         self._settings = settings
         self._drain = drain
         self._die = die
+        self._host = Host(store=store, storage=storage, clock=clock)
         self._running: Job | None = None
         self.lease: LeaseKeeper | None = None
 
@@ -61,8 +61,8 @@ class Runner:
             self._hand_back(self._running)
 
     def run_next(self) -> bool:
-        """Runs the next waiting job to an end of this attempt. False when nothing waits."""
-        if self._drain.is_set():
+        """Runs the next waiting job to an end of this attempt. False when nothing waits or this host is not fit."""
+        if self._drain.is_set() or not self._host.is_fit():
             return False
         job = self._claim()
         if job is None and self._settings.fetch_models:  # what waits may only lack its weights
@@ -71,7 +71,9 @@ class Runner:
         if job is None:
             return False
         self._running = job
-        with structlog.contextvars.bound_contextvars(job_id=job.id, attempt=job.attempt, owner=job.owner):
+        with structlog.contextvars.bound_contextvars(
+            job_id=job.id, attempt=job.attempt, retry_count=job.retry_count, owner=job.owner
+        ):
             log.info("job_claimed", waited_s=round((job.started_at or 0) - job.created_at, 3))
             worker_metrics.claimed(job)
             try:
@@ -81,13 +83,20 @@ class Runner:
         return True
 
     def _claim(self) -> Job | None:
-        return self._store.claim(self._settings.worker_name, self._dreamer.models(), lease_s=self._settings.lease_s)
+        settings = self._settings
+        try:
+            job = self._lifecycle.claim(settings.worker_name, self._dreamer.models(), lease_s=settings.lease_s)
+        except StoreUnavailable as exc:
+            self._host.claim_lost(str(exc))
+            raise
+        self._host.claim_answered()
+        return job
 
     def _attempt(self, job: Job) -> None:
         lease = LeaseKeeper(
             job,
             store=self._store,
-            storage=self._storage,
+            records=self._lifecycle.records,
             clock=self._clock,
             settings=self._settings,
             drain=self._drain,
@@ -98,6 +107,7 @@ class Runner:
             job,
             store=self._store,
             storage=self._storage,
+            lifecycle=self._lifecycle,
             dreamer=self._dreamer,
             lease=lease,
             clock=self._clock,
@@ -114,6 +124,12 @@ class Runner:
             attempt.park()
             self._hand_back(job)
             return
+        except (StorageLost, LocalDiskError) as exc:
+            worker_metrics.attempt_ended(job, "returned")
+            self._host.suspect(str(exc))
+            attempt.quiet()
+            self._hand_back(job, died=isinstance(exc, LocalDiskError))
+            return
         except (ClaimLost, Deleted) as exc:
             log.warning("attempt_abandoned", reason=str(exc) or type(exc).__name__)
             worker_metrics.attempt_ended(job, "abandoned")
@@ -121,11 +137,11 @@ class Runner:
         try:
             if settled is not None and settled.claim == job.claim:
                 attempt.quiet()
-                lifecycle.sweep(self._storage, job.id, settled)
+                self._lifecycle.sweep(job.id, settled)
             else:
                 attempt.discard()
         except DreamError as exc:
-            log.warning("cleanup_failed", reason=str(exc))  # the caretaker will
+            log.warning("cleanup_failed", reason=str(exc))  # housekeeping will
 
     def _settle(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
         outcome = self._outcome(job, attempt, lease)
@@ -133,8 +149,7 @@ class Runner:
             worker_metrics.attempt_ended(job, "adopted")
             return None
         lease.commit(stall_s=STALL_STORE_S)
-        settle = partial(lifecycle.settle, self._storage, self._store, job.id, outcome)
-        settled = attempt.patiently(settle, also_when_full=True)
+        settled = attempt.patiently(lambda: self._lifecycle.settle(job.id, outcome), also_when_full=True)
         log.info("job_settled", state=settled.state, won=settled.claim == outcome.claim)
         worker_metrics.attempt_ended(job, settled.state)
         return settled
@@ -142,46 +157,53 @@ class Runner:
     def _outcome(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
         """How this attempt ended the job; None if it had ended before."""
         try:
-            kept = attempt.patiently(lambda: lifecycle.kept(self._storage, job.id))
-            if attempt.patiently(lambda: self._ended_before(job, kept)):
+            keys = attempt.patiently(lambda: self._lifecycle.records.keys(job.id))
+            if attempt.patiently(lambda: self._ended_before(job, keys)):
                 return None
-            attempt.patiently(lambda: self._tell_of_start(job))
-            attempt.run(kept)
+            attempt.patiently(lambda: self._lifecycle.begin(job, now=self._clock.now()))
+            attempt.run(keys)
             self._confirm(lease)
         except Canceled:
             return self._as(job, JobState.CANCELED)
-        except (ClaimLost, Drained, Deleted):
+        except (ClaimLost, Interrupted):
             raise
-        except DreamError as exc:
-            log.warning("job_failed", code=exc.code, reason=str(exc))
-            return self._as(job, JobState.FAILED, JobError(code=exc.code, message=str(exc), retryable=exc.retryable))
+        except (DreamError, OSError) as exc:
+            return self._failed(job, _named(exc))
         except MemoryError:
             log.exception("job_failed", code=OutOfMemory.code)
             return self._as(job, JobState.FAILED, JobError(code=OutOfMemory.code, message=str(OutOfMemory())))
-        except Exception as exc:
-            log.exception("job_failed", code=DreamError.code)
-            message = f"The dream stopped on an unexpected error ({type(exc).__name__}); the worker's log says more."
-            return self._as(job, JobState.FAILED, JobError(code=DreamError.code, message=message))
+        except Exception as exc:  # noqa: BLE001 - logged there with its traceback
+            return self._failed(job, exc)
         return self._as(job, JobState.SUCCEEDED)
 
-    def _tell_of_start(self, job: Job) -> None:
-        delivery.owe_started(
-            self._storage, job.id, retry_count=job.retry_count, started_at=job.started_at or self._clock.now()
-        )
+    def _failed(self, job: Job, exc: Exception) -> Outcome:
+        """The failure. Raises LocalDiskError while another host may still do better."""
+        if isinstance(exc, LocalDiskError) and job.deaths + 1 < self._settings.max_deaths:
+            raise exc
+        if not isinstance(exc, DreamError):
+            log.error("job_failed", code=DreamError.code, exc_info=exc)
+            message = f"The dream stopped on an unexpected error ({type(exc).__name__}); the worker's log says more."
+            return self._as(job, JobState.FAILED, JobError(code=DreamError.code, message=message))
+        if isinstance(exc, LocalDiskError):
+            self._host.suspect(str(exc))
+        log.warning("job_failed", code=exc.code, reason=str(exc))
+        return self._as(job, JobState.FAILED, JobError(code=exc.code, message=str(exc), retryable=exc.retryable))
 
-    def _ended_before(self, job: Job, kept: Collection[str]) -> bool:
+    def _ended_before(self, job: Job, keys: Collection[str]) -> bool:
         """What S3 says outweighs what Redis believes: an outcome is adopted, a cancel or a tombstone obeyed."""
-        done = object_keys.outcome(job.id, job.retry_count) in kept
-        outcome = lifecycle.read_outcome(self._storage, job.id, job.retry_count) if done else None
+        records = self._lifecycle.records
+        outcome = (
+            records.outcome(job.id, job.retry_count) if object_keys.outcome(job.id, job.retry_count) in keys else None
+        )
         if outcome is not None:
-            lifecycle.close(self._storage, self._store, job.id, outcome)
+            self._lifecycle.close(job.id, outcome)
             log.info("outcome_adopted", state=outcome.state)
             return True
-        if lifecycle.is_deleted(self._storage, job.id):
-            self._store.forget(job.id)
+        if records.is_deleted(job.id):
+            self._lifecycle.delete(job.id)
             raise Deleted
-        if object_keys.cancel(job.id) in kept and lifecycle.cancel_asked(self._storage, job):
-            self._store.cancel(job.id)
+        if object_keys.cancel(job.id, job.retry_count) in keys:
+            self._store.cancel(job.id, retry_count=job.retry_count)
             raise Canceled
         return False
 
@@ -191,13 +213,9 @@ class Runner:
         except StoreUnavailable:
             log.warning("claim_unconfirmed")  # the first outcome in S3 decides
 
-    def _hand_back(self, job: Job) -> None:
+    def _hand_back(self, job: Job, *, died: bool = False) -> None:
         try:
-            released = self._store.release(job)
-            if released.state is JobState.CANCELING:
-                lifecycle.settle(self._storage, self._store, job.id, self._as(job, JobState.CANCELED))
-            else:
-                self._notifier.notify_workers()
+            released = self._lifecycle.release(job, now=self._clock.now(), died=died)
             log.info("job_released", state=released.state)
         except DreamError as exc:  # the lease lapses, another worker resumes
             log.warning("job_release_failed", reason=str(exc))
@@ -212,3 +230,9 @@ class Runner:
             attempt=job.attempt,
             error=error,
         )
+
+
+def _named(exc: Exception) -> Exception:
+    """A full or failing disk of this host by its own name."""
+    is_disk = isinstance(exc, OSError) and exc.errno in LocalDiskError.errnos
+    return LocalDiskError(f"The worker's disk is full or failing ({exc}).") if is_disk else exc

@@ -10,7 +10,7 @@ from redis import RedisError
 
 from api import request_context
 from api.http import problem_responses
-from shared.errors import TooManyRequests
+from shared.errors import StoreUnavailable, TooManyRequests
 from shared.rate_limit import RateLimit, RateLimitUsage
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def install(app: APIFlask, uri: str, options: dict[str, Any]) -> None:
         app.view_functions[endpoint] = submissions(app.view_functions[endpoint])  # type: ignore[assignment] # none is async
     limiter.init_app(app)
     app.register_error_handler(RateLimitExceeded, lambda _: _too_many_requests(limiter))
+    # When Redis fails, one thread switches to counting in memory; those that are counting at that moment raise.
+    app.register_error_handler(RedisError, lambda _: problem_responses.from_dream_error(StoreUnavailable()))
     app.after_request(_header_writer(limiter))
 
 

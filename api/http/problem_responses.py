@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from api.schemas.problem import FieldError, Problem
 from api.schemas.requests import JobForm, ListQuery
 from shared import errors
-from shared.errors import DreamError, InvalidField
+from shared.errors import DreamError, InvalidField, LocalDiskError
 from shared.params import DreamParams, Target
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,8 @@ STATUS: Mapping[type[DreamError], HTTPStatus] = {
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.LocalDiskError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.SubmissionGivenUp: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_S = {
     HTTPStatus.SERVICE_UNAVAILABLE: "5",
@@ -70,6 +72,7 @@ def install(app: APIFlask) -> None:
     app.register_error_handler(ValidationError, from_validation_error)
     app.register_error_handler(HTTPError, _from_apiflask)
     app.register_error_handler(HTTPException, _from_framework)
+    app.register_error_handler(OSError, _from_system)
     app.register_error_handler(Exception, _from_bug)
 
 
@@ -116,6 +119,14 @@ def _from_framework(error: HTTPException) -> Response:
     code, message = FRAMEWORK.get(error.code, ("bad_request", None))
     headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
     return _respond(HTTPStatus(error.code), code, message or error.description or error.name, headers)
+
+
+def _from_system(error: OSError) -> Response:
+    """A body that does not fit on this machine's disk, say; anything else is a bug."""
+    if error.errno not in LocalDiskError.errnos:
+        return _from_bug(error)
+    log.error("local_disk_failed", reason=str(error))
+    return from_dream_error(LocalDiskError())
 
 
 def _from_bug(error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """What can be done with jobs, whoever asks. Knows no HTTP."""
 
-import logging
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,17 +8,15 @@ from zlib import crc32
 
 from api.jobs.submission_service import is_ulid
 from api.schemas.status_views import Readiness
-from shared import lifecycle
 from shared.clock import Clock
 from shared.errors import DreamError, JobNotFound, NotReady, ResultExpired, StoreUnavailable, WrongState
 from shared.interfaces import JobStore, Notifier, ObjectStorage
 from shared.job_events import JobQueries, PollResult
 from shared.jobs import Job, JobState, Kind
+from shared.lifecycle import JobLifecycle
 from shared.params import DreamParams
 from shared.rate_limit import RateLimit
 from shared.s3 import object_keys
-
-logger = logging.getLogger(__name__)
 
 FLEET_FRESH_S = 2.0
 RESULT_URL_S = 300  # long enough to begin a download, short enough to be worthless in a log file
@@ -26,7 +24,7 @@ RESULT_URL_S = 300  # long enough to begin a download, short enough to be worthl
 
 @dataclass(frozen=True, kw_only=True)
 class JobService:
-    """Submit, look at, cancel, retry and delete jobs. Every call concerns one owner's jobs only."""
+    """Reads, cancels, retries and deletes jobs. Every call concerns one owner's jobs only."""
 
     store: JobStore
     storage: ObjectStorage
@@ -34,6 +32,10 @@ class JobService:
     job_queries: JobQueries
     clock: Clock
     fleet: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict, repr=False)
+    lifecycle: JobLifecycle = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lifecycle", JobLifecycle(self.storage, self.store, self.notifier))
 
     def get(self, owner: str, job_id: str) -> Job:
         """The job, from Redis, or rebuilt from S3 where Redis does not know it. Raises JobNotFound."""
@@ -90,25 +92,21 @@ class JobService:
             return job
         if job.state.is_terminal:
             raise WrongState(f"The job has already ended as {job.state}; there is nothing to cancel.")
-        lifecycle.ask_to_cancel(self.storage, job)
-        return lifecycle.cancel(self.storage, self.store, job, now=self.clock.now())
+        return self.lifecycle.cancel(job, now=self.clock.now())
 
     def retry(self, owner: str, job_id: str) -> Job:
-        """A failed job again, from its last checkpoint. Raises WrongState."""
+        """Queues a failed job again, to go on from its last checkpoint. Raises WrongState or ResultExpired."""
         job = self.get(owner, job_id)
         if job.state is not JobState.FAILED:
             raise WrongState(f"Only a failed job can be retried; this one is {job.state}.")
         if job.deadline_at is not None and job.deadline_at <= self.clock.now():
             raise WrongState("The job's deadline has passed; submit it again with a later one.")
-        retried = self.store.retry(job_id, retry_count=lifecycle.reopen(self.storage, job)) or job
-        self._notify_workers()
-        return retried
+        return self.lifecycle.retry(job, now=self.clock.now())
 
     def delete(self, owner: str, job_id: str) -> None:
         """Removes the job and all its objects; a worker that runs it stops at its next look."""
         self.get(owner, job_id)
-        lifecycle.erase(self.storage, job_id)
-        self.store.forget(job_id)
+        self.lifecycle.delete(job_id)
 
     def served(self) -> frozenset[str] | None:
         """The networks that live workers serve, as of two seconds ago at most; None while Redis is away."""
@@ -212,13 +210,8 @@ class JobService:
     def _recall(self, job_id: str) -> Job | None:
         if not is_ulid(job_id):
             return None
-        job = lifecycle.restore(self.storage, self.store, job_id, now=self.clock.now())
+        job = self.lifecycle.restore(job_id, now=self.clock.now())
         if job is not None and job.state is JobState.QUEUED:
-            self._notify_workers()
+            with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up
+                self.notifier.notify_workers()
         return job
-
-    def _notify_workers(self) -> None:
-        try:
-            self.notifier.notify_workers()
-        except StoreUnavailable:
-            logger.warning("the notifier could not be rung; the caretaker will")

@@ -1,52 +1,41 @@
 """How a job is accepted: checked, made durable, and once only, however often it is sent. Knows no HTTP."""
 
 import contextlib
-import hashlib
-import logging
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ulid import ULID
 
+from api.jobs.idempotency import KEY_OF_DELETED, IdempotencyKeys, KeyedRequest
 from api.jobs.image_header import sniff
 from api.jobs.submission import Picture, Sent, Submission
 from api.schemas.requests import JobOptions
-from shared import lifecycle
 from shared.clock import Clock
 from shared.errors import (
     DreamError,
-    IdempotencyKeyInFlight,
-    IdempotencyKeyReused,
     ImageTooLarge,
     ImageUnreadable,
     InvalidField,
+    LocalDiskError,
     StoreUnavailable,
+    SubmissionGivenUp,
     TooManyQueued,
     UnsupportedImage,
     WrongState,
 )
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
-from shared.job_events import JobQueries
-from shared.jobs import Document, InputImage, Job, Manifest, Webhook
+from shared.jobs import InputImage, Job, Manifest, Webhook
+from shared.lifecycle import JobLifecycle
 from shared.networks.catalog import check_size, resolve, resolve_maps
 from shared.params import DreamParams, Params
 from shared.s3 import object_keys
 from shared.webhooks import outbound
 
-logger = logging.getLogger(__name__)
-
-IN_FLIGHT_S = 60.0  # a reservation this old without a job was left by a process that died
 UPLOAD_URL_S = 3600  # how long an upload's form can be used
-
-
-class Reservation(Document):
-    """`idempotency/{owner}/{key hash}`: the job that the key's first request makes."""
-
-    job_id: str
-    fingerprint: str
-    at: float  # Unix time, seconds
+PLACES = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
+ADMITTED_S = 300.0  # a submission that takes longer no longer counts as waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,17 +46,24 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class SubmissionService:
-    """Takes jobs in. Nothing is stored of a request that is refused."""
+    """Accepts jobs. Nothing is stored of a request that is refused."""
 
     store: JobStore
     storage: ObjectStorage
     notifier: Notifier
-    job_queries: JobQueries
     clock: Clock
     max_pixels: int
     max_bytes: int
     max_queued: int
     webhook_networks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lifecycle = JobLifecycle(self.storage, self.store, self.notifier)
+        object.__setattr__(self, "lifecycle", lifecycle)
+        object.__setattr__(self, "keys", IdempotencyKeys(self.storage, lifecycle, self.clock))
+
+    lifecycle: JobLifecycle = field(init=False, repr=False)
+    keys: IdempotencyKeys = field(init=False, repr=False)
 
     def upload(self, owner: str, *, size_bytes: int | None = None) -> tuple[str, PresignedForm]:
         """The id and the form for one picture that goes straight to S3. Raises ImageTooLarge for an announced size."""
@@ -86,88 +82,97 @@ class SubmissionService:
         IdempotencyKeyReused or IdempotencyKeyInFlight before anything is stored.
         """
         params = _resolved(submission)
+        request = KeyedRequest(owner=owner, key=key, fingerprint=submission.fingerprint()) if key is not None else None
+        winner = self.keys.winner(request) if request else None
+        if winner is not None:
+            return self._replayed(winner)
         job_id = str(ULID.from_timestamp(self.clock.now()))
-        if key is None:
-            return Accepted(job=self._accept(owner, submission, params, job_id), replayed=False)
-        place = object_keys.idempotency(owner, hashlib.sha256(key.encode()).hexdigest())
-        reservation = Reservation(job_id=job_id, fingerprint=submission.fingerprint(), at=self.clock.now())
-        if not self._reserve(place, reservation):
-            first, job = self._first(place, reservation)
-            if job:
-                return Accepted(job=job, replayed=True)
-            job_id = first.job_id  # its process died; the same id again can't become two jobs
+        self._admit(owner, job_id)
+        with contextlib.ExitStack() as opened:
+            try:
+                manifest, pictures = self._manifest(owner, submission, params, job_id, opened)
+                winner = self.keys.reserve(request, job_id) if request else None
+            except DreamError:
+                self._undo(owner, job_id)
+                raise
+            if winner is None:
+                return self._accept(manifest, pictures, request)
+        self._undo(owner, job_id)
+        return self._replayed(winner)
+
+    def _accept(self, manifest: Manifest, pictures: dict[str, BinaryIO], request: KeyedRequest | None) -> Accepted:
+        """From here on the lifecycle alone removes anything: the job may be accepted although an answer is missing."""
         try:
-            return Accepted(job=self._accept(owner, submission, params, job_id), replayed=False)
-        except DreamError:
-            with contextlib.suppress(DreamError):  # then it is taken over later
-                self.storage.delete([place])
+            return Accepted(job=self.lifecycle.accept(manifest, pictures), replayed=False)
+        except DreamError as exc:
+            self._withdraw(manifest.owner, manifest.id)
+            if request is None:
+                raise
+            if isinstance(exc, SubmissionGivenUp) and (winner := self.keys.winner(request)) is not None:
+                return self._replayed(winner)
+            with contextlib.suppress(DreamError):  # so that the key's next request need not wait
+                self.lifecycle.give_up(manifest.id)
             raise
 
-    def _reserve(self, place: str, reservation: Reservation) -> bool:
-        return self.storage.put(
-            place, reservation.model_dump_json().encode(), content_type="application/json", if_absent=True
+    def _replayed(self, job_id: str) -> Accepted:
+        job = None
+        with contextlib.suppress(StoreUnavailable):
+            job = self.store.get(job_id)
+        job = job or self.lifecycle.records.recall(job_id)
+        if job is None:
+            raise WrongState(KEY_OF_DELETED)
+        return Accepted(job=job, replayed=True)
+
+    def _admit(self, owner: str, job_id: str) -> None:
+        """Holds a place in the owner's queue, which the accepted job takes. Raises TooManyQueued."""
+        with contextlib.suppress(StoreUnavailable):  # jobs are accepted while Redis is away
+            if not self.store.admit(owner, job_id, limit=self.max_queued, ttl_s=ADMITTED_S):
+                raise TooManyQueued
+
+    def _withdraw(self, owner: str, job_id: str) -> None:
+        with contextlib.suppress(StoreUnavailable):  # the place is given up by itself after a while
+            self.store.withdraw(owner, job_id)
+
+    def _undo(self, owner: str, job_id: str) -> None:
+        """Removes what was stored of a submission before it was accepted."""
+        self.lifecycle.discard(job_id)
+        self._withdraw(owner, job_id)
+
+    def _manifest(
+        self, owner: str, submission: Submission, params: Params, job_id: str, opened: contextlib.ExitStack
+    ) -> tuple[Manifest, dict[str, BinaryIO]]:
+        """The request, checked, and those of its pictures that still have to be stored, by their keys."""
+        options, now = submission.options, self.clock.now()
+        headers: dict[str, InputImage] = {}
+        pictures: dict[str, BinaryIO] = {}
+        for name, picture in {"image": submission.image, **submission.beside}.items():
+            place = PLACES[name](job_id)
+            headers[name], file = opened.enter_context(self._checked(owner, picture, name, place))
+            if file is not None:
+                pictures[place] = file
+        if isinstance(params, DreamParams):
+            photo = headers["image"]
+            check_size(params, photo.height, photo.width, max_pixels=self.max_pixels, path="params.")
+        manifest = Manifest(
+            id=job_id,
+            kind=options.kind,
+            owner=owner,
+            priority=options.priority,
+            params=params,
+            input=headers["image"],
+            guide=headers.get("guide"),
+            mask=headers.get("mask"),
+            created_at=now,
+            deadline_at=None if options.deadline_s is None else now + options.deadline_s,
+            webhook=self._webhook(options),
         )
-
-    def _first(self, place: str, ours: Reservation) -> tuple[Reservation, Job | None]:
-        """The first request of this key and its job, None if that request never got to it."""
-        document = self.storage.get(place)
-        if document is None:  # refused and taken back between our two looks
-            raise IdempotencyKeyInFlight
-        first = Reservation.model_validate_json(document)
-        if first.fingerprint != ours.fingerprint:
-            raise IdempotencyKeyReused
-        job = self.store.get(first.job_id) or lifecycle.recall(self.storage, first.job_id)
-        if job is None and lifecycle.is_deleted(self.storage, first.job_id):
-            raise WrongState("The job that this Idempotency-Key made was deleted; use a new key for a new job.")
-        if job is None and self.clock.now() - first.at < IN_FLIGHT_S:
-            raise IdempotencyKeyInFlight
-        return first, job
-
-    def _accept(self, owner: str, submission: Submission, params: Params, job_id: str) -> Job:
-        self._refuse_too_many(owner)
-        now = self.clock.now()
-        options = submission.options
-        place = object_keys.image(job_id)
-        with (
-            self._swept_on_failure(job_id),
-            self._checked(owner, submission.image, "image", place) as (header, file),
-            contextlib.ExitStack() as opened,
-        ):
-            if isinstance(params, DreamParams):
-                check_size(params, header.height, header.width, max_pixels=self.max_pixels, path="params.")
-            beside = {
-                name: opened.enter_context(self._checked(owner, picture, name, f"{object_keys.job(job_id)}{name}"))
-                for name, picture in submission.beside.items()
-            }
-            manifest = Manifest(
-                id=job_id,
-                kind=options.kind,
-                owner=owner,
-                priority=options.priority,
-                params=params,
-                input=header,
-                guide=beside["guide"][0] if "guide" in beside else None,
-                mask=beside["mask"][0] if "mask" in beside else None,
-                created_at=now,
-                deadline_at=None if options.deadline_s is None else now + options.deadline_s,
-                webhook=self._webhook(options),
-            )
-            files = {f"{object_keys.job(job_id)}{name}": sent for name, (_, sent) in beside.items() if sent is not None}
-            lifecycle.accept(self.storage, manifest, file, beside=files)
-        job = Job.from_manifest(manifest)
-        self._announce(job)
-        return job
+        return manifest, pictures
 
     def _webhook(self, options: JobOptions) -> Webhook | None:
         if options.webhook_url is None:
             return None
         outbound.check_url(options.webhook_url, self.webhook_networks, path="webhook_url")
         return Webhook(url=options.webhook_url, events=options.webhook_events)
-
-    def _refuse_too_many(self, owner: str) -> None:
-        with contextlib.suppress(StoreUnavailable):  # jobs are accepted while Redis is away
-            if self.job_queries.queued(owner) >= self.max_queued:
-                raise TooManyQueued
 
     @contextlib.contextmanager
     def _checked(
@@ -182,9 +187,12 @@ class SubmissionService:
             raise InvalidField(
                 "there is no such upload; it was never finished, or is long past", path=f"{field}.upload"
             )
-        with tempfile.TemporaryFile() as copy:
-            self.storage.download(place, copy)
-            yield self._sniffed(copy, field), None
+        try:
+            with tempfile.TemporaryFile() as copy:
+                self.storage.download(place, copy)
+                yield self._sniffed(copy, field), None
+        except OSError as exc:
+            raise LocalDiskError from exc
 
     def _sniffed(self, file: BinaryIO, field: str) -> InputImage:
         try:
@@ -196,24 +204,6 @@ class SubmissionService:
 
     def _take(self, owner: str, upload_id: str, place: str) -> bool:
         return self.storage.copy(object_keys.upload(owner, upload_id), place)
-
-    def _announce(self, job: Job) -> None:
-        # The job is durable by now: a refusal here would make the client submit it twice. The caretaker finds it.
-        try:
-            self.store.create(job)
-            self.notifier.notify_workers()
-        except StoreUnavailable:
-            logger.warning("job %s accepted while Redis is away; the caretaker will see to it", job.id)
-
-    @contextlib.contextmanager
-    def _swept_on_failure(self, job_id: str) -> Iterator[None]:
-        try:
-            yield
-        except DreamError:  # storage away or full, or a picture that was refused after it was copied
-            with contextlib.suppress(DreamError):  # away is away; what is left is not pending, and retention takes it
-                places = (object_keys.manifest, object_keys.image, object_keys.guide, object_keys.mask)
-                self.storage.delete([object_keys.pending(job_id), *(place(job_id) for place in places)])
-            raise
 
 
 def _resolved(submission: Submission) -> Params:

@@ -10,7 +10,9 @@ from shared.errors import TooManyRequests
 from shared.job_events import JobEvent, PollResult
 from shared.jobs import Job, JobProgress, JobState
 from shared.rate_limit import RateLimit, RateLimitUsage
-from shared.redis.job_store import RedisJobStore, _from_flat, _translated
+from shared.redis.job_hash import from_flat
+from shared.redis.job_store import RedisJobStore
+from shared.redis.scripts import translated
 
 MAX_EVENTS = 256
 
@@ -26,7 +28,7 @@ class RedisJobQueries:
     def of_store(cls, store: RedisJobStore) -> "RedisJobQueries":
         return cls(store.redis)
 
-    @_translated()
+    @translated()
     def poll(
         self,
         job_id: str,
@@ -47,7 +49,7 @@ class RedisJobQueries:
         answer = cast(list[Any], self._poll(args=[job_id, owner, version, seen_position, *limit]))
         return _poll_result(answer, rate_limit)
 
-    @_translated()
+    @translated()
     def events_after(self, job_id: str, *, after: int) -> Sequence[JobEvent]:
         entries = cast(
             list[tuple[str, dict[str, str]]],
@@ -55,7 +57,7 @@ class RedisJobQueries:
         )
         return [_change(entry_id, fields) for entry_id, fields in entries]
 
-    @_translated()
+    @translated()
     def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
         waiting = [job for job in jobs if job.state is JobState.QUEUED]
         if not waiting:
@@ -69,7 +71,7 @@ class RedisJobQueries:
         above = {"high": 0, "normal": high, "low": high + normal}
         return {job.id: above[job.priority] + count for job, count in zip(waiting, before, strict=True)}
 
-    @_translated()
+    @translated()
     def queued(self, owner: str) -> int:
         pipe = self._redis.pipeline(transaction=False)
         for priority in ("high", "normal", "low"):
@@ -90,7 +92,7 @@ def _poll_result(answer: list[Any], rate_limit: RateLimit | None) -> PollResult:
     if status == "unchanged":
         return PollResult(job=None, usage=usage)
     position, flat = rest
-    return PollResult(job=_from_flat(flat), position=int(position) if position else None, usage=usage)
+    return PollResult(job=from_flat(flat), position=int(position) if position else None, usage=usage)
 
 
 def _change(entry_id: str, fields: dict[str, str]) -> JobEvent:

@@ -9,7 +9,7 @@ IDEMPOTENCY_KEPT_S = 7 * DAY_S  # docs/API.md promises it
 def pending(job_id: str, retry_count: int = 0) -> str:
     """Exists from before the job is accepted until its outcome is written: what a rebuild lists.
 
-    Each retry_count has its own, or whoever closes the first late would take the second's away.
+    Each retry has its own, or whoever closes the first late would take the second's away.
     """
     return f"{PENDING}{job_id}" if retry_count == 0 else f"{PENDING}{job_id}-{retry_count}"
 
@@ -31,6 +31,7 @@ def job(job_id: str) -> str:
 
 
 def manifest(job_id: str) -> str:
+    """The request. Written if absent, which accepts the job; or void, which gives the submission up for good."""
     return f"jobs/{job_id}/manifest.json"
 
 
@@ -64,9 +65,9 @@ def result(format: str) -> str:  # noqa: A002 - that is what it is called everyw
     return {"jpeg": "result.jpg", "webp": "result.webp"}.get(format, "result.png")
 
 
-def cancel(job_id: str) -> str:
-    """Written before a cancel is answered."""
-    return f"jobs/{job_id}/cancel"
+def cancel(job_id: str, retry_count: int = 0) -> str:
+    """Written before a cancel is answered. Each retry has its own, or a late one would replace a newer one."""
+    return f"jobs/{job_id}/cancel" if retry_count == 0 else f"jobs/{job_id}/cancel-{retry_count}"
 
 
 def outcome(job_id: str, retry_count: int) -> str:
@@ -82,9 +83,9 @@ def outcome_retry_count(key: str) -> int | None:
     return int(name.removeprefix("outcome").removesuffix(".json").removeprefix("-") or 0)
 
 
-def expired(job_id: str) -> str:
-    """Retention has removed the job's pictures; what it was stays known."""
-    return f"jobs/{job_id}/expired"
+def sequel(job_id: str, retry_count: int) -> str:
+    """What follows that retry's outcome: another retry or expiry. The first writer decides, so never both."""
+    return f"jobs/{job_id}/sequel-{retry_count}"
 
 
 def checkpoints(job_id: str) -> str:
@@ -110,9 +111,12 @@ def upload(owner: str, upload_id: str) -> str:
     return f"{UPLOADS}{owner}/{upload_id}"
 
 
-def idempotency(owner: str, key_hash: str) -> str:
-    """Which job an owner's Idempotency-Key has made."""
-    return f"{IDEMPOTENCY}{owner}/{key_hash}"
+def idempotency(owner: str, key_hash: str, *, after: str | None = None) -> str:
+    """Which job an owner's Idempotency-Key makes.
+
+    after: the job that held the key before and was given up. So no place is ever written a second time.
+    """
+    return f"{IDEMPOTENCY}{owner}/{key_hash}" + (f".{after}" if after else "")
 
 
 def key(key_id: str) -> str:

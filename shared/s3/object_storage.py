@@ -1,20 +1,18 @@
 """Objects in an S3-compatible store."""
 
-import base64
-import hashlib
+import io
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import dependency_metrics
-from shared.errors import StorageFull, StorageUnavailable, UnfitService
+from shared.errors import LocalDiskError, StorageFull, StorageUnavailable, UnfitService
 from shared.interfaces import PresignedForm
+from shared.s3.clients import Uploaders, make_client
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,20 +45,19 @@ PIECE_BYTES = 1 << 20
 class S3ObjectStorage:
     """ObjectStorage on any S3 with conditional writes. Safe to share between threads."""
 
-    def __init__(self, client: "S3Client", public: "S3Client", bucket: str) -> None:
+    def __init__(self, client: "S3Client", public: "S3Client", uploaders: Uploaders, bucket: str) -> None:
         self._s3 = client
         self._public = public  # signs addresses as browsers reach the store
+        self._uploaders = uploaders
         self.bucket = bucket
         self._has_batch_delete = True
 
     @classmethod
     def connect(cls, settings: Settings) -> "S3ObjectStorage":
         """Creates the clients without calling S3."""
-        return cls(
-            _client(settings, settings.s3_url),
-            _client(settings, settings.s3_public_url or settings.s3_url),
-            settings.s3_bucket,
-        )
+        client = make_client(settings, settings.s3_url)
+        public = make_client(settings, settings.s3_public_url or settings.s3_url)
+        return cls(client, public, Uploaders(settings, client), settings.s3_bucket)
 
     def put(
         self,
@@ -71,12 +68,15 @@ class S3ObjectStorage:
         if_absent: bool = False,
     ) -> bool:
         condition: Any = {"IfNoneMatch": "*"} if if_absent else {}
+        content = io.BytesIO(body) if isinstance(body, bytes) else body  # sent in pieces, each with its own time limit
+        client = self._uploaders.for_size(_size(content))
         while True:
             try:
                 with _translated():
-                    self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition)
+                    client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type, **condition)
             except _Refused as exc:
                 if if_absent and exc.error_code in CONFLICT:
+                    content.seek(0)
                     continue
                 if if_absent and exc.error_code in TAKEN:
                     return False
@@ -89,7 +89,7 @@ class S3ObjectStorage:
     def download(self, key: str, into: BinaryIO) -> bool:
         def fetch() -> bool:
             for piece in self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(PIECE_BYTES):
-                into.write(piece)
+                _write(into, piece)
             return True
 
         return bool(_found(fetch))
@@ -158,8 +158,9 @@ class S3ObjectStorage:
         try:
             with _translated():
                 self._make_bucket()
-            first, second = (self.put(key, text, if_absent=True) for text in (b"first", b"second"))
-            honored = first and not second and self.get(key) == b"first"
+            # Not by what the first write says: its answer may have been lost, and its repetition refused.
+            self.put(key, b"first", if_absent=True)
+            honored = not self.put(key, b"second", if_absent=True) and self.get(key) == b"first"
             self.delete([key])
         except _Refused as exc:
             raise UnfitService(_refusal(exc.error_code, self.bucket)) from exc
@@ -189,43 +190,20 @@ class S3ObjectStorage:
         return {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
 
-def _client(settings: Settings, endpoint: str | None) -> "S3Client":
-    def plain(secret: Any) -> str | None:  # noqa: ANN401 - SecretStr | None
-        return secret.get_secret_value() if secret else None
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=plain(settings.s3_access_key),
-        aws_secret_access_key=plain(settings.s3_secret_key),
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            connect_timeout=min(settings.s3_timeout_s, 3),
-            read_timeout=settings.s3_timeout_s,
-            retries={"total_max_attempts": 2, "mode": "standard"},
-            max_pool_connections=32,
-            # boto3's newer default sends trailers that not every S3 server understands. Pictures are checked by their
-            # content length, checkpoints by their checksum.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
-    client.meta.events.register("before-call.s3", _count)
-    client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
-    return client
+def _write(into: BinaryIO, piece: bytes) -> None:
+    """Raises LocalDiskError: of a download, the network is not the only thing that can fail."""
+    try:
+        into.write(piece)
+    except OSError as exc:
+        raise LocalDiskError from exc
 
 
-def _count(*, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's OperationModel
-    dependency_metrics.S3_REQUESTS.labels(model.name).inc()
-
-
-def _add_content_md5(*, params: dict[str, Any], **_: object) -> None:
-    """Adds the checksum that S3 once required of DeleteObjects, and that some stores still insist on."""
-    body = params["body"]
-    digest = hashlib.md5(body if isinstance(body, bytes) else body.encode(), usedforsecurity=False).digest()
-    params["headers"].setdefault("Content-MD5", base64.b64encode(digest).decode())
+def _size(content: BinaryIO) -> int:
+    """How many bytes are left to read."""
+    start = content.tell()
+    end = content.seek(0, io.SEEK_END)
+    content.seek(start)
+    return end - start
 
 
 def _refusal(code: str, bucket: str) -> str:

@@ -18,8 +18,9 @@ import structlog
 from shared.clock import Clock
 from shared.errors import DreamError
 from shared.interfaces import ObjectStorage
-from shared.jobs import Document, JobState, Manifest, Outcome, WebhookEvent
+from shared.jobs import Document, JobState, Outcome, WebhookEvent
 from shared.s3 import object_keys
+from shared.s3.job_records import JobRecords
 
 log = structlog.get_logger(__name__)
 
@@ -47,19 +48,18 @@ class Sender(Protocol):
 
 
 def owe_started(storage: ObjectStorage, job_id: str, *, retry_count: int, started_at: float) -> None:
-    """Called by the worker that begins the job; a repetition has the same id."""
-    manifest = _manifest(storage, job_id)
-    if manifest:
-        _owe(storage, manifest, "started", retry_count=retry_count, at=started_at, more={"state": JobState.RUNNING})
+    """Owes the message that a worker has begun the job; a repetition has the same id."""
+    _owe(storage, job_id, "started", retry_count=retry_count, at=started_at, more={"state": JobState.RUNNING})
 
 
 def owe_completed(storage: ObjectStorage, job_id: str, outcome: Outcome) -> None:
-    """Called with the outcome, before `pending` goes; a repetition has the same id."""
-    manifest = _manifest(storage, job_id)
-    if manifest:
-        error = outcome.error.model_dump() if outcome.error else None
-        more = {"state": outcome.state, "error": error}
-        _owe(storage, manifest, "completed", retry_count=outcome.retry_count, at=outcome.finished_at, more=more)
+    """Owes the message that the job has ended, with the outcome and before `pending` goes. Repeatable: the id stays.
+
+    Without `pending` somebody else has closed the outcome and the message was owed, maybe months ago.
+    """
+    error = outcome.error.model_dump() if outcome.error else None
+    more = {"state": outcome.state, "error": error}
+    _owe(storage, job_id, "completed", retry_count=outcome.retry_count, at=outcome.finished_at, more=more)
 
 
 def secret_of(owner: str, master: bytes) -> bytes:
@@ -121,6 +121,8 @@ class WebhookDispatcher:
         if delivery.attempts >= len(WAITS_S):
             self._give_up(delivery, why)
             return
+        if self._storage.size(object_keys.webhook(delivery.id)) is None:  # another caretaker has delivered it meanwhile
+            return
         due_at = self._clock.now() + WAITS_S[delivery.attempts]
         later = delivery.model_copy(update={"attempts": delivery.attempts + 1, "due_at": due_at})
         self._storage.put(
@@ -133,23 +135,14 @@ class WebhookDispatcher:
         log.warning("webhook_abandoned", delivery=delivery.id, attempts=delivery.attempts + 1, reason=why)
 
 
-def _manifest(storage: ObjectStorage, job_id: str) -> Manifest | None:
-    text = storage.get(object_keys.manifest(job_id))
-    manifest = Manifest.model_validate_json(text) if text else None
-    return manifest if manifest and manifest.webhook else None
-
-
 def _owe(
-    storage: ObjectStorage,
-    manifest: Manifest,
-    event: WebhookEvent,
-    *,
-    retry_count: int,
-    at: float,
-    more: dict[str, Any],
+    storage: ObjectStorage, job_id: str, event: WebhookEvent, *, retry_count: int, at: float, more: dict[str, Any]
 ) -> None:
-    webhook = manifest.webhook
-    if webhook is None or event not in webhook.events:
+    manifest = JobRecords(storage).manifest(job_id)
+    webhook = manifest.webhook if manifest else None
+    if manifest is None or webhook is None or event not in webhook.events:
+        return
+    if storage.size(object_keys.pending(job_id, retry_count)) is None:
         return
     data = {"id": manifest.id, "kind": manifest.kind, "retries": retry_count, **more, "link": f"/v1/jobs/{manifest.id}"}
     delivery = Delivery(

@@ -30,9 +30,9 @@ CHANGES = (
         "send_task(TASK, queue",
         "send_task(TASK, args=('hint',), kwargs={'mood': 'unheard of'}, queue",
     ),
-    ("shared/redis/job_store.py", '        "id": job.id,\n', '        "id": job.id,\n        "mood": "unheard of",\n'),
-    ("shared/redis/job_store.py", '        "fraction": job.progress.fraction,\n', ""),
-    ("shared/redis/job_store.py", '{"models": worker.models,', '{"mood": "unheard of", "models": worker.models,'),
+    ("shared/redis/job_hash.py", '        "id": job.id,\n', '        "id": job.id,\n        "mood": "unheard of",\n'),
+    ("shared/redis/job_hash.py", '        "fraction": job.progress.fraction,\n', ""),
+    ("shared/redis/fleet.py", '{"models": worker.models,', '{"mood": "unheard of", "models": worker.models,'),
     ("shared/redis/lua/prelude.lua", "return 'dream:turns:' .. priority", "return 'dream:other:' .. priority"),
 )
 

@@ -26,12 +26,30 @@ class MemoryJobStore:
         self.turns: dict[tuple[str, str], int] = {}  # (priority, owner) -> last served or joined
         self.turn = 0
         self.live: dict[str, tuple[WorkerInfo, float]] = {}
+        self.unacknowledged: set[str] = set()  # claims
+        self.admitted: dict[tuple[str, str], float] = {}  # (owner, job id) -> until when
         self.complete_since: str | None = None
+        self.rebuild: str | None = None
         self.leader: tuple[str, float] | None = None
         self.history: list[tuple[str, JobState, JobState]] = []
 
+    def admit(self, owner: str, job_id: str, *, limit: int, ttl_s: float) -> bool:
+        self._reach()
+        now = self.clock.now()
+        self.admitted = {place: until for place, until in self.admitted.items() if until > now}
+        waiting = sum(job.owner == owner and job.state is JobState.QUEUED for job in self.jobs.values())
+        if (owner, job_id) not in self.admitted and waiting + sum(o == owner for o, _ in self.admitted) >= limit:
+            return False
+        self.admitted[owner, job_id] = now + ttl_s
+        return True
+
+    def withdraw(self, owner: str, job_id: str) -> None:
+        self._reach()
+        self.admitted.pop((owner, job_id), None)
+
     def create(self, job: Job) -> bool:
         self._reach()
+        self.admitted.pop((job.owner, job.id), None)
         if job.id in self.jobs:
             return False
         self.jobs[job.id] = replace(job, version=1)
@@ -41,6 +59,10 @@ class MemoryJobStore:
     def get(self, job_id: str) -> Job | None:
         self._reach()
         return self.jobs.get(job_id)
+
+    def get_many(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
+        self._reach()
+        return {job_id: self.jobs[job_id] for job_id in job_ids if job_id in self.jobs}
 
     def list_jobs(self, owner, *, states=None, kind=None, before=None, limit=50) -> Sequence[Job]:
         self._reach()
@@ -66,10 +88,10 @@ class MemoryJobStore:
             for other in self.jobs.values()
         )
 
-    def cancel(self, job_id: str) -> Job | None:
+    def cancel(self, job_id: str, *, retry_count: int) -> Job | None:
         self._reach()
         job = self.jobs.get(job_id)
-        if job is not None and job.state is JobState.RUNNING:
+        if job is not None and job.state is JobState.RUNNING and job.retry_count == retry_count:
             self._change(job, state=JobState.CANCELING)
         return self.jobs.get(job_id)
 
@@ -77,10 +99,7 @@ class MemoryJobStore:
         self._reach()
         job = self.jobs.get(job_id)
         if job is not None and job.state is JobState.FAILED and job.retry_count < retry_count:
-            self._change(
-                job, state=JobState.QUEUED, retry_count=retry_count, deaths=0, claim=None, error=None,
-                finished_at=None, started_at=None,
-            )  # fmt: skip
+            self._retry(job, retry_count)
         return self.jobs.get(job_id)
 
     def forget(self, job_id: str) -> None:
@@ -88,7 +107,7 @@ class MemoryJobStore:
         self.jobs.pop(job_id, None)
         self.leases.pop(job_id, None)
 
-    def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
+    def claim(self, worker: str, models: Sequence[str], *, lease_s: float, claim: str | None = None) -> Job | None:
         self._reach()
         waiting = [job for job in self.jobs.values() if job.state is JobState.QUEUED and job.params.model in models]
         if not waiting:
@@ -99,7 +118,9 @@ class MemoryJobStore:
         )
         self.turn += 1
         self.turns[chosen.priority, chosen.owner] = self.turn
-        return self._run(chosen, worker, secrets.token_hex(8), chosen.attempt + 1, lease_s)
+        claimed = self._run(chosen, worker, claim or secrets.token_hex(8), chosen.attempt + 1, lease_s)
+        self.unacknowledged.add(claimed.claim or "")
+        return claimed
 
     def rebuild_turns(self) -> None:
         self._reach()
@@ -115,6 +136,7 @@ class MemoryJobStore:
         if not known.state.is_claimed or known.claim != job.claim:
             raise ClaimLost
         self.leases[job.id] = self.clock.now() + lease_s
+        self.unacknowledged.discard(job.claim or "")
         if progress is not None and progress.fraction >= known.progress.fraction:
             self._change(known, progress=progress)
         return known.state
@@ -134,15 +156,20 @@ class MemoryJobStore:
             self._change(known, params=known.params.model_copy(update={"tile_size": tile_size}))
         return self.jobs[job.id].params.tile_size or 0
 
-    def release(self, job: Job) -> Job:
+    def release(self, job: Job, *, died: bool = False) -> Job:
         known = self._mine(job)
         if known.state is JobState.RUNNING:
-            self._change(known, state=JobState.QUEUED, claim=None, worker=None)
+            self._change(known, state=JobState.QUEUED, claim=None, worker=None, deaths=known.deaths + died)
         return self.jobs[job.id]
 
     def finish(self, job_id: str, outcome: Outcome) -> Job | None:
         self._reach()
         job = self.jobs.get(job_id)
+        if job is not None and job.retry_count < outcome.retry_count:  # rolled back behind a retry
+            if job.state is not JobState.FAILED:
+                self._change(job, state=JobState.FAILED, worker=None)
+            self._retry(self.jobs[job_id], outcome.retry_count)
+            job = self.jobs[job_id]
         if job is None or job.retry_count != outcome.retry_count or job.state.is_terminal:
             return job
         progress = job.progress
@@ -156,10 +183,15 @@ class MemoryJobStore:
         )  # fmt: skip
         return self.jobs[job_id]
 
-    def expire(self, job_id: str) -> Job | None:
+    def expire(self, job_id: str, *, retry_count: int) -> Job | None:
         self._reach()
         job = self.jobs.get(job_id)
-        if job is not None and job.state.is_terminal and job.state is not JobState.EXPIRED:
+        if (
+            job is not None
+            and job.retry_count == retry_count
+            and job.state.is_terminal
+            and job.state is not JobState.EXPIRED
+        ):
             self._change(job, state=JobState.EXPIRED)
         return self.jobs.get(job_id)
 
@@ -174,8 +206,9 @@ class MemoryJobStore:
             return None
         if self.leases[job.id] > self.clock.now():
             return None
-        deaths = known.deaths + 1
-        if known.state is JobState.RUNNING and deaths < max_deaths:
+        lost = known.claim in self.unacknowledged
+        deaths = known.deaths + (not lost)
+        if known.state is JobState.RUNNING and (lost or deaths < max_deaths):
             self._change(known, state=JobState.QUEUED, deaths=deaths, claim=None, worker=None)
         else:
             self.jobs[job.id] = replace(known, deaths=deaths)
@@ -214,13 +247,25 @@ class MemoryJobStore:
             served=frozenset(model for worker in workers for model in worker.models),
         )
 
-    def redis_generation(self) -> str | None:
+    def generation(self) -> str | None:
         self._reach()
         return self.complete_since and f"{self.complete_since}-{self.restarts}"
 
-    def begin_generation(self) -> None:
+    def begin_rebuild(self) -> str:
         self._reach()
+        self.rebuild = self.rebuild or secrets.token_hex(8)
+        return f"{self.rebuild}-{self.restarts}"
+
+    def end_rebuild(self, token: str) -> str | None:
+        self._reach()
+        if token != f"{self.rebuild}-{self.restarts}":
+            return None
+        self.rebuild = None
         self.complete_since = self.complete_since or secrets.token_hex(8)
+        return self.generation()
+
+    def probe(self) -> None:
+        self._reach()
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
         self._reach()
@@ -242,6 +287,12 @@ class MemoryJobStore:
         if known is None or not known.state.is_claimed or known.claim != job.claim:
             raise ClaimLost
         return known
+
+    def _retry(self, job: Job, retry_count: int) -> None:
+        self._change(
+            job, state=JobState.QUEUED, retry_count=retry_count, deaths=0, claim=None, error=None,
+            finished_at=None, started_at=None,
+        )  # fmt: skip
 
     def _run(self, job: Job, worker: str, claim: str, attempt: int, lease_s: float) -> Job:
         started_at = job.started_at if job.started_at is not None else self.clock.now()

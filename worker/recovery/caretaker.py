@@ -8,19 +8,20 @@ from typing import TypeVar
 
 import structlog
 
-from shared import lifecycle, logs
+from shared import logs
 from shared.celery_app import CeleryNotifier
 from shared.clock import Clock, SystemClock
 from shared.errors import DeadlineExceeded, DreamError, StorageUnavailable, StoreUnavailable, WorkerDied
 from shared.interfaces import JobStore, Notifier, ObjectStorage
 from shared.jobs import Job, JobError, JobState, Outcome
+from shared.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
-from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings, load_or_exit
 from worker import liveness_file, metrics_server, worker_metrics
 from worker.recovery import webhook_dispatcher
 from worker.recovery.housekeeping import Housekeeping
+from worker.recovery.reconciliation import Reconciliation
 from worker.startup_checks import wait_for_services
 
 log = structlog.get_logger(__name__)
@@ -35,14 +36,19 @@ class Caretaker:
         self, *, store: JobStore, storage: ObjectStorage, notifier: Notifier, clock: Clock, settings: Settings
     ) -> None:
         self._store = store
-        self._storage = storage
         self._notifier = notifier
+        self._lifecycle = JobLifecycle(storage, store, notifier)
+        self._reconciliation = Reconciliation(
+            lifecycle=self._lifecycle, storage=storage, store=store, notifier=notifier, clock=clock
+        )
         self._clock = clock
         self._settings = settings
-        self._housekeeping = Housekeeping(store=store, storage=storage, clock=clock, settings=settings)
+        self._housekeeping = Housekeeping(
+            lifecycle=self._lifecycle, store=store, storage=storage, clock=clock, settings=settings
+        )
         self._name = secrets.token_hex(4)
         self.leads = False
-        self._redis_generation: str | None = None  # of the Redis that we have compared with S3
+        self._generation: str | None = None  # of the Redis that was compared with S3
         self._looked_at = clock.now()
         self._reconcile_at = clock.monotonic()
         self._distrust()
@@ -52,13 +58,7 @@ class Caretaker:
         gap_s, self._looked_at = self._clock.now() - self._looked_at, self._clock.now()
         if gap_s > self._settings.lease_s:  # we were frozen, and maybe the machine with all its workers
             self._distrust()
-        duties = (
-            self._notice_lost_state,
-            self._judge_lapsed,
-            self._end_overdue,
-            self._reconcile_if_due,
-            self._notify_workers,
-        )
+        duties = (self._notice_lost_state, self._judge_lapsed, self._end_overdue, self._reconcile_if_due, self._wake)
         try:
             self.leads = self._store.lead(self._name, ttl_s=self._settings.lease_s)
             if not self.leads:
@@ -74,26 +74,27 @@ class Caretaker:
         self._trusted_at = self._clock.monotonic() + self._settings.lease_s
 
     def _notice_lost_state(self) -> None:
-        generation = self._store.redis_generation()
-        if generation is not None and generation == self._redis_generation:
+        generation = self._store.generation()
+        if generation is not None and generation == self._generation:
             return
         log.warning(
             "reconciliation_started", reason="Redis is new, was wiped, or was restarted and may lack its last second"
         )
         self._distrust()
-        self._reconcile()
-        self._store.begin_generation()
+        token = self._store.begin_rebuild()
+        if not self._reconcile():
+            return
+        self._generation = self._store.end_rebuild(token)  # None when it was lost again meanwhile
         self._housekeeping.start_over()
-        self._redis_generation = self._store.redis_generation()
 
     def _judge_lapsed(self) -> None:
         if self._clock.monotonic() >= self._trusted_at:
             self._each(self._store.expired_leases(), self._judge)
 
     def _judge(self, job: Job) -> None:
-        outcome = lifecycle.read_outcome(self._storage, job.id, job.retry_count)
+        outcome = self._lifecycle.records.outcome(job.id, job.retry_count)
         if outcome is not None:  # it died between the commit and telling Redis
-            lifecycle.close(self._storage, self._store, job.id, outcome)
+            self._lifecycle.close(job.id, outcome)
             return
         reaped = self._store.expire_lease(job, max_deaths=self._settings.max_deaths)
         if reaped is None:
@@ -104,7 +105,7 @@ class Caretaker:
             self._end(reaped, JobState.CANCELED)
         elif reaped.state is JobState.RUNNING:
             died = WorkerDied()
-            self._end(reaped, JobState.FAILED, JobError(code=died.code, message=str(died)))
+            self._end(reaped, JobState.FAILED, JobError(code=died.code, message=str(died), retryable=died.retryable))
 
     def _end_overdue(self) -> None:
         late = DeadlineExceeded()
@@ -120,37 +121,30 @@ class Caretaker:
             attempt=job.attempt,
             error=error,
         )
-        lifecycle.sweep(self._storage, job.id, lifecycle.settle(self._storage, self._store, job.id, outcome))
+        self._lifecycle.sweep(job.id, self._lifecycle.settle(job.id, outcome))
 
     def _reconcile_if_due(self) -> None:
         if self._clock.monotonic() >= self._reconcile_at:
             self._reconcile()
 
-    def _reconcile(self) -> None:
-        """What S3 owes, compared with what Redis knows."""
-        self._reconcile_at = self._clock.monotonic() + self._settings.reconcile_interval_s
-        self._each(self._storage.keys(object_keys.PENDING), lambda key: self._reconcile_one(*object_keys.owed(key)))
+    def _reconcile(self) -> bool:
+        """Compares what S3 owes with what Redis knows. False when some of it could not be done."""
+        settings = self._settings
+        self._reconcile_at = self._clock.monotonic() + settings.reconcile_interval_s
+        skipped, lead_at = 0, self._clock.monotonic()
+        for tally in self._reconciliation.run():
+            skipped = tally.skipped
+            if self._clock.monotonic() - lead_at > settings.lease_s / 3:  # this may take longer than a leader's lease
+                self.leads, lead_at = self._store.lead(self._name, ttl_s=settings.lease_s), self._clock.monotonic()
+                if not self.leads:
+                    return False
         self._store.rebuild_turns()
         if self._unserved():
             self._notifier.notify_workers()  # a worker may be able to fetch what it lacks
+        return skipped == 0
 
-    def _reconcile_one(self, job_id: str, retry_count: int) -> None:
-        known = self._store.get(job_id)
-        if known is None:
-            restored = lifecycle.restore(self._storage, self._store, job_id, now=self._clock.now())
-            log.info("job_restored", job_id=job_id, state=restored and restored.state)
-        elif (
-            known.retry_count != retry_count or known.state.is_terminal
-        ):  # Redis is an retry_count behind, or `pending` is left over
-            outcome = lifecycle.read_outcome(self._storage, job_id, min(retry_count, known.retry_count))
-            if outcome is not None:
-                lifecycle.close(self._storage, self._store, job_id, outcome)
-            self._store.retry(job_id, retry_count=retry_count)
-        elif known.state is JobState.RUNNING and lifecycle.cancel_asked(self._storage, known):
-            self._store.cancel(job_id)
-
-    def _notify_workers(self) -> None:
-        """As many doorbells as jobs wait that a live worker can serve; lost ones are rung again."""
+    def _wake(self) -> None:
+        """As many wake-ups as jobs wait that a live worker can serve; lost ones are sent again."""
         waiting = self._store.waiting()
         missing = sum(waiting.values()) - self._unserved() - self._notifier.pending_wake_ups()
         if missing > 0:

@@ -1,4 +1,9 @@
-"""A slow walk over all that S3 holds: puts ended jobs back into a wiped Redis, removes what nobody needs any more."""
+"""A slow walk over all that S3 holds: puts ended jobs back into a wiped Redis, removes what nobody needs any more.
+
+Anything may happen between what the walk has listed and what it removes, and a frozen process makes that arbitrarily
+long. So it removes only what was decided for good: a deleted job, a submission that was given up, an expired job's
+pictures, outputs of attempts that lost.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
@@ -6,17 +11,19 @@ from itertools import groupby, islice
 import structlog
 from ulid import ULID
 
-from shared import lifecycle
 from shared.clock import Clock
 from shared.interfaces import JobStore, ObjectStorage
 from shared.jobs import Job, JobState
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
+from shared.s3.job_records import leftovers
 from shared.settings import Settings
+from worker.recovery.reconciliation import UNACCEPTED_S
 
 log = structlog.get_logger(__name__)
 
 WALK_EVERY_S = 3600.0
-UNACCEPTED_S = 3600.0  # no submission takes that long; what is older and not pending was never accepted
+VOID_KEPT_S = object_keys.DAY_S  # how long a submission that was given up is kept from being accepted late
 KEPT_S = {
     object_keys.UPLOADS: object_keys.UPLOADS_KEPT_S,
     object_keys.IDEMPOTENCY: object_keys.IDEMPOTENCY_KEPT_S,
@@ -27,7 +34,10 @@ BATCH = 1000  # S3 deletes so many at once
 class Housekeeping:
     """May be interrupted, repeated, or done by two at once."""
 
-    def __init__(self, *, store: JobStore, storage: ObjectStorage, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, *, lifecycle: JobLifecycle, store: JobStore, storage: ObjectStorage, clock: Clock, settings: Settings
+    ) -> None:
+        self._lifecycle = lifecycle
         self._store = store
         self._storage = storage
         self._clock = clock
@@ -77,50 +87,56 @@ class Housekeeping:
 
     def _one(self, job_id: str, keys: Sequence[str], *, is_deleted: bool) -> None:
         if is_deleted:
-            lifecycle.erase(self._storage, job_id)
+            self._lifecycle.delete(job_id)
         elif any(object_keys.outcome_retry_count(key) is not None for key in keys):
             self._ended(job_id, keys)
         elif self._clock.now() - ULID.from_str(job_id).timestamp > UNACCEPTED_S:
-            self._unaccepted(job_id)
+            self._unaccepted(job_id, keys)
 
-    def _unaccepted(self, job_id: str) -> None:
-        # The order counts: what is no longer pending has an outcome by now, if it ever was.
-        if self._owed(job_id) or lifecycle.recall(self._storage, job_id) is not None:
+    def _unaccepted(self, job_id: str, keys: Sequence[str]) -> None:
+        """A submission that never ended in a job, unless it did: an accepted one is left alone."""
+        if not self._lifecycle.give_up(job_id):
             return
-        # By the objects' own age: a submission that is repeated with its idempotency key goes on under an old id.
-        folder = object_keys.job(job_id)
-        old = set(self._storage.keys_before(folder, self._clock.now() - UNACCEPTED_S))
-        if old == set(self._storage.keys(folder)):
+        manifest = object_keys.manifest(job_id)
+        rest = [key for key in keys if key != manifest]
+        if rest:
             log.info("unaccepted_job_swept", job_id=job_id)
-            self._storage.delete(old)
+            self._lifecycle.discard(job_id)
+            self._storage.delete(rest)
+        elif list(self._storage.keys_before(manifest, self._clock.now() - VOID_KEPT_S)):
+            self._storage.delete([manifest])
 
     def _ended(self, job_id: str, keys: Sequence[str]) -> None:
         known = self._store.get(job_id)
         if known is None:
-            known = lifecycle.restore(self._storage, self._store, job_id, now=self._clock.now())
-        elif not known.state.is_terminal and not self._owed(job_id):  # Redis was rolled back behind the outcome
-            outcome = lifecycle.read_outcome(self._storage, job_id, known.retry_count)
-            known = self._store.finish(job_id, outcome) if outcome else known
+            known = self._lifecycle.restore(job_id, now=self._clock.now())
+        elif (
+            known.retry_count < max(object_keys.outcome_retry_count(key) or 0 for key in keys)
+            or not known.state.is_terminal
+        ):
+            known = self._catch_up(known)
         if known is None or not known.state.is_terminal:
             return
         if self._is_past_retention(known):
-            if not self._owed(job_id):
-                lifecycle.expire(self._storage, self._store, job_id, known.retry_count)
+            if self._lifecycle.expire(known):
                 log.info("job_expired", job_id=job_id)
-        elif leftovers := lifecycle.leftovers(job_id, known, keys):
-            self._sweep(job_id, leftovers)
+        elif rest := leftovers(job_id, known, keys):
+            self._sweep(job_id, rest)
 
-    def _sweep(self, job_id: str, leftovers: Sequence[str]) -> None:
-        """The keys were listed before we look whether a retry runs, so none of them can be its."""
-        if self._owed(job_id):
-            return
-        settled = lifecycle.recall(self._storage, job_id)
+    def _catch_up(self, known: Job) -> Job | None:
+        """Redis was rolled back behind an outcome, unless the job is on its way to another one."""
+        if self._lifecycle.records.owed(known.id):
+            return known
+        job = self._lifecycle.records.recall(known.id)
+        outcome = self._lifecycle.records.outcome(known.id, job.retry_count) if job else None
+        return self._store.finish(known.id, outcome) if outcome else known
+
+    def _sweep(self, job_id: str, rest: Sequence[str]) -> None:
+        """The keys were listed before the job is read again, so none of them can be a later retry's."""
+        settled = self._lifecycle.records.recall(job_id)
         if settled is not None and settled.state.is_terminal:
-            self._storage.delete(lifecycle.leftovers(job_id, settled, leftovers))
+            self._storage.delete(leftovers(job_id, settled, rest))
             log.info("leftovers_swept", job_id=job_id)
-
-    def _owed(self, job_id: str) -> bool:
-        return any(True for _ in self._storage.keys(object_keys.pending(job_id)))
 
     def _is_past_retention(self, job: Job) -> bool:
         days = self._settings.retention_days

@@ -49,6 +49,7 @@ change(job, {
   state = 'running',
   worker = worker,
   claim = claim,
+  acknowledged = false,
   attempt = tonumber(job.attempt) + 1,
   started_at = job.started_at or string.format('%.3f', now_ms() / 1000),
   lease_ms = whole(now_ms() + lease_ms),

@@ -1,5 +1,8 @@
--- ARGV: id, then the hash's fields and values. 1 if written, 0 if the job is known already.
+-- Gives up the place that `admit` has reserved. ARGV: id, then the hash's fields and values. 1 if written, 0 if the job is known already.
 local id = ARGV[1]
+for i = 2, #ARGV, 2 do
+  if ARGV[i] == 'owner' then redis.call('ZREM', 'dream:admitted:' .. ARGV[i + 1], id) end
+end
 if redis.call('EXISTS', 'dream:job:' .. id) == 1 then return 0 end
 redis.call('HSET', 'dream:job:' .. id, unpack(ARGV, 2))
 local job = load(id)

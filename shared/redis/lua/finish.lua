@@ -3,6 +3,13 @@
 local id, retry_count, state, finished_at, claim, failure, started_at, attempt = unpack(ARGV)
 local job = load(id)
 if not job then return nil end
+if tonumber(job.retry_count) < tonumber(retry_count) then
+  -- Redis was rolled back behind a retry. A retry starts from a failure, so the steps in between are known.
+  if job.state ~= 'failed' then change(job, { state = 'failed', worker = false, lease_ms = false }) end
+  change(job, {
+    state = 'queued', retry_count = retry_count, deaths = 0, claim = false, error = false, finished_at = false, started_at = false,
+  })
+end
 -- The outcome of an retry_count that a retry has left behind says nothing about this one.
 if job.retry_count ~= retry_count or TERMINAL[job.state] then return reply(job) end
 local fields = {

@@ -13,6 +13,9 @@
 -- dream:counts                               how many there are, by kind:state
 -- dream:leases                               claimed ids by the end of their lease, Redis milliseconds
 -- dream:deadlines                            ids not yet ended by their deadline, Unix seconds
+-- dream:admitted:{owner}                     submissions under way, by when they give up their place in the queue
+-- dream:generation                           names this data set; missing after a wipe, until it is rebuilt from S3
+-- dream:rebuild                              the token of the rebuild that runs
 
 local TERMINAL = { succeeded = true, failed = true, canceled = true, expired = true }
 local CLAIMED = { running = true, canceling = true }

@@ -1,5 +1,9 @@
--- ARGV: id, claim. The job, waiting again at its old place unless it is being canceled; nil when the claim is lost.
+-- ARGV: id, claim, deaths to add. The job, waiting again at its old place unless it is being canceled; nil when the claim
+-- is lost.
 local job = load(ARGV[1])
 if not job or not CLAIMED[job.state] or job.claim ~= ARGV[2] then return nil end
-if job.state == 'running' then change(job, { state = 'queued', claim = false, worker = false, lease_ms = false }) end
+if job.state == 'running' then
+  local deaths = tonumber(job.deaths) + tonumber(ARGV[3])
+  change(job, { state = 'queued', deaths = deaths, claim = false, worker = false, lease_ms = false })
+end
 return reply(job)

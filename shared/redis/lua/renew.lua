@@ -16,7 +16,7 @@ end
 if not CLAIMED[job.state] or job.claim ~= claim then return 'lost' end
 
 local lease = whole(now_ms() + lease_ms)
-redis.call('HSET', 'dream:job:' .. id, 'lease_ms', lease)
+redis.call('HSET', 'dream:job:' .. id, 'lease_ms', lease, 'acknowledged', 1)
 redis.call('ZADD', 'dream:leases', lease, id)
 -- After a resume the dream is behind what was shown; what is shown waits for it.
 if progress ~= '' and fraction >= tonumber(job.fraction or 0) then

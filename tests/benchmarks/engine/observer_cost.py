@@ -11,12 +11,12 @@ import time
 import skimage.data
 from PIL import Image
 
-from shared import lifecycle
 from shared.clock import SystemClock
 from shared.jobs import InputImage, Job
 from shared.params import DreamParams
 from shared.s3 import object_keys
 from shared.settings import Settings
+from tests.fakes import documents
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
@@ -43,7 +43,7 @@ def share(*, width, height):
     Image.fromarray(skimage.data.coffee()).resize((width, height)).save(photograph, "PNG")
     about = InputImage(format="png", width=width, height=height, size_bytes=photograph.tell())
     manifest = a_manifest(params=DreamParams(), input=about, created_at=clock.now())
-    lifecycle.accept(storage, manifest, io.BytesIO(photograph.getvalue()))
+    documents.accepted(storage, manifest, photograph.getvalue())
     store.create(Job.from_manifest(manifest))
     watched = {name: getattr(Attempt, name) for name in ("tiles_done", "iteration_done")}
     for name, method in watched.items():

@@ -8,9 +8,9 @@ import pytest
 
 from api.app import create_app
 from api.wiring import connect
-from shared import lifecycle
 from shared.celery_app import CeleryNotifier
 from shared.jobs import JobState, Outcome
+from shared.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
@@ -53,8 +53,8 @@ def test_a_submitted_job_ends_as_a_downloaded_result(http, settings, store, stor
     running = http.get(f"/v1/jobs/{job_id}").json
     storage.put(object_keys.output(job_id, job.claim, "preview.jpg"), b"jpg")
     storage.put(object_keys.output(job_id, job.claim, "result.png"), b"png")
-    lifecycle.settle(
-        storage, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=job.created_at + 1, claim=job.claim)
+    JobLifecycle(storage, store, CeleryNotifier.connect(settings)).settle(
+        job_id, Outcome(state=JobState.SUCCEEDED, finished_at=job.created_at + 1, claim=job.claim)
     )
 
     # then
@@ -67,12 +67,13 @@ def test_a_submitted_job_ends_as_a_downloaded_result(http, settings, store, stor
     assert disposition == f'attachment; filename="dream-{job_id}.png"'
 
 
-def test_the_address_of_a_result_gives_access_to_nothing_else(http, store, storage):
+def test_the_address_of_a_result_gives_access_to_nothing_else(http, store, storage, settings):
     # given
     job_id = submit(http).json["id"]
     job = store.claim("worker-1", ["efficientnet-lite0"], lease_s=15)
     storage.put(object_keys.output(job_id, job.claim, "result.png"), b"png")
-    lifecycle.settle(storage, store, job_id, Outcome(state=JobState.SUCCEEDED, finished_at=1.0, claim=job.claim))
+    outcome = Outcome(state=JobState.SUCCEEDED, finished_at=1.0, claim=job.claim)
+    JobLifecycle(storage, store, CeleryNotifier.connect(settings)).settle(job_id, outcome)
     address = http.get(f"/v1/jobs/{job_id}/result").location
 
     # when, then
@@ -104,7 +105,7 @@ def test_a_deleted_job_leaves_only_its_tombstone(http, storage):
     assert list(storage.keys("")) == [object_keys.tombstone(job_id)]
 
 
-def test_a_refused_submission_leaves_nothing(http, store, storage):
+def test_a_refused_submission_leaves_nothing(http, store, storage, settings):
     assert submit(http, params='{"octaves": 0}').status_code == 422
 
     assert list(storage.keys("")) == []

@@ -1,6 +1,5 @@
 """A restore as docs/UPGRADES.md tells it: Redis lost, the bucket a copy elsewhere, and nothing accepted is missing."""
 
-import io
 from dataclasses import dataclass
 
 import boto3
@@ -9,14 +8,15 @@ from botocore.config import Config
 
 from deploy.local.embedded_services import StackState, embedded_s3
 from deploy.local.process import Child
-from shared import lifecycle
 from shared.clock import SystemClock
 from shared.jobs import Job, JobState, Manifest, Outcome
+from shared.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
 from tests.conftest import empty_redis
+from tests.fakes import documents
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.object_storage import MemoryNotifier
 from worker.recovery.caretaker import Caretaker
@@ -68,7 +68,7 @@ class Service:
 
     def accept(self, **fields) -> Job:
         manifest: Manifest = a_manifest(**fields)
-        lifecycle.accept(self.storage, manifest, io.BytesIO(b"photograph"))
+        documents.accepted(self.storage, manifest, b"photograph")
         job = Job.from_manifest(manifest)
         self.store.create(job)
         return job
@@ -77,7 +77,7 @@ class Service:
         if claim:
             self.storage.put(object_keys.output(job.id, claim, "result.png"), b"dream")
         outcome = Outcome(retry_count=0, state=state, finished_at=job.created_at + 5, claim=claim, attempt=1)
-        lifecycle.settle(self.storage, self.store, job.id, outcome)
+        JobLifecycle(self.storage, self.store, MemoryNotifier()).settle(job.id, outcome)
 
 
 def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings, elsewhere):
@@ -86,7 +86,7 @@ def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings
     waiting, running, done, failed, deleted = (before.accept() for _ in range(5))
     before.end(done, JobState.SUCCEEDED, claim="c1")
     before.end(failed, JobState.FAILED)
-    lifecycle.erase(before.storage, deleted.id)
+    documents.deleted(before.storage, deleted.id)
     before.store.forget(deleted.id)
     before.storage.put(object_keys.checkpoint(running.id, 1, 3, "c2"), b"a checkpoint's bytes")
 
@@ -125,7 +125,7 @@ def test_documents_of_a_newer_version_are_read_without_what_is_not_known_yet(set
     service.storage.put(key, document[:-1] + b',"invented_tomorrow":{"a":1}}')
     empty_redis(settings)
 
-    restored = lifecycle.restore(service.storage, service.store, job.id, now=0)
+    restored = JobLifecycle(service.storage, service.store, MemoryNotifier()).restore(job.id, now=0)
 
     assert restored is not None
     assert restored.state is JobState.QUEUED

@@ -25,12 +25,13 @@ from hypothesis.stateful import (
 )
 from PIL import Image as Pillow
 
-from shared import lifecycle
 from shared.errors import ClaimLost, JobNotFound
 from shared.jobs import Job, JobError, JobProgress, JobState, Outcome
+from shared.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.settings import Settings
+from tests.fakes import documents
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
@@ -38,7 +39,8 @@ from tests.fakes.store_indexes import disagreements
 from worker.attempt import Attempt
 from worker.interrupts import Canceled, Deleted
 from worker.recovery.caretaker import Caretaker
-from worker.recovery.housekeeping import UNACCEPTED_S, WALK_EVERY_S
+from worker.recovery.housekeeping import WALK_EVERY_S
+from worker.recovery.reconciliation import UNACCEPTED_S
 from worker.runner import Runner
 
 MODELS = ("efficientnet-lite0",)
@@ -92,6 +94,8 @@ class Protocol(RuleBasedStateMachine):
         self.raw = redis.Redis.from_url(self.connection.redis_url)  # bytes, for pictures of it
         self.store.redis.flushall()
         self.storage = MemoryObjectStorage()
+        self.lifecycle = JobLifecycle(self.storage, self.store, MemoryNotifier())
+        self.records = self.lifecycle.records
         self.clock = FakeClock(time.time())
         self.settings = self.connection.model_copy(
             update={"worker_name": "w", "progress_interval_s": 3600.0, "reconcile_interval_s": 5.0}
@@ -115,15 +119,16 @@ class Protocol(RuleBasedStateMachine):
     )
     def submit(self, owner, priority, dies):
         manifest = a_manifest(owner=owner, priority=priority, created_at=self.clock.now())
-        lifecycle.accept(self.storage, manifest, io.BytesIO(PNG))
         self.accepted.add(manifest.id)
-        if not dies:
-            self.store.create(Job.from_manifest(manifest))
+        if dies:
+            documents.accepted(self.storage, manifest, PNG)
+        else:
+            self.lifecycle.accept(manifest, {object_keys.image(manifest.id): io.BytesIO(PNG)})
         return manifest.id
 
     @rule(target=attempts)
     def claim(self):
-        job = self.store.claim("w", MODELS, lease_s=600)
+        job = self.lifecycle.claim("w", MODELS, lease_s=600)
         return multiple() if job is None or not self.begin(job) else job
 
     @rule(attempt=attempts, fraction=st.floats(0, 1))
@@ -154,13 +159,11 @@ class Protocol(RuleBasedStateMachine):
         self.storage.put(object_keys.output(attempt.id, attempt.claim, "result.png"), attempt.claim.encode())
         outcome = self.outcome(attempt, state)
         if dies:  # between the commit and the first who would hear of it
-            self.storage.put(
-                object_keys.outcome(attempt.id, attempt.retry_count), outcome.model_dump_json().encode(), if_absent=True
-            )
+            documents.settled(self.storage, attempt.id, outcome)
             return
-        settled = lifecycle.settle(self.storage, self.store, attempt.id, outcome)
+        settled = self.lifecycle.settle(attempt.id, outcome)
         if settled.claim == attempt.claim:
-            lifecycle.sweep(self.storage, attempt.id, settled)
+            self.lifecycle.sweep(attempt.id, settled)
         else:
             self.discard(attempt)
 
@@ -171,7 +174,7 @@ class Protocol(RuleBasedStateMachine):
         except ClaimLost:
             self.discard(attempt)
         except JobNotFound:
-            if lifecycle.is_deleted(self.storage, attempt.id):
+            if self.records.is_deleted(attempt.id):
                 self.discard(attempt)
 
     @rule(job_id=jobs, dies=st.booleans())
@@ -179,29 +182,32 @@ class Protocol(RuleBasedStateMachine):
         job = self.look_up(job_id)
         if job is None or job.state.is_terminal:
             return
-        lifecycle.ask_to_cancel(self.storage, job)
         self.cancel_asked.add(job_id)
-        if not dies:
-            lifecycle.cancel(self.storage, self.store, job, now=self.clock.now())
+        if dies:
+            documents.cancel_asked(self.storage, job)
+        else:
+            self.lifecycle.cancel(job, now=self.clock.now())
 
     @rule(job_id=jobs, dies=st.booleans())
     def delete(self, job_id, dies):
         if self.look_up(job_id) is None:
             return
         self.deleted.add(job_id)
-        lifecycle.erase(self.storage, job_id)
-        if not dies:
-            self.store.forget(job_id)
+        if dies:
+            documents.deleted(self.storage, job_id)
+        else:
+            self.lifecycle.delete(job_id)
 
     @rule(job_id=jobs, dies=st.booleans())
     def retry(self, job_id, dies):
         job = self.look_up(job_id)
         if job is None or job.state is not JobState.FAILED:
             return
-        retry_count = lifecycle.reopen(self.storage, job)
-        self.retried.add((job_id, retry_count))
-        if not dies:
-            self.store.retry(job_id, retry_count=retry_count)
+        self.retried.add((job_id, job.retry_count + 1))
+        if dies:
+            documents.retried(self.storage, job)
+        else:
+            self.lifecycle.retry(job, now=self.clock.now())
 
     @rule(job_id=jobs)
     def look_at(self, job_id):
@@ -250,7 +256,7 @@ class Protocol(RuleBasedStateMachine):
         for key in self.store.redis.keys("dream:job:*"):
             job = self.store.get(key.removeprefix("dream:job:"))
             if job.state.is_terminal and job.id not in self.deleted:
-                assert lifecycle.read_outcome(self.storage, job.id, job.retry_count).state is job.state
+                assert self.records.outcome(job.id, job.retry_count).state is job.state
             before = self.known.get(job.id)
             if before is not None and before.retry_count == job.retry_count:
                 assert not before.state.is_terminal or before.state is job.state
@@ -285,7 +291,7 @@ class Protocol(RuleBasedStateMachine):
         for job_id in self.accepted - self.deleted:
             job = self.store.get(job_id)
             assert job.state.is_terminal
-            assert lifecycle.recall(self.storage, job_id).state is job.state
+            assert self.records.recall(job_id).state is job.state
             assert job.state is not JobState.CANCELED or job_id in self.cancel_asked
             outputs = {key for key in self.storage.keys(object_keys.attempts(job_id)) if key.endswith("result.png")}
             won = {object_keys.output(job_id, job.claim, "result.png")} if job.state is JobState.SUCCEEDED else set()
@@ -293,7 +299,7 @@ class Protocol(RuleBasedStateMachine):
             if job.state is not JobState.FAILED:
                 assert list(self.storage.keys(object_keys.checkpoints(job_id))) == []
         for job_id, retry_count in self.retried:
-            assert job_id in self.deleted or lifecycle.read_outcome(self.storage, job_id, retry_count)
+            assert job_id in self.deleted or self.records.outcome(job_id, retry_count)
         for job_id in self.deleted:
             assert self.store.get(job_id) is None
             assert list(self.storage.keys(object_keys.job(job_id))) == []
@@ -322,9 +328,9 @@ class Protocol(RuleBasedStateMachine):
     def begin(self, job: Job) -> bool:
         """What a runner does first with a claimed job; True if there is something to dream."""
         try:
-            return not self.runner()._ended_before(job, lifecycle.kept(self.storage, job.id))
+            return not self.runner()._ended_before(job, self.records.keys(job.id))
         except Canceled:
-            lifecycle.settle(self.storage, self.store, job.id, self.outcome(job, JobState.CANCELED))
+            self.lifecycle.settle(job.id, self.outcome(job, JobState.CANCELED))
         except Deleted:
             self.discard(job)
         return False
@@ -334,6 +340,7 @@ class Protocol(RuleBasedStateMachine):
             job,
             store=self.store,
             storage=self.storage,
+            lifecycle=self.lifecycle,
             dreamer=InstantDreamer(),
             lease=SimpleNamespace(is_committing=False),
             clock=self.clock,
@@ -342,7 +349,7 @@ class Protocol(RuleBasedStateMachine):
 
     def look_up(self, job_id: str) -> Job | None:
         """As the api does."""
-        return self.store.get(job_id) or lifecycle.restore(self.storage, self.store, job_id, now=self.clock.now())
+        return self.store.get(job_id) or self.lifecycle.restore(job_id, now=self.clock.now())
 
     def outcome(self, job: Job, state: JobState) -> Outcome:
         return Outcome(
@@ -364,7 +371,7 @@ class Protocol(RuleBasedStateMachine):
             self.raw.restore(key, 0, value)
         self.known.clear()
         for caretaker in self.caretakers:
-            caretaker._redis_generation = None  # as a new run_id would make it
+            caretaker._generation = None  # as a new run_id would make it
 
 
 def test_every_accepted_job_ends_once_in_any_order_of_events(services):

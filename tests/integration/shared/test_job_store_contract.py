@@ -62,7 +62,13 @@ def store(backend):
 
 def claimed(store, **fields):
     store.create(a_job(**fields))
-    return store.claim("w1", LITE0, lease_s=10)
+    return acknowledged(store)
+
+
+def acknowledged(store):
+    job = store.claim("w1", LITE0, lease_s=10)
+    store.renew(job, lease_s=10)
+    return job
 
 
 def outcome(job, state=JobState.SUCCEEDED, **fields):
@@ -85,9 +91,9 @@ def test_a_second_create_changes_nothing(store):
 
 def test_an_unknown_job_is_none_everywhere(store):
     assert store.get("x") is None
-    assert store.cancel("x") is None
+    assert store.cancel("x", retry_count=0) is None
     assert store.retry("x", retry_count=1) is None
-    assert store.expire("x") is None
+    assert store.expire("x", retry_count=0) is None
     assert store.finish("x", outcome(a_job())) is None
     store.forget("x")
 
@@ -220,7 +226,7 @@ def test_the_last_death_leaves_the_job_for_the_caller_to_end(store, backend):
     for deaths in (1, 2):
         backend.lapse(job.id)
         assert store.expire_lease(job, max_deaths=3).deaths == deaths
-        job = store.claim("w", LITE0, lease_s=10)
+        job = acknowledged(store)
     backend.lapse(job.id)
     assert store.expire_lease(job, max_deaths=3).state is JobState.RUNNING
     assert store.claim("w", LITE0, lease_s=10) is None
@@ -255,10 +261,10 @@ def test_cancel_tells_a_running_job_and_leaves_a_waiting_one_to_its_outcome(stor
     running = claimed(store)
     waiting = a_job()
     store.create(waiting)
-    assert store.cancel(waiting.id).state is JobState.QUEUED
+    assert store.cancel(waiting.id, retry_count=0).state is JobState.QUEUED
     assert store.finish(waiting.id, outcome(waiting, JobState.CANCELED)).state is JobState.CANCELED
-    assert store.cancel(waiting.id).state is JobState.CANCELED
-    assert store.cancel(running.id).state is JobState.CANCELING
+    assert store.cancel(waiting.id, retry_count=0).state is JobState.CANCELED
+    assert store.cancel(running.id, retry_count=0).state is JobState.CANCELING
     assert store.renew(running, lease_s=10) is JobState.CANCELING
     assert store.release(running).state is JobState.CANCELING
     assert store.claim("w", LITE0, lease_s=10) is None
@@ -267,7 +273,7 @@ def test_cancel_tells_a_running_job_and_leaves_a_waiting_one_to_its_outcome(stor
 
 def test_a_canceling_job_whose_lease_lapsed_is_left_for_the_caller_to_end(store, backend):
     job = claimed(store)
-    store.cancel(job.id)
+    store.cancel(job.id, retry_count=0)
     backend.lapse(job.id)
     assert store.expire_lease(job, max_deaths=3).state is JobState.CANCELING
 
@@ -408,22 +414,116 @@ def test_one_caretaker_leads_until_it_falls_silent(store):
     assert store.lead("a", ttl_s=-1 if isinstance(store, MemoryJobStore) else 0.001)
 
 
-def test_an_epoch_begins_once(store, backend):
-    assert store.redis_generation() is None
-    store.begin_generation()
-    retry_count = store.redis_generation()
-    assert retry_count
-    store.begin_generation()
-    assert store.redis_generation() == retry_count
+def test_a_rebuild_that_saw_one_data_set_from_its_beginning_to_its_end_declares_it_complete(store, backend):
+    # given
+    assert store.generation() is None
+    generation = store.end_rebuild(store.begin_rebuild())
+    assert generation == store.generation() is not None
+
+    # when it is compared again, then it stays the same
+    assert store.end_rebuild(store.begin_rebuild()) == generation
+
+    # when it is wiped during a rebuild, then it is not complete
+    token = store.begin_rebuild()
     backend.wipe()
-    assert store.redis_generation() is None
+    assert store.end_rebuild(token) is None
+    assert store.generation() is None
+
+
+def test_places_in_a_queue_are_given_to_submissions_before_their_jobs_are_there(store):
+    # given a queue with room for two, and one job in it
+    store.create(a_job(owner="ann"))
+
+    # when, then
+    assert store.admit("ann", "first", limit=2, ttl_s=60)
+    assert not store.admit("ann", "second", limit=2, ttl_s=60)
+    assert store.admit("ann", "first", limit=2, ttl_s=60)  # asked again
+    assert store.admit("bob", "his", limit=2, ttl_s=60)
+    store.withdraw("ann", "first")
+    assert store.admit("ann", "third", limit=2, ttl_s=60)
+
+
+def test_a_created_job_takes_the_place_that_its_submission_held(store):
+    job = a_job(owner="ann")
+    assert store.admit("ann", job.id, limit=2, ttl_s=60)
+    store.create(job)
+    assert store.admit("ann", "next", limit=2, ttl_s=60)
+    assert not store.admit("ann", "too many", limit=2, ttl_s=60)
+
+
+def test_a_place_that_nobody_gave_up_is_free_again_after_a_while(store):
+    assert store.admit("ann", "died", limit=1, ttl_s=-1)
+    assert store.admit("ann", "next", limit=1, ttl_s=60)
+
+
+def test_a_claim_that_was_never_acknowledged_lapses_without_a_death(store, backend):
+    store.create(a_job())
+    job = store.claim("w1", LITE0, lease_s=10)
+    for _ in range(4):
+        backend.lapse(job.id)
+        reaped = store.expire_lease(job, max_deaths=3)
+        assert (reaped.state, reaped.deaths) == (JobState.QUEUED, 0)
+        job = store.claim("w1", LITE0, lease_s=10)
+
+
+def test_a_job_that_its_host_could_not_bear_comes_back_with_a_death(store):
+    assert store.release(claimed(store), died=True).deaths == 1
+
+
+def test_a_cancel_of_an_earlier_retry_leaves_the_later_one_alone(store):
+    job = claimed(store)
+    store.finish(job.id, outcome(job, JobState.FAILED))
+    store.retry(job.id, retry_count=1)
+    store.claim("w", LITE0, lease_s=10)
+    assert store.cancel(job.id, retry_count=0).state is JobState.RUNNING
+    assert store.cancel(job.id, retry_count=1).state is JobState.CANCELING
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.CANCELING, JobState.FAILED])
+def test_an_outcome_of_a_later_retry_than_redis_knows_of_counts(store, state):
+    # given a Redis that was rolled back behind a retry
+    job = a_job()
+    store.create(job)
+    if state is not JobState.QUEUED:
+        job = store.claim("w", LITE0, lease_s=10)
+    if state is JobState.CANCELING:
+        store.cancel(job.id, retry_count=0)
+    if state is JobState.FAILED:
+        store.finish(job.id, outcome(job, JobState.FAILED))
+
+    # when
+    done = store.finish(job.id, outcome(replace(job, retry_count=2), claim="c"))
+
+    # then
+    assert (done.state, done.retry_count, done.claim) == (JobState.SUCCEEDED, 2, "c")
+    assert store.waiting() == {}
+    assert store.claim("w", LITE0, lease_s=10) is None
+
+
+def test_a_retried_job_does_not_expire_for_the_retry_before(store):
+    job = claimed(store)
+    store.finish(job.id, outcome(job, JobState.FAILED))
+    store.retry(job.id, retry_count=1)
+    store.finish(job.id, outcome(replace(job, retry_count=1), claim="c"))
+    assert store.expire(job.id, retry_count=0).state is JobState.SUCCEEDED
+
+
+def test_many_jobs_are_read_at_once(store):
+    jobs = [a_job() for _ in range(3)]
+    for job in jobs:
+        store.create(job)
+    assert set(store.get_many([*(job.id for job in jobs), "unknown"])) == {job.id for job in jobs}
+
+
+def test_a_redis_that_answers_passes_the_probe(store):
+    store.probe()
 
 
 def test_ended_jobs_expire(store):
     job = claimed(store)
-    assert store.expire(job.id).state is JobState.RUNNING
+    assert store.expire(job.id, retry_count=0).state is JobState.RUNNING
     store.finish(job.id, outcome(job, claim=job.claim))
-    assert store.expire(job.id).state is JobState.EXPIRED
+    assert store.expire(job.id, retry_count=0).state is JobState.EXPIRED
 
 
 def test_an_unreachable_redis_is_a_clear_retryable_error():
@@ -504,13 +604,12 @@ def test_a_job_that_an_older_worker_has_claimed_stands_in_nobodys_way(settings):
     assert not store.redis.keys("dream:turns:*")
 
 
-def test_a_restart_shows_in_the_epoch(backend):
+def test_a_restart_shows_in_the_generation(backend):
     assert isinstance(backend, Memory | Real)
     store = backend.store
-    store.begin_generation()
-    before = store.redis_generation()
+    before = store.end_rebuild(store.begin_rebuild())
     if isinstance(backend, Memory):
         store.restarts += 1
-        assert store.redis_generation() != before
+        assert store.generation() != before
     else:
         assert before.endswith(store.redis.info("server")["run_id"])

@@ -2,10 +2,12 @@
 
 import time
 
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_store import MemoryJobStore
+from tests.fakes.object_storage import MemoryNotifier
 from worker.recovery.housekeeping import Housekeeping
 
 
@@ -13,7 +15,14 @@ def test_uploads_go_after_a_day_and_idempotency_keys_after_seven(settings):
     # given
     storage, clock = S3ObjectStorage.connect(settings), FakeClock()
     clock.time = time.time()
-    house = Housekeeping(store=MemoryJobStore(clock), storage=storage, clock=clock, settings=settings)
+    store = MemoryJobStore(clock)
+    house = Housekeeping(
+        lifecycle=JobLifecycle(storage, store, MemoryNotifier()),
+        store=store,
+        storage=storage,
+        clock=clock,
+        settings=settings,
+    )
     for key in (object_keys.upload("ann", "u"), object_keys.idempotency("ann", "k"), object_keys.webhook("w")):
         storage.put(key, b"x")
 

@@ -12,9 +12,9 @@ from api.jobs.job_service import JobService
 from api.jobs.submission_service import SubmissionService
 from api.request_context import Services
 from api.wiring import assemble
-from shared import lifecycle
 from shared.jobs import Job, JobState, Outcome
 from shared.s3 import object_keys
+from shared.s3.job_records import JobRecords
 from shared.settings import Settings
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_queries import MemoryJobQueries, RecordingJobStore, Script
@@ -38,6 +38,10 @@ class World:
         return self.services.jobs
 
     @property
+    def records(self) -> JobRecords:
+        return self.service.lifecycle.records
+
+    @property
     def submissions(self) -> SubmissionService:
         return self.services.submissions
 
@@ -49,9 +53,7 @@ class World:
     def end(self, job: Job, state: JobState, **outputs: bytes) -> Job:
         for name, body in outputs.items():
             self.storage.put(object_keys.output(job.id, job.claim or "", name.replace("_", ".")), body)
-        lifecycle.settle(
-            self.storage,
-            self.store,
+        self.service.lifecycle.settle(
             job.id,
             Outcome(
                 retry_count=job.retry_count,

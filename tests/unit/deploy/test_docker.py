@@ -103,7 +103,7 @@ def test_the_steps_of_the_api_image_give_a_service_that_starts(tmp_path):
 import importlib.metadata, sys
 import api.app, worker.recovery.caretaker
 from importlib.resources import files
-from shared.redis.job_store import SCRIPTS
+from shared.redis.scripts import SCRIPTS
 
 absent = [name for name in SCRIPTS if not (files("shared.redis") / "lua" / f"{name}.lua").is_file()]
 heavy = [name for name in ("tensorflow", "numpy") if name in sys.modules]

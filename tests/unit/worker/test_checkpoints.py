@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from shared.errors import StorageUnavailable
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from tests.fakes.job_factory import a_job
 from tests.fakes.job_store import MemoryJobStore
-from tests.fakes.object_storage import MemoryObjectStorage
+from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
 from worker import checkpoints
 from worker.checkpoints import Checkpoints
 from worker.dream.observer import ResumePoint
@@ -22,7 +23,9 @@ class World:
         self.job = self.store.claim("w", ["efficientnet-lite0"], lease_s=10)
 
     def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.job, store=self.store, storage=self.storage)
+        return Checkpoints(
+            self.job, storage=self.storage, lifecycle=JobLifecycle(self.storage, self.store, MemoryNotifier())
+        )
 
     def latest(self) -> ResumePoint | None:
         return self.checkpoints().latest(self.storage.keys(object_keys.job(self.job.id)))

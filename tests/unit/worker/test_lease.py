@@ -4,10 +4,11 @@ import threading
 
 import pytest
 
-from shared import lifecycle
 from shared.errors import ClaimLost, DeadlineExceeded
 from shared.jobs import Job, JobState
+from shared.s3.job_records import JobRecords
 from shared.settings import Settings
+from tests.fakes import documents
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_job
 from tests.fakes.job_store import MemoryJobStore
@@ -26,14 +27,14 @@ class World:
         self.drain = threading.Event()
         self.deaths = 0
 
-    def heart(self, **fields) -> LeaseKeeper:
+    def lease(self, **fields) -> LeaseKeeper:
         """Of an attempt that has just claimed its job. Never started: the test ticks it."""
         self.store.create(a_job(**fields))
         self.job = self.store.claim("w", ["efficientnet-lite0"], lease_s=LEASE_S)
         return LeaseKeeper(
             self.job,
             store=self.store,
-            storage=self.storage,
+            records=JobRecords(self.storage),
             clock=self.clock,
             settings=Settings(lease_s=LEASE_S),
             drain=self.drain,
@@ -62,7 +63,7 @@ def a_mark(done_px, total_px=1000):
 
 
 def test_the_lease_is_kept_while_the_work_moves(world):
-    lease = world.heart()
+    lease = world.lease()
     for done in range(120):
         lease.mark(a_mark(done))
         world.pass_time(lease, 1)
@@ -71,7 +72,7 @@ def test_the_lease_is_kept_while_the_work_moves(world):
 
 
 def test_a_hung_phase_ends_its_process_and_a_slow_one_does_not(world):
-    lease = world.heart()
+    lease = world.lease()
     lease.enter("dream", stall_s=600)
     world.pass_time(lease, 590)
     assert world.deaths == 0
@@ -83,7 +84,7 @@ def test_a_hung_phase_ends_its_process_and_a_slow_one_does_not(world):
 
 
 def test_bytes_that_move_are_a_sign_of_life(world):
-    lease = world.heart()
+    lease = world.lease()
     lease.enter("fetch", stall_s=10)
     for _ in range(30):
         lease.touch()
@@ -92,7 +93,7 @@ def test_bytes_that_move_are_a_sign_of_life(world):
 
 
 def test_progress_is_published_with_its_pace(world):
-    lease = world.heart()
+    lease = world.lease()
     for done in (0, 100, 200):
         lease.mark(a_mark(done))
         world.pass_time(lease, 1)
@@ -102,7 +103,7 @@ def test_progress_is_published_with_its_pace(world):
 
 
 def test_nothing_new_is_not_published_again(world):
-    lease = world.heart()
+    lease = world.lease()
     lease.mark(a_mark(100))
     lease.tick()
     version = world.known().version
@@ -111,16 +112,16 @@ def test_nothing_new_is_not_published_again(world):
 
 
 def test_a_cancel_is_heard_at_the_next_tick_even_when_nothing_moves(world):
-    lease = world.heart()
+    lease = world.lease()
     lease.tick()
-    world.store.cancel(world.job.id)
+    world.store.cancel(world.job.id, retry_count=0)
     lease.tick()
     with pytest.raises(Canceled):
         lease.mark(a_mark(1))
 
 
 def test_a_lost_claim_is_heard(world):
-    lease = world.heart()
+    lease = world.lease()
     world.store.release(world.job)
     lease.tick()
     with pytest.raises(ClaimLost):
@@ -128,7 +129,7 @@ def test_a_lost_claim_is_heard(world):
 
 
 def test_a_deadline_is_heard(world):
-    lease = world.heart(deadline_at=world.clock.now() + 10)
+    lease = world.lease(deadline_at=world.clock.now() + 10)
     world.pass_time(lease, 9)
     lease.move()
     world.pass_time(lease, 2)
@@ -137,15 +138,15 @@ def test_a_deadline_is_heard(world):
 
 
 def test_a_drain_is_heard(world):
-    lease = world.heart()
+    lease = world.lease()
     world.drain.set()
     with pytest.raises(Drained):
         lease.move()
 
 
 def test_once_the_end_is_decided_neither_cancel_nor_deadline_changes_it(world):
-    lease = world.heart(deadline_at=world.clock.now() + 10)
-    world.store.cancel(world.job.id)
+    lease = world.lease(deadline_at=world.clock.now() + 10)
+    world.store.cancel(world.job.id, retry_count=0)
     world.pass_time(lease, 11)
     lease.commit(stall_s=300)
     lease.move()
@@ -155,7 +156,7 @@ def test_once_the_end_is_decided_neither_cancel_nor_deadline_changes_it(world):
 
 
 def test_a_wiped_redis_is_waited_for_and_takes_the_claim_back(world):
-    lease = world.heart()
+    lease = world.lease()
     world.store.wipe()
     world.pass_time(lease, 3)
     lease.move()
@@ -165,8 +166,8 @@ def test_a_wiped_redis_is_waited_for_and_takes_the_claim_back(world):
 
 
 def test_a_deleted_job_is_heard(world):
-    lease = world.heart()
-    lifecycle.erase(world.storage, world.job.id)
+    lease = world.lease()
+    documents.deleted(world.storage, world.job.id)
     world.store.forget(world.job.id)
     lease.tick()
     with pytest.raises(Deleted):
@@ -174,7 +175,7 @@ def test_a_deleted_job_is_heard(world):
 
 
 def test_progress_that_could_not_be_published_is_published_later(world):
-    lease = world.heart()
+    lease = world.lease()
     lease.mark(a_mark(500))
     world.store.available = False
     with pytest.raises(Exception, match="Redis"):

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from shared import lifecycle
 from shared.errors import ModelUnavailable, NonFiniteGradient, StoreUnavailable
 from shared.jobs import Job, JobState
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
+from shared.s3.job_records import JobRecords
 from shared.settings import Settings
+from tests.fakes import documents
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
@@ -75,6 +77,7 @@ class World:
         self.store = MemoryJobStore(self.clock)
         self.storage = MemoryObjectStorage()
         self.notifier = MemoryNotifier()
+        self.lifecycle = JobLifecycle(self.storage, self.store, self.notifier)
         self.dreamer = FakeDreamer()
         self.drain = threading.Event()
         self.deaths = 0
@@ -97,7 +100,7 @@ class World:
 
     def submit(self, content: bytes | None = None, **fields) -> Job:
         manifest = a_manifest(**fields)
-        lifecycle.accept(self.storage, manifest, io.BytesIO(content or a_png()))
+        documents.accepted(self.storage, manifest, content or a_png())
         job = Job.from_manifest(manifest)
         self.store.create(job)
         return job
@@ -106,7 +109,7 @@ class World:
         return self.store.get(job_id)
 
     def outcome(self, job_id: str, retry_count: int = 0):
-        return lifecycle.read_outcome(self.storage, job_id, retry_count)
+        return JobRecords(self.storage).outcome(job_id, retry_count)
 
     def pixels(self, job: Job) -> np.ndarray:
         result = self.storage.get(object_keys.output(job.id, job.claim, "result.png"))
@@ -179,7 +182,7 @@ def test_a_cancel_is_heard_within_a_tile_batch(world):
 
     def cancel(iteration):
         if iteration == 1:
-            world.store.cancel(job.id)
+            world.store.cancel(job.id, retry_count=0)
             runner.lease.confirm()
 
     world.dreamer.during = cancel
@@ -277,7 +280,7 @@ def test_a_winner_whom_the_caretaker_told_redis_about_keeps_its_pictures(world):
     def somebody_else_closes(seconds):
         sleep(seconds)
         world.store.finish = finish
-        lifecycle.close(world.storage, world.store, job.id, world.outcome(job.id))
+        world.lifecycle.close(job.id, world.outcome(job.id))
         runner.lease.tick()
 
     world.store.finish, world.clock.sleep = away, somebody_else_closes
@@ -303,14 +306,14 @@ def test_a_successor_adopts_an_outcome_instead_of_dreaming_again(world):
 
 def test_a_cancel_survives_a_wiped_redis(world):
     job = world.submit()
-    lifecycle.ask_to_cancel(world.storage, job)
+    documents.cancel_asked(world.storage, job)
     world.runner().run_next()
     assert world.job(job.id).state is JobState.CANCELED
 
 
 def test_a_deleted_job_does_not_come_back(world):
     job = world.submit()
-    lifecycle.erase(world.storage, job.id)
+    documents.deleted(world.storage, job.id)
     world.runner().run_next()
     assert world.store.get(job.id) is None
     assert set(world.storage.objects) == {object_keys.tombstone(job.id)}

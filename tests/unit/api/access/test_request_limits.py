@@ -1,9 +1,15 @@
 import io
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import flask_limiter
+import limits.storage
 import pytest
 import redis
 
+from api.app import create_app
 from shared.settings import Settings
 from tests.fakes.pictures import a_picture
 
@@ -105,6 +111,31 @@ def test_redis_may_fail_between_the_count_and_the_response(http, ann, monkeypatc
     assert [answer.status_code for answer in answers[:2]] == [202, 202]
     assert answers[4].status_code == 429
     assert "RateLimit" not in answers[0].headers
+
+
+def test_concurrent_requests_get_503_when_redis_fails_while_they_are_counted(settings, world, monkeypatch):
+    # given twenty requests that all ask Redis for their count at the same moment
+    app = create_app(settings, services=replace(world.services, rate_limit_storage=("redis://127.0.0.1:1", {})))
+    together = threading.Barrier(20)
+
+    def gone(*_, **__):
+        together.wait(timeout=60)
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(limits.storage.RedisStorage, "incr", gone)
+    headers = [{"Authorization": f"Bearer {world.services.keyring.create(f'ann{n}')[1]}"} for n in range(20)]
+
+    # when
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda who: app.test_client().get("/v1/models", headers=who), headers))
+
+    # then one of them has switched to counting in memory
+    codes = Counter(answer.status_code for answer in answers)
+    assert set(codes) <= {200, 503}
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert refused
+    assert all(answer.headers["Retry-After"] and answer.json["code"] == "store_unavailable" for answer in refused)
+    assert app.test_client().get("/v1/models", headers=headers[0]).status_code == 200
 
 
 def test_open_streams_are_limited_and_a_closed_one_frees_its_slot(http, ann):

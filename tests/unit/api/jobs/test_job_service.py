@@ -4,7 +4,6 @@ import pytest
 
 from api.jobs.submission import Sent, Submission
 from api.schemas.requests import JobOptions
-from shared import lifecycle
 from shared.errors import (
     ImageTooLarge,
     InvalidField,
@@ -164,7 +163,7 @@ def test_a_cancel_survives_a_wiped_redis(world, submit):
 
     # then
     assert found.state is JobState.CANCELED
-    assert lifecycle.read_outcome(world.storage, job.id, 0).state is JobState.CANCELED
+    assert world.records.outcome(job.id, 0).state is JobState.CANCELED
 
 
 def test_a_deleted_job_is_not_restored_from_storage(world, submit):
@@ -191,7 +190,7 @@ def test_canceling_a_queued_job_ends_it_at_once(world, submit):
 
     # then
     assert canceled.state is JobState.CANCELED
-    assert lifecycle.read_outcome(world.storage, job.id, 0).state is JobState.CANCELED
+    assert world.records.outcome(job.id, 0).state is JobState.CANCELED
     assert object_keys.pending(job.id) not in world.storage.objects
 
 
@@ -205,22 +204,22 @@ def test_canceling_a_running_job_makes_it_canceling(world, submit):
 
     # then
     assert canceling.state is JobState.CANCELING
-    assert lifecycle.cancel_asked(world.storage, canceling)
-    assert lifecycle.read_outcome(world.storage, job.id, 0) is None
+    assert world.records.is_cancel_asked(canceling.id, 0)
+    assert world.records.outcome(job.id, 0) is None
 
 
 def test_a_cancel_is_durable_before_redis_knows_it(world, submit):
     # given
     job = submit()
     found = world.store.get(job.id)
-    world.store.cancel = lambda _: (_ for _ in ()).throw(StoreUnavailable())
+    world.store.cancel = lambda *_, **__: (_ for _ in ()).throw(StoreUnavailable())
 
     # when
     with pytest.raises(StoreUnavailable):
         world.service.cancel("ann", job.id)
 
     # then
-    assert lifecycle.cancel_asked(world.storage, found)
+    assert world.records.is_cancel_asked(found.id, 0)
 
 
 def test_canceling_is_idempotent(world, submit):
@@ -307,7 +306,7 @@ def test_a_removed_result_is_expired(world, submit):
     for call in (world.service.result_url, world.service.report):
         with pytest.raises(ResultExpired):
             call("ann", job.id)
-    world.store.expire(job.id)
+    world.store.expire(job.id, retry_count=0)
 
     # when, then
     for call in (world.service.result_url, world.service.report, world.service.preview):

@@ -24,7 +24,7 @@ def test_the_result_of_a_running_job_is_a_409_and_of_an_expired_one_a_410(submit
     # when
     running = http.get(f"{address}/result")
     world.end(job, JobState.SUCCEEDED)
-    world.store.expire(job.id)
+    world.store.expire(job.id, retry_count=0)
     expired = http.get(f"{address}/result")
 
     # then

@@ -1,22 +1,22 @@
 import base64
 import hashlib
 import hmac
-import io
 import json
 
 import pytest
 
-from shared import lifecycle
 from shared.errors import StoreUnavailable
 from shared.jobs import JobError, JobState, Outcome, Webhook
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.webhooks import delivery
 from shared.webhooks.delivery import WAITS_S, WebhookDispatcher
 from shared.webhooks.outbound import Undeliverable
+from tests.fakes import documents
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
-from tests.fakes.object_storage import MemoryObjectStorage
+from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
 
 URL = "https://receiver.example/hook"
 MASTER = b"master"
@@ -43,13 +43,14 @@ class World:
         self.storage = MemoryObjectStorage()
         self.store = MemoryJobStore(self.clock)
         self.receiver = Receiver()
+        self.lifecycle = JobLifecycle(self.storage, self.store, MemoryNotifier())
         self.webhook_dispatcher = WebhookDispatcher(
             storage=self.storage, clock=self.clock, send=self.receiver, master=lambda: MASTER
         )
 
     def accept(self, **fields):
         manifest = a_manifest(webhook=Webhook(url=URL, events=("started", "completed")), owner="ann", **fields)
-        lifecycle.accept(self.storage, manifest, io.BytesIO(b"picture"))
+        documents.accepted(self.storage, manifest)
         return manifest
 
     def outcome(self, state=JobState.SUCCEEDED, **fields):
@@ -68,7 +69,7 @@ def world():
 def test_an_end_is_told_once_with_a_signature_that_the_standard_accepts(world):
     # given
     job = world.accept()
-    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+    world.lifecycle.settle(job.id, world.outcome())
 
     # when
     world.webhook_dispatcher.deliver_due()
@@ -99,7 +100,7 @@ def test_a_beginning_is_told_too_where_that_was_asked_for(world):
 
 def test_only_what_was_asked_for_is_told(world):
     manifest = a_manifest(webhook=Webhook(url=URL))
-    lifecycle.accept(world.storage, manifest, io.BytesIO(b""))
+    documents.accepted(world.storage, manifest)
 
     delivery.owe_started(world.storage, manifest.id, retry_count=0, started_at=1.0)
 
@@ -108,8 +109,8 @@ def test_only_what_was_asked_for_is_told(world):
 
 def test_a_job_without_a_webhook_owes_none(world):
     manifest = a_manifest()
-    lifecycle.accept(world.storage, manifest, io.BytesIO(b""))
-    lifecycle.settle(world.storage, world.store, manifest.id, world.outcome())
+    documents.accepted(world.storage, manifest)
+    world.lifecycle.settle(manifest.id, world.outcome())
 
     assert world.outbox == []
 
@@ -117,7 +118,7 @@ def test_a_job_without_a_webhook_owes_none(world):
 def test_a_failure_says_why(world):
     job = world.accept()
     error = JobError(code="out_of_memory", message="The device ran out of memory.")
-    lifecycle.settle(world.storage, world.store, job.id, world.outcome(JobState.FAILED, error=error))
+    world.lifecycle.settle(job.id, world.outcome(JobState.FAILED, error=error))
 
     world.webhook_dispatcher.deliver_due()
 
@@ -132,7 +133,7 @@ def test_what_dies_between_the_outcome_and_the_outbox_is_found_by_the_next_who_c
     assert object_keys.pending(job.id) in world.storage.objects
 
     # when the caretaker reconciles
-    lifecycle.close(world.storage, world.store, job.id, outcome)
+    world.lifecycle.close(job.id, outcome)
 
     # then
     assert world.outbox == [object_keys.webhook(f"{job.id}-0-completed")]
@@ -143,7 +144,7 @@ def test_the_message_is_owed_before_redis_hears_of_the_end(world):
     world.store.available = False
 
     with pytest.raises(StoreUnavailable):
-        lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+        world.lifecycle.settle(job.id, world.outcome())
 
     assert len(world.outbox) == 1
     assert object_keys.pending(job.id) in world.storage.objects
@@ -152,7 +153,7 @@ def test_the_message_is_owed_before_redis_hears_of_the_end(world):
 def test_a_receiver_that_is_away_is_tried_for_a_day_under_the_same_id(world):
     # given
     job = world.accept()
-    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+    world.lifecycle.settle(job.id, world.outcome())
     world.receiver.answers = [500, Undeliverable()] + [503] * 20
     began = world.clock.now()
 
@@ -169,7 +170,7 @@ def test_a_receiver_that_is_away_is_tried_for_a_day_under_the_same_id(world):
 
 def test_a_message_gets_through_once_the_receiver_is_back(world):
     job = world.accept()
-    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+    world.lifecycle.settle(job.id, world.outcome())
     world.receiver.answers = [500, 204]
 
     world.webhook_dispatcher.deliver_due()
@@ -184,7 +185,7 @@ def test_a_message_gets_through_once_the_receiver_is_back(world):
 
 def test_a_receiver_that_is_gone_for_good_is_not_tried_again(world):
     job = world.accept()
-    lifecycle.settle(world.storage, world.store, job.id, world.outcome())
+    world.lifecycle.settle(job.id, world.outcome())
     world.receiver.answers = [410]
 
     world.webhook_dispatcher.deliver_due()

@@ -4,18 +4,20 @@ import io
 
 import pytest
 
-from shared import lifecycle
-from shared.errors import StorageFull
+from shared.errors import StorageFull, SubmissionGivenUp
 from shared.interfaces import WorkerInfo
 from shared.jobs import Job, JobState, Outcome
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.settings import Settings
+from tests.fakes import documents
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
 from worker.recovery.caretaker import Caretaker
-from worker.recovery.housekeeping import UNACCEPTED_S, WALK_EVERY_S
+from worker.recovery.housekeeping import VOID_KEPT_S, WALK_EVERY_S
+from worker.recovery.reconciliation import UNACCEPTED_S
 
 LEASE_S = 15.0
 LITE0 = "efficientnet-lite0"
@@ -29,6 +31,7 @@ class World:
             MemoryObjectStorage(self.clock),
             MemoryNotifier(),
         )
+        self.lifecycle = JobLifecycle(self.storage, self.store, self.notifier)
 
     def caretaker(self, **settings) -> Caretaker:
         return Caretaker(
@@ -52,20 +55,22 @@ class World:
 
     def submit(self, **fields) -> Job:
         manifest = a_manifest(**fields)
-        lifecycle.accept(self.storage, manifest, io.BytesIO(b"pixels"))
+        documents.accepted(self.storage, manifest)
         job = Job.from_manifest(manifest)
         self.store.create(job)
         return job
 
     def claim(self, *, lease_s: float = 5) -> Job:
-        return self.store.claim("w", [LITE0], lease_s=lease_s)
+        job = self.store.claim("w", [LITE0], lease_s=lease_s)
+        self.store.renew(job, lease_s=lease_s)
+        return job
 
     def worker(self, *models: str) -> None:
         info = WorkerInfo(name="w", models=models, device="cpu", job_id=None, seen_at=0)
         self.store.register_worker(info, ttl_s=1000)
 
     def settle(self, job: Job, state: JobState = JobState.SUCCEEDED, claim: str | None = None) -> None:
-        lifecycle.settle(self.storage, self.store, job.id, an_outcome(job, state, self.clock.now(), claim))
+        self.lifecycle.settle(job.id, an_outcome(job, state, self.clock.now(), claim))
 
     def state(self, job: Job) -> JobState | None:
         known = self.store.get(job.id)
@@ -162,10 +167,10 @@ def test_a_canceling_job_whose_worker_died_is_canceled(world):
     caretaker = world.trusted()
     job = world.submit()
     world.claim()
-    world.store.cancel(job.id)
+    world.store.cancel(job.id, retry_count=0)
     world.look(caretaker, 7)
     assert world.state(job) is JobState.CANCELED
-    assert lifecycle.read_outcome(world.storage, job.id, 0).state is JobState.CANCELED
+    assert world.lifecycle.records.outcome(job.id, 0).state is JobState.CANCELED
 
 
 def test_a_waiting_job_past_its_deadline_fails(world):
@@ -202,12 +207,12 @@ def test_a_wiped_redis_is_rebuilt_at_once(world):
     waiting, done, canceled, failed = (world.submit() for _ in range(4))
     world.settle(done)
     world.settle(failed, JobState.FAILED)
-    lifecycle.ask_to_cancel(world.storage, canceled)
+    documents.cancel_asked(world.storage, canceled)
     world.store.wipe()
     world.look(caretaker, 1)
     states = [world.state(job) for job in (waiting, done, canceled, failed)]
     assert states == [JobState.QUEUED, JobState.SUCCEEDED, JobState.CANCELED, JobState.FAILED]
-    assert world.store.redis_generation() is not None
+    assert world.store.generation() is not None
 
 
 def test_a_restarted_redis_is_compared_at_once(world):
@@ -222,7 +227,7 @@ def test_a_restarted_redis_is_compared_at_once(world):
 def test_a_job_that_redis_never_heard_of_is_found_within_a_minute(world):
     caretaker = world.trusted()
     manifest = a_manifest()
-    lifecycle.accept(world.storage, manifest, io.BytesIO(b"pixels"))
+    documents.accepted(world.storage, manifest)
     world.look(caretaker, 61)
     assert world.store.get(manifest.id).state is JobState.QUEUED
 
@@ -231,8 +236,8 @@ def test_a_retry_that_redis_never_heard_of_is_found_and_no_late_close_takes_it_a
     caretaker = world.trusted()
     job = world.submit()
     world.settle(job, JobState.FAILED)
-    lifecycle.reopen(world.storage, job)
-    lifecycle.close(world.storage, world.store, job.id, lifecycle.read_outcome(world.storage, job.id, 0))
+    documents.retried(world.storage, job)
+    world.lifecycle.close(job.id, world.lifecycle.records.outcome(job.id, 0))
     world.look(caretaker, 61)
     assert (world.state(job), world.store.get(job.id).retry_count) == (JobState.QUEUED, 1)
 
@@ -241,7 +246,7 @@ def test_a_document_from_the_future_does_not_stop_the_round(world):
     caretaker = world.trusted()
     strange, job = a_manifest(), a_manifest()
     for manifest in (strange, job):
-        lifecycle.accept(world.storage, manifest, io.BytesIO(b"pixels"))
+        documents.accepted(world.storage, manifest)
     world.storage.objects[object_keys.manifest(strange.id)] = b'{"format": 2}'
     world.look(caretaker, 61)
     assert world.store.get(job.id) is not None
@@ -267,24 +272,26 @@ def walk(world, caretaker):
     caretaker.run_round()
 
 
-def test_what_was_never_accepted_is_swept_and_what_waits_is_not(world):
+def test_what_was_never_accepted_is_given_up_and_swept_and_what_waits_is_not(world):
+    # given
     caretaker = world.trusted()
     waiting = world.submit()
     orphan = a_manifest()
     world.storage.put(object_keys.image(orphan.id), b"pixels")
+    documents.owed(world.storage, orphan.id, 0)
+
+    # when
+    walk(world, caretaker)
+
+    # then nobody can accept it any more, for a day
+    assert list(world.storage.keys(object_keys.job(orphan.id))) == [object_keys.manifest(orphan.id)]
+    with pytest.raises(SubmissionGivenUp):
+        world.lifecycle.accept(orphan, {object_keys.image(orphan.id): io.BytesIO(b"pixels")})
+    assert list(world.storage.keys(object_keys.PENDING)) == [object_keys.pending(waiting.id)]
+    assert len(list(world.storage.keys(object_keys.job(waiting.id)))) == 2
+    world.clock.time += VOID_KEPT_S
     walk(world, caretaker)
     assert list(world.storage.keys(object_keys.job(orphan.id))) == []
-    assert len(list(world.storage.keys(object_keys.job(waiting.id)))) == 2
-
-
-def test_a_submission_that_is_repeated_hours_later_under_its_old_id_is_not_swept_while_it_goes_on(world):
-    caretaker = world.trusted()
-    orphan = a_manifest()
-    world.clock.time += 2 * UNACCEPTED_S
-    world.storage.put(object_keys.image(orphan.id), b"pixels")
-    world.clock.time += UNACCEPTED_S - 1
-    caretaker.run_round()
-    assert list(world.storage.keys(object_keys.job(orphan.id))) == [object_keys.image(orphan.id)]
 
 
 def test_old_uploads_and_idempotency_keys_are_swept_and_younger_ones_keep_their_promise(world):
@@ -334,8 +341,7 @@ def test_a_failed_job_keeps_its_checkpoints_for_a_retry_whose_outputs_are_not_sw
     caretaker = world.trusted()
     job = world.submit()
     world.settle(job, JobState.FAILED)
-    retry_count = lifecycle.reopen(world.storage, job)
-    world.store.retry(job.id, retry_count=retry_count)
+    world.store.retry(job.id, retry_count=documents.retried(world.storage, job))
     retried = world.claim(lease_s=1e6)
     kept = {object_keys.output(job.id, retried.claim, "result.png"), object_keys.checkpoint(job.id, 0, 1, "died")}
     for key in kept:
@@ -355,7 +361,7 @@ def test_past_retention_the_pictures_go_and_the_record_stays(world):
     walk(world, caretaker)
     assert world.state(job) is JobState.EXPIRED
     names = {key.rsplit("/", 1)[1] for key in world.storage.keys(object_keys.job(job.id))}
-    assert names == {"manifest.json", "outcome.json", "expired"}
+    assert names == {"manifest.json", "outcome.json", "sequel-0"}
     world.store.wipe()
     world.look(caretaker, 1)
     assert world.state(job) is JobState.EXPIRED
@@ -364,7 +370,7 @@ def test_past_retention_the_pictures_go_and_the_record_stays(world):
 def test_a_deleted_job_that_a_restart_brought_back_goes_again(world):
     caretaker = world.trusted()
     job = world.submit()
-    lifecycle.erase(world.storage, job.id)  # and Redis forgot that it had forgotten
+    documents.deleted(world.storage, job.id)  # and Redis forgot that it had forgotten
     world.storage.put(object_keys.output(job.id, "late", "result.png"), b"pixels")
     world.store.restarts += 1
     world.look(caretaker, 1)

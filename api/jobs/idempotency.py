@@ -1,0 +1,92 @@
+"""Idempotency keys: of all requests with an owner's key, one makes a job, and the others are answered with it.
+
+A key's first request reserves it with a conditional write that names its job. Jobs are never shared: if that request
+dies or is too slow, another one gives its submission up, which is decided for good (see `shared/acceptance.py`), and
+reserves the place after it with a job of its own.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from shared.clock import Clock
+from shared.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, WrongState
+from shared.interfaces import ObjectStorage
+from shared.jobs import Document, Manifest
+from shared.lifecycle import JobLifecycle
+from shared.s3 import object_keys
+
+IN_FLIGHT_S = 60.0  # a submission that is not accepted by then is given up for the next one with its key
+
+KEY_OF_DELETED = "The job that this Idempotency-Key made was deleted; use a new key for a new job."
+
+
+class Reservation(Document):
+    """`idempotency/{owner}/{key hash}`, or `….{job id}` after a submission that was given up."""
+
+    job_id: str
+    fingerprint: str
+    at: float  # Unix time, seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyedRequest:
+    """One request with an Idempotency-Key."""
+
+    owner: str
+    key: str
+    fingerprint: str  # the same for the same request
+
+    def place(self, after: str | None) -> str:
+        return object_keys.idempotency(self.owner, hashlib.sha256(self.key.encode()).hexdigest(), after=after)
+
+
+class IdempotencyKeys:
+    def __init__(self, storage: ObjectStorage, lifecycle: JobLifecycle, clock: Clock) -> None:
+        self._storage = storage
+        self._lifecycle = lifecycle
+        self._clock = clock
+
+    def winner(self, request: KeyedRequest) -> str | None:
+        """The id of the job that the key has made; None when it has made none yet.
+
+        Raises IdempotencyKeyReused, IdempotencyKeyInFlight, or WrongState when the job was deleted.
+        """
+        return self._follow(request)[1]
+
+    def reserve(self, request: KeyedRequest, job_id: str) -> str | None:
+        """None when the key is this job's from now on; otherwise the id of the winner. Raises as `winner` does."""
+        while True:
+            place, winner = self._follow(request, job_id)
+            if winner is not None:
+                return None if winner == job_id else winner
+            reservation = Reservation(job_id=job_id, fingerprint=request.fingerprint, at=self._clock.now())
+            document = reservation.model_dump_json().encode()
+            if self._storage.put(place, document, content_type="application/json", if_absent=True):
+                return None
+
+    def _follow(self, request: KeyedRequest, ours: str | None = None) -> tuple[str, str | None]:
+        """The place where the chain of reservations ends, and who has won there. ours: in flight is no obstacle."""
+        after: str | None = None
+        while True:
+            place = request.place(after)
+            document = self._storage.get(place)
+            if document is None:
+                return place, None
+            reservation = Reservation.model_validate_json(document)
+            if reservation.fingerprint != request.fingerprint:
+                raise IdempotencyKeyReused
+            if reservation.job_id == ours or not self._is_given_up(reservation):
+                return place, reservation.job_id
+            after = reservation.job_id
+
+    def _is_given_up(self, reservation: Reservation) -> bool:
+        """Decides it, for a submission that is not accepted in time."""
+        records = self._lifecycle.records
+        fate = records.fate(reservation.job_id)
+        if isinstance(fate, Manifest):
+            return False
+        if fate is None and records.is_deleted(reservation.job_id):
+            raise WrongState(KEY_OF_DELETED)
+        if fate is None and self._clock.now() - reservation.at < IN_FLIGHT_S:
+            raise IdempotencyKeyInFlight
+        return self._lifecycle.give_up(reservation.job_id)

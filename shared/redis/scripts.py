@@ -1,0 +1,61 @@
+"""The Lua scripts, and the translation of errors of Redis."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any, cast
+
+import redis
+import structlog
+
+from shared import dependency_metrics
+from shared.errors import StoreUnavailable
+
+SCRIPTS = (
+    *(
+        "create",
+        "claim",
+        "renew",
+        "checkpoint_stored",
+        "release",
+        "expire_lease",
+        "finish",
+        "cancel",
+        "retry",
+        "forget",
+    ),
+    *("fix_tile_size", "expire", "register_worker", "lead", "preview_stored", "rebuild_turns", "admit", "end_rebuild"),
+)
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises StoreUnavailable for whatever Redis or the way to it raises."""
+    try:
+        yield
+    except redis.RedisError as exc:
+        dependency_metrics.REDIS_ERRORS.labels(type(exc).__name__).inc()
+        if isinstance(exc, redis.ResponseError):  # it answered, and refused: full, read-only, or a fault of ours
+            log.exception("redis_command_refused")
+        raise StoreUnavailable from exc
+
+
+class RedisScripts:
+    """Runs the scripts. Safe to share between threads, not over a fork."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.redis = client
+        files = resources.files("shared.redis") / "lua"
+        prelude = (files / "prelude.lua").read_text()
+        self._scripts = {
+            name: client.register_script(prelude + (files / f"{name}.lua").read_text()) for name in SCRIPTS
+        }
+
+    def _run(self, script: str, *args: str | float) -> Any:  # noqa: ANN401 - each script answers in its own shape
+        return self._scripts[script](args=args)
+
+    def _now(self) -> float:
+        seconds, micros = cast(tuple[int, int], self.redis.time())
+        return seconds + micros / 1e6

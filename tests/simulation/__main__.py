@@ -1,0 +1,57 @@
+"""`make simulate SEEDS=10000`: as many runs, and a table of faults and of promises broken."""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from unittest.mock import MagicMock
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=300)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--seed", type=int, help="only this one, with all that happens in it")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    asked = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets decides the order of calls
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+    logging.disable()
+    sys.modules["tensorflow"] = MagicMock()  # the simulated engine needs none, and it takes seconds to import
+    from tests.simulation.run import simulate  # noqa: PLC0415
+
+    if asked.seed is not None:
+        run = simulate(asked.seed, lambda event: sys.stdout.write(f"{event}\n"))
+        runs, began = [run], time.monotonic()
+    else:
+        seeds, began = range(asked.first, asked.first + asked.seeds), time.monotonic()
+        with ProcessPoolExecutor(asked.processes) as pool:
+            runs = list(pool.map(simulate, seeds, chunksize=10))
+    _report(runs, time.monotonic() - began)
+    sys.exit(1 if any(run.broken for run in runs) else 0)
+
+
+def _report(runs, seconds: float) -> None:
+    faults: Counter[str] = sum((run.faults for run in runs), Counter())
+    kinds: dict[str, list[int]] = {}
+    for run in runs:
+        for kind in {sentence.split(":")[0] for sentence in run.broken}:
+            kinds.setdefault(kind, []).append(run.seed)
+    rows = [("runs", len(runs)), ("jobs", sum(run.jobs for run in runs)), ("faults", faults.total())]
+    rows += [(f"  {kind}", count) for kind, count in sorted(faults.items())]
+    rows += [("runs with a violation", sum(bool(run.broken) for run in runs))]
+    rows += [(f"  {kind} ({', '.join(map(str, seeds[:8]))})", len(seeds)) for kind, seeds in sorted(kinds.items())]
+    sys.stdout.write("".join(f"{name:<64}{count:>8}\n" for name, count in rows))
+    for kind, seeds in sorted(kinds.items()):
+        for run in [run for run in runs if run.seed in seeds[:3]]:
+            sentence = next(sentence for sentence in run.broken if sentence.startswith(f"{kind}:"))
+            sys.stdout.write(f"seed {run.seed}: {sentence}\n")
+    sys.stdout.write(f"{seconds:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Which faults a run has, how often, and when: all of it from the seed.
+
+Each run turns on a random subset of the kinds (swarm testing): with all of them on, rare combinations drown.
+"""
+
+import math
+import random
+import zlib
+from collections import Counter
+from collections.abc import Callable
+
+from tests.simulation.scheduler import Process
+
+CALL_FAULTS = ("before", "after", "hang before", "hang after", "late", "twice", "twice, once late", "slow")
+WORLD_FAULTS = (
+    *("kill", "kill in a call", "freeze", "long freeze", "drain"),
+    *("redis wiped", "redis rolled back", "redis restarted", "redis away", "s3 away"),
+    *("cut off from redis", "cut off from s3", "redis answers lost", "disk full"),
+    *("clock jumps", "redis clock jumps", "wake-ups lost", "wake-ups multiplied"),
+)
+LONGEST_FREEZE_S = 1500.0
+
+
+class Faults:
+    """Decides for each call whether it goes wrong; the world asks it for everything else."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.on = True
+        self.counts: Counter[str] = Counter()
+        self.digest = 0
+        self.listener: Callable[[str], None] | None = None
+        some = rng.random()
+        self.call_kinds = [kind for kind in CALL_FAULTS if rng.random() < some]
+        self.world_kinds = [kind for kind in WORLD_FAULTS if rng.random() < some]
+        self.call_rate = rng.choice((0.0, 0.003, 0.01, 0.03)) if self.call_kinds else 0.0
+        self.world_gap_s = rng.choice((40.0, 100.0, 300.0)) if self.world_kinds else math.inf
+        self.mean_latency_s = rng.choice((0.002, 0.05, 0.5))
+        self._until: dict[tuple[str, str, str], float] = {}  # (service, process or "", how) -> virtual time
+
+    def of_call(self, service: str, process: Process) -> str | None:
+        for name in ("", process.name):
+            for how in ("cut off", "answers lost"):
+                until = self._until.get((service, name, how))
+                if until is not None and self.now() < until:
+                    return how
+        if not self.on or self.rng.random() >= self.call_rate:
+            return None
+        kind = self.rng.choice(self.call_kinds)
+        self.counts[f"{service} call: {kind}"] += 1
+        return kind
+
+    now: Callable[[], float]  # set by the world
+
+    def disturb(self, service: str, process: str, how: str, seconds: float) -> None:
+        """That service can't be reached, or its answers don't arrive; process: "" for all."""
+        self._until[service, process, how] = self.now() + seconds
+
+    def calm(self) -> None:
+        self.on = False
+        self._until.clear()
+
+    def latency_s(self, *, slow: bool) -> float:
+        return self.rng.uniform(1, 20) if slow else self.rng.expovariate(1 / self.mean_latency_s)
+
+    def late_s(self) -> float:
+        return self.spread(0.1, 300.0)
+
+    def spread(self, low: float, high: float) -> float:
+        """A number between these, of any order of magnitude."""
+        return math.exp(self.rng.uniform(math.log(low), math.log(high)))
+
+    def trace(self, event: str) -> None:
+        self.digest = zlib.crc32(event.encode(), self.digest)
+        if self.listener:
+            self.listener(event)

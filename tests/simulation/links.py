@@ -1,0 +1,217 @@
+"""A process's connections to Redis, S3 and receivers: every call takes time, and may go wrong in every way.
+
+A call is sent, takes effect, and is answered. It may fail before the effect or after it (the answer is lost), take
+effect late, after the caller gave up, or twice, as when a client library repeats it; it may hang, and its process may
+die or freeze on the way out or back.
+"""
+
+import io
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+
+from shared.errors import DreamError, LocalDiskError, StorageUnavailable, StoreUnavailable
+from shared.webhooks.outbound import Undeliverable
+from tests.simulation.faults import Faults
+from tests.simulation.scheduler import Killed, Process, Scheduler
+
+PAGE_KEYS, DELETE_BATCH = 4, 3
+HANGS_S = 20.0  # two tries of ten seconds
+
+
+class Link:
+    """One process's way to one service."""
+
+    def __init__(
+        self, scheduler: Scheduler, process: Process, faults: Faults, service: str, error: type[DreamError]
+    ) -> None:
+        self.scheduler, self.process, self.faults = scheduler, process, faults
+        self.service, self._error = service, error
+
+    def call(self, what: str, effect: Callable[[], object]) -> object:
+        """What the service answers, its errors included, unless something goes wrong."""
+        scheduler, process = self.scheduler, self.process
+        fault = self.faults.of_call(self.service, process)
+        label = f"{process.name}/{scheduler.current.name} {self.service}.{what} {fault or ''}"
+        self._travel(slow=fault == "slow")
+        self._die_if_due(label)
+        if fault in {"before", "cut off"}:
+            self.faults.trace(f"{label} x")
+            raise self._error
+        if fault == "hang before":
+            scheduler.sleep(HANGS_S)
+            raise self._error
+        if fault == "late":
+            scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
+            raise self._error
+        result, refusal = _answered(effect)
+        if fault == "twice":
+            result, refusal = _answered(effect)
+        if fault == "twice, once late":
+            scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
+        self.faults.trace(f"{label} {_brief(result)} {refusal or ''}")
+        self._die_if_due(label)
+        self._travel(slow=fault == "slow")
+        if fault == "hang after":
+            scheduler.sleep(HANGS_S)
+        if fault in {"after", "hang after", "answers lost"}:
+            raise self._error
+        if refusal is not None:
+            raise refusal
+        return result
+
+    def _travel(self, *, slow: bool) -> None:
+        self.scheduler.sleep(self.faults.latency_s(slow=slow))
+
+    def _die_if_due(self, label: str) -> None:
+        if self.process.calls_left is None:
+            return
+        self.process.calls_left -= 1
+        if self.process.calls_left <= 0:
+            self.process.dead = True
+            self.faults.trace(f"{self.process.name} dies in {label}")
+            raise Killed
+
+
+LATER = Process("the network")  # carries what arrives after its sender gave up
+
+
+def _answered(effect: Callable[[], object]) -> tuple[object, Exception | None]:
+    try:
+        return effect(), None
+    except DreamError as exc:
+        return None, exc
+
+
+def _shielded(effect: Callable[[], object]) -> None:
+    _answered(effect)
+
+
+def _brief(result: object) -> str:
+    state = getattr(result, "state", None)
+    return str(state) if state else (f"{len(result)} bytes" if isinstance(result, bytes) else repr(result)[:60])
+
+
+class RedisLink:
+    """The JobStore and JobQueries interfaces and the broker's queue of wake-ups, over a link."""
+
+    def __init__(self, link: Link, redis, job_queries) -> None:
+        self._link, self._redis, self._job_queries = link, redis, job_queries
+
+    def claim(self, worker: str, models, *, lease_s: float):
+        claim = secrets.token_hex(8)
+        job = self._link.call("claim", lambda: self._redis.claim_as(claim, worker, models, lease_s=lease_s))
+        if job is not None:
+            self._redis.claim_arrived(job)
+        return job
+
+    def notify_workers(self, times: int = 1) -> None:
+        def push() -> None:
+            self._redis.rings += times
+            self._redis.rang()
+
+        self._link.call("notify", push)
+
+    def pending_wake_ups(self) -> int:
+        return self._link.call("pending", lambda: self._redis.rings)
+
+    def __getattr__(self, name: str):
+        target = (
+            self._job_queries if hasattr(self._job_queries, name) and not hasattr(self._redis, name) else self._redis
+        )
+        method = getattr(target, name)
+
+        def call(*args, **options):
+            return self._link.call(f"{name} {_first(args)}", lambda: method(*args, **options))
+
+        return call
+
+
+def _first(args: tuple) -> str:
+    return str(getattr(args[0], "id", args[0])) if args else ""
+
+
+class S3Link:
+    """The ObjectStorage interface over a link: lists come in pages, and deletes go in batches."""
+
+    def __init__(self, link: Link, s3) -> None:
+        self._link, self._s3 = link, s3
+
+    def put(self, key: str, body, *, content_type: str = "", if_absent: bool = False) -> bool:
+        content = body if isinstance(body, bytes) else _rest(body)
+        return self._call(f"put {key}", lambda: self._s3.put(key, content, if_absent=if_absent))
+
+    def get(self, key: str) -> bytes | None:
+        return self._call(f"get {key}", lambda: self._s3.get(key))
+
+    def download(self, key: str, into) -> bool:
+        content = self.get(key)
+        if content is not None:
+            _write(into, content)
+        return content is not None
+
+    def size(self, key: str) -> int | None:
+        return self._call(f"size {key}", lambda: self._s3.size(key))
+
+    def copy(self, source: str, target: str) -> bool:
+        return self._call(f"copy {target}", lambda: self._s3.copy(source, target))
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        return self._pages(prefix, lambda key: True)
+
+    def keys_before(self, prefix: str, at: float) -> Iterator[str]:
+        return self._pages(prefix, lambda key: self._s3.written.get(key, at) < at)
+
+    def _pages(self, prefix: str, fits: Callable[[str], bool]) -> Iterator[str]:
+        after = ""
+        while True:
+            page = self._call(f"list {prefix}", lambda after=after: self._s3.page(prefix, after, PAGE_KEYS))
+            yield from (key for key in page if fits(key))
+            if len(page) < PAGE_KEYS:
+                return
+            after = page[-1]
+
+    def delete(self, keys: Iterable[str]) -> None:
+        batch: list[str] = []
+        for key in keys:
+            batch.append(key)
+            if len(batch) == DELETE_BATCH:
+                self._delete(batch)
+                batch = []
+        if batch:
+            self._delete(batch)
+
+    def _delete(self, batch: list[str]) -> None:
+        self._call(f"delete {' '.join(batch)}", lambda: self._s3.delete(list(batch)))
+
+    def presigned_post(self, key: str, *, expires_s: int, max_bytes: int):
+        return self._s3.presigned_post(key, expires_s=expires_s, max_bytes=max_bytes)
+
+    def _call(self, what: str, effect: Callable[[], object]):
+        return self._link.call(what, effect)
+
+
+def _write(into, content: bytes) -> None:
+    try:
+        into.write(content)
+    except OSError as exc:
+        raise LocalDiskError from exc
+
+
+def _rest(body) -> bytes:
+    content = io.BytesIO()
+    while piece := body.read(1 << 20):
+        content.write(piece)
+    return content.getvalue()
+
+
+def redis_link(scheduler: Scheduler, process: Process, faults: Faults, redis, job_queries) -> RedisLink:
+    return RedisLink(Link(scheduler, process, faults, "redis", StoreUnavailable), redis, job_queries)
+
+
+def s3_link(scheduler: Scheduler, process: Process, faults: Faults, s3) -> S3Link:
+    return S3Link(Link(scheduler, process, faults, "s3", StorageUnavailable), s3)
+
+
+def receiver_link(scheduler: Scheduler, process: Process, faults: Faults, receive) -> Callable[..., int]:
+    link = Link(scheduler, process, faults, "receiver", Undeliverable)
+    return lambda url, body, headers: link.call(f"post {headers['webhook-id']}", lambda: receive(body, headers))

@@ -1,0 +1,73 @@
+"""Whether this worker's host is fit to claim: one that can't reach S3, receive from Redis or write its disk is not.
+
+Such a host would take one job after another only to keep it, or to fail it.
+"""
+
+import secrets
+import tempfile
+
+import structlog
+
+from shared.clock import Clock
+from shared.errors import DreamError, LocalDiskError
+from shared.interfaces import JobStore, ObjectStorage
+
+log = structlog.get_logger(__name__)
+
+LOST_CLAIMS = 2  # in a row, until the host is suspected
+PROBE_EVERY_S = 5.0
+DISK_BYTES = 8 << 20
+
+
+class Host:
+    """Trusted until something speaks against it; trusted again once a probe of all three has succeeded."""
+
+    def __init__(self, *, store: JobStore, storage: ObjectStorage, clock: Clock) -> None:
+        self._store = store
+        self._storage = storage
+        self._clock = clock
+        self._suspected = False
+        self._lost_claims = 0
+        self._probe_at = clock.monotonic()
+
+    def suspect(self, reason: str) -> None:
+        """No job is claimed from here on until a probe has succeeded."""
+        log.warning("host_suspected", reason=reason)
+        self._suspected = True
+
+    def claim_lost(self, reason: str) -> None:
+        """The answer to a claim did not arrive: it may hold a job that nobody works on."""
+        self._lost_claims += 1
+        if self._lost_claims >= LOST_CLAIMS:
+            self.suspect(reason)
+
+    def claim_answered(self) -> None:
+        self._lost_claims = 0
+
+    def is_fit(self) -> bool:
+        """Probes a suspected host, but not more than once in some seconds."""
+        if not self._suspected:
+            return True
+        if self._clock.monotonic() < self._probe_at:
+            return False
+        try:
+            self._probe()
+        except DreamError as exc:
+            log.warning("host_unfit", reason=str(exc))
+            self._probe_at = self._clock.monotonic() + PROBE_EVERY_S
+            return False
+        log.info("host_fit")
+        self._suspected, self._lost_claims = False, 0
+        return True
+
+    def _probe(self) -> None:
+        self._store.probe()
+        key = f"checks/{secrets.token_hex(8)}"
+        self._storage.put(key, b"probe")
+        self._storage.delete([key])
+        try:
+            with tempfile.TemporaryFile() as file:
+                file.write(bytes(DISK_BYTES))
+                file.flush()
+        except OSError as exc:
+            raise LocalDiskError from exc
