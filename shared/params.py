@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Color: TypeAlias = Literal["keep", "free", "original"]
 Format: TypeAlias = Literal["png", "jpeg", "webp", "png16"]
+Detail: TypeAlias = Literal["blend", "carry"]
+Normalize: TypeAlias = Literal["std", "mean"]
 
 
 class Frozen(BaseModel):
@@ -54,8 +56,29 @@ class DreamParams(Frozen):
     blend: Annotated[
         float, Field(ge=0, le=1, description="Share of the photograph blended back in at each octave; 0 none, 1 all.")
     ] = 0.2
+    detail: Annotated[
+        Detail,
+        Field(
+            description="How an octave continues the one below: `blend` mixes the photograph into the enlarged dream; "
+            "`carry`, as in 2015, adds to the photograph what was dreamed so far, so that it stays recognizable."
+        ),
+    ] = "blend"
     iterations: Annotated[int, Field(ge=1, le=1000, description="Ascent steps per octave; more go deeper.")] = 10
     step_size: Annotated[float, Field(gt=0, le=100, description="Size of each ascent step, in gray levels.")] = 3.0
+    normalize: Annotated[
+        Normalize,
+        Field(
+            description="What a step is measured by: `std`, the gradient's spread, in each tile and in the whole, so "
+            "that every part of the picture dreams; `mean`, as in 2015, its mean size in the whole picture."
+        ),
+    ] = "std"
+    smooth: Annotated[
+        bool,
+        Field(
+            description="Blurs the gradient, less at first and more in later iterations: soft and painterly. Without "
+            "it, as in 2015, the dream is sharp, fine and full of color."
+        ),
+    ] = True
     color: Annotated[
         Color,
         Field(

@@ -1,10 +1,12 @@
 """The `dream-worker` command: administers a worker's machine."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from shared import settings
 from shared.errors import DreamError, InvalidField, InvalidSettings
@@ -19,12 +21,24 @@ def _options() -> None:
     """Installs networks on a worker's machine and checks everything that the worker depends on."""
 
 
+def _hex(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise typer.BadParameter("A SHA-256 has 64 hexadecimal digits; sha256sum prints it.")
+    return value and value.lower()
+
+
 @app.command()
 def fetch(
-    model: Annotated[str, typer.Argument(help="A network of the catalog, for example inception5h.")],
+    model: Annotated[str, typer.Argument(help="A network of the catalog, for example googlenet.")],
     source: Annotated[
         str | None,
-        typer.Option("--from", help="http(s)://…, s3://bucket/key or a file, instead of the catalog's address."),
+        typer.Option("--from", help="http(s)://…, s3://bucket/key or a file, instead of the known addresses."),
+    ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a weights file of your own: it is accepted in place of the published one.", callback=_hex
+        ),
     ] = None,
 ) -> None:
     """Downloads a network's weights into DREAM_MODEL_DIR, checks them and installs them atomically."""
@@ -32,7 +46,17 @@ def fetch(
 
     configured = settings.load()
     catalog.extend(configured.catalog)
-    path = fetch_weights(catalog.model(model), configured, source=source)
+    network = catalog.model(model)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"fetching {network.name}", total=None)
+        path = fetch_weights(
+            network,
+            configured,
+            source=source,
+            sha256=sha256,
+            on_bytes=lambda done, total: bar.update(task, completed=done, total=total),
+        )
     Console(markup=False, highlight=False, soft_wrap=True).print(f"{model} is ready: {path}")
 
 

@@ -35,7 +35,7 @@ class ModelView(View):
     def of(cls, model: Model, served: frozenset[str] | None) -> "ModelView":
         """Builds the view. served: the models that live workers serve; None if unknown."""
         ready = None if served is None else model.name in served
-        needs: Literal["download", "worker"] = "download" if model.url and served else "worker"
+        needs: Literal["download", "worker"] = "download" if model.urls and served else "worker"
         return cls(
             ready=ready,
             needs=needs if ready is False else None,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -39,9 +40,9 @@ class Model(Frozen):
     loader: Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # the module of worker.networks
     file: Path  # the weights: in the model's folder in DREAM_MODEL_DIR, in the package, or an absolute path
     package: str | None = None  # the installed package that carries them
-    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None  # of the file; None: not checked
-    url: str | None = None  # where they can be fetched: the file itself, or a zip that holds it
-    checksum: Annotated[str | None, Field(pattern="^(sha256|md5):[0-9a-f]+$")] = None  # of what is at the url
+    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None  # of the file; None: taken as it is
+    urls: tuple[str, ...] = ()  # where they can be fetched, tried in turn: the file itself, or a zip that holds it
+    checksum: Annotated[str | None, Field(pattern="^(sha256|sha1|md5):[0-9a-f]+$")] = None  # of what is at the urls
 
     architecture: str | None = None  # Keras's class, for those that it builds
     preprocessing: Literal["raw", "unit", "tf", "torch", "caffe"] = "raw"  # Keras's names for how 0..255 is scaled
@@ -59,6 +60,18 @@ class Model(Frozen):
         if len({layer.name for layer in value}) < len(value):
             raise ValueError("a layer is named twice")
         return value
+
+    @property
+    def is_zipped(self) -> bool:
+        """Whether its addresses hold a zip with the weights file in it."""
+        return bool(self.urls) and urlsplit(self.urls[0]).path.endswith(".zip")
+
+    @property
+    def file_checksum(self) -> str | None:
+        """`kind:digits` of the weights file itself; None where nobody has published one."""
+        if self.sha256 is not None:
+            return f"sha256:{self.sha256}"
+        return None if self.is_zipped else self.checksum
 
     @property
     def gradient_bytes_per_px(self) -> int:
@@ -85,7 +98,7 @@ def parse_layers(text: str) -> tuple[Layer, ...]:
 def read_models(path: Path) -> tuple[Model, ...]:
     """Reads the networks of a catalog file (TOML, one table [[model]] each). Raises InvalidSettings.
 
-    A relative `file` without a `url` is relative to the catalog file.
+    A relative `file` without `urls` is relative to the catalog file.
     """
     try:
         entries = tomllib.loads(path.read_text())["model"]
@@ -98,7 +111,7 @@ def read_models(path: Path) -> tuple[Model, ...]:
     for model in models:
         if model.default_layer not in {layer.name for layer in model.layers}:
             raise InvalidSettings(f"the catalog file {path}: {model.name} has no layer '{model.default_layer}'")
-    return tuple(model if model.url else _with_absolute_file(model, path.parent) for model in models)
+    return tuple(model if model.urls else _with_absolute_file(model, path.parent) for model in models)
 
 
 def _with_absolute_file(model: Model, folder: Path) -> Model:
@@ -109,7 +122,7 @@ def _with_absolute_file(model: Model, folder: Path) -> Model:
 
 def built_in() -> Sequence[Model]:
     """Returns the networks that come with this project."""
-    return (_efficientnet_lite0(), _inception5h(), *read_models(KERAS_APPLICATIONS))
+    return (_efficientnet_lite0(), _googlenet(), _inception5h(), *read_models(KERAS_APPLICATIONS))
 
 
 def _efficientnet_lite0() -> Model:
@@ -142,25 +155,58 @@ def _efficientnet_lite0() -> Model:
     )
 
 
+# GoogLeNet's modules: channels of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj; the grid's stride.
+_MODULES = {
+    "3a": (64, 96, 128, 16, 32, 32, 8),
+    "3b": (128, 128, 192, 32, 96, 64, 8),
+    "4a": (192, 96, 208, 16, 48, 64, 16),
+    "4b": (160, 112, 224, 24, 64, 64, 16),
+    "4c": (128, 128, 256, 24, 64, 64, 16),
+    "4d": (112, 144, 288, 32, 64, 64, 16),
+    "4e": (256, 160, 320, 32, 128, 128, 16),
+    "5a": (256, 160, 320, 32, 128, 128, 32),
+    "5b": (384, 192, 384, 48, 128, 128, 32),
+}
+_INCEPTION5H = {"4a": (192, 96, 204, 16, 48, 64, 16), "5a": (256, 160, 320, 48, 128, 128, 32)}  # where it differs
+
+
+def _googlenet() -> Model:
+    layers = [*_nodes(64, 2, "conv1/7x7_s2"), *_nodes(64, 4, "pool1/3x3_s2", "pool1/norm1", "conv2/3x3_reduce")]
+    layers += [*_nodes(192, 4, "conv2/3x3", "conv2/norm2"), *_nodes(192, 8, "pool2/3x3_s2")]
+    channels = 192
+    for module, (one, narrow3, three, narrow5, five, pooled, stride) in _MODULES.items():
+        layers += _nodes(channels, stride, *{"4a": ["pool3/3x3_s2"], "5a": ["pool4/3x3_s2"]}.get(module, []))
+        branches = {"1x1": one, "3x3_reduce": narrow3, "3x3": three, "5x5_reduce": narrow5, "5x5": five}
+        branches |= {"pool": channels, "pool_proj": pooled, "output": one + three + five + pooled}
+        for branch, out in branches.items():
+            layers += _nodes(out, stride, f"inception_{module}/{branch}")
+        channels = branches["output"]
+    berkeley, mirror = "dl.caffe.berkeleyvision.org", "www.deepdetect.com/downloads/platform/pretrained/caffe/googlenet"
+    places = (f"https://{berkeley}", f"http://{berkeley}", f"https://{mirror}")
+    return Model(
+        name="googlenet",
+        title="GoogLeNet",
+        license="unrestricted use",
+        source="https://github.com/BVLC/caffe/tree/master/models/bvlc_googlenet",
+        size_bytes=53_533_754,
+        default_layer="inception_4c/output",
+        layers=tuple(layers),
+        loader="googlenet",
+        file=Path("bvlc_googlenet.caffemodel"),
+        measured_bytes_per_px=850,
+        urls=tuple(f"{place}/bvlc_googlenet.caffemodel" for place in places),
+        checksum="sha1:405fc5acd08a3bb12de8ee5e23a96bec22f08204",
+    )
+
+
 def _inception5h() -> Model:
-    # Per module: channels of 1x1, 3x3_bottleneck, 3x3, 5x5_bottleneck, 5x5, pool_reduce; the grid's stride before it.
-    modules = {
-        "mixed3a": (64, 96, 128, 16, 32, 32, 8),
-        "mixed3b": (128, 128, 192, 32, 96, 64, 8),
-        "mixed4a": (192, 96, 204, 16, 48, 64, 16),
-        "mixed4b": (160, 112, 224, 24, 64, 64, 16),
-        "mixed4c": (128, 128, 256, 24, 64, 64, 16),
-        "mixed4d": (112, 144, 288, 32, 64, 64, 16),
-        "mixed4e": (256, 160, 320, 32, 128, 128, 16),
-        "mixed5a": (256, 160, 320, 48, 128, 128, 32),
-        "mixed5b": (384, 192, 384, 48, 128, 128, 32),
-    }
     layers = [*_convolution("conv2d0", 64, 2), *_nodes(64, 4, "maxpool0", "localresponsenorm0")]
     layers += [*_convolution("conv2d1", 64, 4), *_convolution("conv2d2", 192, 4)]
     layers += [*_nodes(192, 4, "localresponsenorm1"), *_nodes(192, 8, "maxpool1")]
     channels = 192
-    for module, (one, narrow3, three, narrow5, five, pooled, stride) in modules.items():
-        layers += _nodes(channels, stride, *{"mixed4a": ["maxpool4"], "mixed5a": ["maxpool10"]}.get(module, []))
+    for name, (one, narrow3, three, narrow5, five, pooled, stride) in (_MODULES | _INCEPTION5H).items():
+        module = f"mixed{name}"
+        layers += _nodes(channels, stride, *{"4a": ["maxpool4"], "5a": ["maxpool10"]}.get(name, []))
         branches = {"1x1": one, "3x3_bottleneck": narrow3, "3x3": three, "5x5_bottleneck": narrow5, "5x5": five}
         for branch, out in branches.items():
             layers += _convolution(f"{module}_{branch}", out, stride)
@@ -181,7 +227,7 @@ def _inception5h() -> Model:
         file=Path("tensorflow_inception_graph.pb"),
         measured_bytes_per_px=700,
         sha256="a39b08b826c9d5a5532ff424c03a3a11a202967544e389aca4b06c2bd8aef63f",
-        url=url,
+        urls=(url,),
         checksum="sha256:d13569f6a98159de37e92e9c8ec4dae8f674fbf475f69fe6199b514f756d4364",
     )
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
 from worker.dream import device, rng
-from worker.dream.blur import Statistics, sigmas, smooth, strips_of
+from worker.dream.blur import Statistics, sigmas, smooth, strips_of, unsmoothed
 from worker.dream.gradient import Gradient
 from worker.dream.inputs import Mask
 from worker.dream.memory import OUT_OF_MEMORY, TilePlan
@@ -26,6 +26,7 @@ from worker.dream.types import Image
 KeepGradient = Callable[[int, Image], None]  # octave, smoothed gradient (h, w, 3) of its last iteration: a loan
 
 EPSILON = 1e-8  # keeps a flat gradient from being divided by zero
+TINY = 1e-30  # the same for one that is divided as the network gave it, and may be as small as 1e-8 everywhere
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,11 +58,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
         with progress.timed("network"):
             tiled_gradient(ascent, image, gradient, octave, iteration)
         with progress.timed("blur"):
-            sigma = sigmas(iteration, params.iterations)[0]
-            smoothed = smooth(
-                gradient, sigma, device.pool(device.cores()), device.cores(), over_colors=params.color != "free"
-            )
-            statistics = _statistics(smoothed, octave, iteration, params.step_size)
+            statistics = _statistics(_prepared(gradient, params, iteration), params, octave, iteration)
             if ascent.keep_gradient and iteration + 1 == params.iterations:
                 ascent.keep_gradient(octave, gradient)
             if share is not None:
@@ -72,8 +69,17 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
     return done
 
 
+def _prepared(gradient: Image, params: DreamParams, iteration: int) -> Statistics:
+    """Blurs the gradient and mixes its colors, in place, as the parameters say. Returns the result's statistics."""
+    sigma = sigmas(iteration, params.iterations)[0]
+    pool, over_colors = device.pool(device.cores()), params.color != "free"
+    if params.smooth:
+        return smooth(gradient, sigma, pool, device.cores(), over_colors=over_colors)
+    return unsmoothed(gradient, sigma, pool, over_colors=over_colors)
+
+
 def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, iteration: int) -> None:
-    """Fills `gradient` with the objective's gradient, each tile's core divided by its standard deviation.
+    """Fills `gradient` with the objective's gradient; with `normalize: std` each tile's core is divided by its own.
 
     Out of memory, it starts over with fewer or smaller tiles: the picture has not been touched yet.
     """
@@ -101,7 +107,7 @@ def _side_by_side(ascent: Ascent, image: Image, gradient: Image, tiles: Iterable
         for tile in tiles:
             if len(running) >= ascent.plan.batch:
                 yield _finished(running)
-            running.append((tile, pool.submit(_one_tile, ascent.gradient, image, gradient, tile, shift)))
+            running.append((tile, pool.submit(_one_tile, ascent, image, gradient, tile, shift)))
         while running:
             yield _finished(running)
     finally:  # stopped by the observer or an error: no thread may write after we have returned
@@ -116,12 +122,16 @@ def _finished(running: deque[tuple[Tile, Future[None]]]) -> Tile:
     return tile
 
 
-def _one_tile(compute: Gradient, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
-    """One tile's gradient, normalized and written where it belongs."""
+def _one_tile(ascent: Ascent, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
+    """One tile's gradient, normalized if asked and written where it belongs."""
     window = read_window(image, tile.window, shift)  # (h, w, 3)
-    whole = np.asarray(compute(tf.convert_to_tensor(window[None])))[0]  # (h, w, 3), TensorFlow's own memory: not a copy
+    whole = np.asarray(ascent.gradient(tf.convert_to_tensor(window[None])))[
+        0
+    ]  # (h, w, 3), TensorFlow's own memory: not a copy
     core = whole[tile.core_in_window]
-    write_core(gradient, core, tile.core, shift, scale=1 / (standard_deviation(core) + EPSILON))
+    deviation = standard_deviation(core)
+    scale = 1 / (deviation + EPSILON) if ascent.params.normalize == "std" else 1.0
+    write_core(gradient, core, tile.core, shift, scale=scale)
 
 
 def standard_deviation(core: Image) -> float:
@@ -143,12 +153,13 @@ def _step(image: Image, smoothed: Image, step: float) -> None:
         pass
 
 
-def _statistics(smoothed: Statistics, octave: int, iteration: int, step_size: float) -> IterationStatistics:
+def _statistics(prepared: Statistics, params: DreamParams, octave: int, iteration: int) -> IterationStatistics:
+    size = prepared.std + EPSILON if params.normalize == "std" else prepared.mean_size + TINY
     return IterationStatistics(
         octave=octave,
         iteration=iteration,
-        minimum=smoothed.minimum,
-        maximum=smoothed.maximum,
-        std=smoothed.std,
-        step=step_size / (smoothed.std + EPSILON),
+        minimum=prepared.minimum,
+        maximum=prepared.maximum,
+        std=prepared.std,
+        step=params.step_size / size,
     )

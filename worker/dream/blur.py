@@ -19,6 +19,9 @@ _STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur tak
 _STRIP_ROWS = 64  # but the halo should not outweigh it
 
 
+Moments = tuple[float, float, float, float, float]  # sum, sum of squares, minimum, maximum, sum of absolute values
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """Of a whole gradient, over pixels and colors."""
@@ -26,6 +29,7 @@ class Statistics:
     minimum: float
     maximum: float
     std: float
+    mean_size: float  # the mean of the absolute values
 
 
 def sigmas(iteration: int, iterations: int) -> tuple[float, float, float]:
@@ -78,6 +82,24 @@ def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_
     return _statistics(moments, gradient.size)
 
 
+def unsmoothed(gradient: Image, sigma: float, pool: Executor, *, over_colors: bool) -> Statistics:
+    """As `smooth`, without its blur over y and x: the colors are mixed as much as there, if asked, and no more."""
+    mixed = mean_colour_matrix(sigma)
+
+    def prepare(rows: tuple[int, int]) -> Moments:
+        strip = gradient[slice(*rows)]
+        if over_colors:
+            strip[:] = cv2.transform(strip, mixed)
+        return _moments(strip)
+
+    return _statistics(list(pool.map(prepare, strips_of(*gradient.shape[:2]))), gradient.size)
+
+
+def mean_colour_matrix(sigma: float) -> npt.NDArray[np.float32]:
+    """What `smooth` does to the colors of a gradient that its three blurs don't change otherwise, over three."""
+    return (color_matrix(sigma) + color_matrix(2 * sigma) + color_matrix(sigma / 2)) / np.float32(3)
+
+
 def strips_of(height: int, width: int) -> list[tuple[int, int]]:
     """(first row, last row + 1) of each strip: of one height and even in number, so that no core waits long."""
     pairs = max(1, round(height * width / (2 * _STRIP_PX)))
@@ -91,7 +113,7 @@ def _smooth_strip(
     gradient: Image,
     rows: tuple[int, int],
     blurs: list[tuple[float, int, npt.NDArray[np.float32] | None]],
-) -> tuple[float, float, float, float]:
+) -> Moments:
     """One strip's blurs, written into `gradient`. `source` holds the original rows from `offset` on."""
     start, stop = rows
     total: Image | None = None
@@ -108,16 +130,17 @@ def _smooth_strip(
     return _moments(gradient[start:stop])
 
 
-def _moments(strip: Image) -> tuple[float, float, float, float]:
-    """(sum, sum of squares, minimum, maximum), summed in double precision."""
+def _moments(strip: Image) -> Moments:
+    """Summed in double precision."""
     flat = strip.reshape(len(strip), -1)
     mean, std = cv2.meanStdDev(flat)
     average, spread = float(mean[0, 0]), float(std[0, 0])
     minimum, maximum, _, _ = cv2.minMaxLoc(flat)
-    return average * flat.size, (spread**2 + average**2) * flat.size, minimum, maximum
+    squares = (spread**2 + average**2) * flat.size
+    return average * flat.size, squares, minimum, maximum, cv2.norm(flat, cv2.NORM_L1)
 
 
-def _statistics(moments: list[tuple[float, float, float, float]], size: int) -> Statistics:
-    sums, squares, minima, maxima = zip(*moments, strict=True)
+def _statistics(moments: list[Moments], size: int) -> Statistics:
+    sums, squares, minima, maxima, sizes = zip(*moments, strict=True)
     variance = sum(squares) / size - (sum(sums) / size) ** 2
-    return Statistics(min(minima), max(maxima), float(np.sqrt(max(variance, 0.0))))
+    return Statistics(min(minima), max(maxima), float(np.sqrt(max(variance, 0.0))), sum(sizes) / size)

@@ -12,7 +12,7 @@ from worker.dream.inputs import Inputs
 from worker.dream.memory import TilePlan
 from worker.dream.network import Network
 from worker.dream.observer import EngineObserver, ResumePoint
-from worker.dream.octaves import blend_into, enlarged, octave_sizes, pyramid
+from worker.dream.octaves import blend_into, carry_into, enlarged, octave_sizes, pyramid
 from worker.dream.postprocess import Light, Photograph, finish, needs_photograph
 from worker.dream.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics, Report, Timings
@@ -120,7 +120,10 @@ def _climb(
         progress.begin(octave, first_iteration)
         if dreamed is not None:
             with progress.timed("resize"):
-                blend_into(here, dreamed, ascent.params.blend, progress.step_done)
+                if ascent.params.detail == "carry":
+                    carry_into(here, dreamed, progress.step_done)
+                else:
+                    blend_into(here, dreamed, ascent.params.blend, progress.step_done)
         dreamed = None  # the octave below is done with
         device.release_freed_memory()
         iterations += ascend(ascent, here, octave, first_iteration)

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from shared.errors import NonFiniteGradient
+from shared.params import DreamParams
 from worker.dream import device, rng
-from worker.dream.ascent import EPSILON, Ascent
-from worker.dream.blur import color_matrix, radius, sigmas
+from worker.dream.ascent import EPSILON, TINY, Ascent
+from worker.dream.blur import color_matrix, mean_colour_matrix, radius, sigmas
 from worker.dream.memory import OUT_OF_MEMORY
 from worker.dream.postprocess import region
 from worker.dream.report import IterationStatistics
@@ -29,17 +30,23 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
             with ascent.progress.timed("network"):
                 gradient = _tiled_gradient(ascent, picture, octave, iteration)
             with ascent.progress.timed("blur"):
-                smoothed = smooth(
-                    gradient, sigmas(iteration, ascent.params.iterations), over_colors=ascent.params.color != "free"
-                )
-                statistics = _statistics(smoothed, octave, iteration, ascent.params.step_size)
+                gradient = _prepared(gradient, ascent.params, iteration)
+                statistics = _statistics(gradient, ascent.params, octave, iteration)
                 if ascent.keep_gradient and iteration + 1 == ascent.params.iterations:
-                    ascent.keep_gradient(octave, smoothed.numpy())
-                picture += (smoothed if share is None else smoothed * share) * statistics.step
+                    ascent.keep_gradient(octave, gradient.numpy())
+                picture += (gradient if share is None else gradient * share) * statistics.step
                 np.copyto(image, picture.numpy())
             done.append(statistics)
             ascent.progress.iteration_done(image, ascent.plan.tile_size)
     return done
+
+
+def _prepared(gradient: tf.Tensor, params: DreamParams, iteration: int) -> tf.Tensor:
+    """As `ascent._prepared`: (H, W, 3)."""
+    three, over_colors = sigmas(iteration, params.iterations), params.color != "free"
+    if params.smooth:
+        return smooth(gradient, three, over_colors=over_colors)
+    return tf.linalg.matmul(gradient, mean_colour_matrix(three[0]), transpose_b=True) if over_colors else gradient
 
 
 def smooth(gradient: tf.Tensor, three_sigmas: tuple[float, float, float], *, over_colors: bool) -> tf.Tensor:
@@ -98,18 +105,21 @@ def _batched(ascent: Ascent, moved: tf.Tensor, tiles: list[Tile]) -> tf.Tensor:
             deviation = tf.math.reduce_std(core)
             if not np.isfinite(deviation.numpy()):
                 raise NonFiniteGradient
-            gradient[slice(*tile.core[0]), slice(*tile.core[1])].assign(core / (deviation + EPSILON))
+            if ascent.params.normalize == "std":
+                core /= deviation + EPSILON
+            gradient[slice(*tile.core[0]), slice(*tile.core[1])].assign(core)
             ascent.progress.tile_done(tile.core_px)
     return gradient.read_value()
 
 
-def _statistics(smoothed: tf.Tensor, octave: int, iteration: int, step_size: float) -> IterationStatistics:
-    deviation = float(tf.math.reduce_std(smoothed))
+def _statistics(prepared: tf.Tensor, params: DreamParams, octave: int, iteration: int) -> IterationStatistics:
+    deviation = float(tf.math.reduce_std(prepared))
+    size = deviation + EPSILON if params.normalize == "std" else float(tf.reduce_mean(tf.abs(prepared))) + TINY
     return IterationStatistics(
         octave=octave,
         iteration=iteration,
-        minimum=float(tf.reduce_min(smoothed)),
-        maximum=float(tf.reduce_max(smoothed)),
+        minimum=float(tf.reduce_min(prepared)),
+        maximum=float(tf.reduce_max(prepared)),
         std=deviation,
-        step=step_size / (deviation + EPSILON),
+        step=params.step_size / size,
     )

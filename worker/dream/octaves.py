@@ -53,15 +53,37 @@ def blend_into(octave: Image, previous: Image, blend: float, step: Callable[[], 
     _each_color(partial(_blend, octave, previous, blend), octave, step)
 
 
+def carry_into(octave: Image, previous: Image, step: Callable[[], None]) -> None:
+    """octave <- octave + resize(what was dreamed into `previous`), in place. Calls `step` as it goes.
+
+    What was dreamed is `previous` less the photograph at its size, which is made from `octave` once more.
+    Source: google/deepdream's `detail`, 2015.
+    """
+    _each_color(partial(_carry, octave, previous), octave, step)
+
+
 def _shrink(image: Image, below: Image, color: int) -> None:
-    blurred = gaussian(image[..., color].copy(), _ANTIALIAS)
-    for rows, resized in resized_bands(blurred, *below.shape[:2]):
+    for rows, resized in _shrunk_bands(image[..., color], *below.shape[:2]):
         below[rows, :, color] = resized
+
+
+def _shrunk_bands(
+    channel: npt.NDArray[np.float32], height: int, width: int
+) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    return resized_bands(gaussian(channel.copy(), _ANTIALIAS), height, width)
 
 
 def _blend(octave: Image, previous: Image, blend: float, color: int) -> None:
     for rows, grown in resized_bands(previous[..., color], *octave.shape[:2]):
         octave[rows, :, color] = np.float32(blend) * octave[rows, :, color] + np.float32(1 - blend) * grown
+
+
+def _carry(octave: Image, previous: Image, color: int) -> None:
+    detail = previous[..., color].copy()  # (h, w)
+    for rows, photograph in _shrunk_bands(octave[..., color], *detail.shape):
+        detail[rows] -= photograph
+    for rows, grown in resized_bands(detail, *octave.shape[:2]):
+        octave[rows, :, color] += grown
 
 
 def _each_color(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:

@@ -28,20 +28,24 @@ def resize(image, height, width):
 
 def dream(image, params, minimum_px, ascend):
     """ascend(image, octave) does one octave; pixels are clipped between octaves and at the end."""
-    result = None
+    result, below = None, None
     for octave, photograph in enumerate(pyramid(image, params.octaves, params.octave_scale, minimum_px)):
         start = photograph
-        if result is not None:
+        if result is not None and params.detail == "blend":
             start = params.blend * photograph + (1 - params.blend) * resize(result, *photograph.shape[:2])
+        elif result is not None:
+            start = photograph + resize(result - below, *photograph.shape[:2])
+        below = photograph
         result = np.clip(ascend(start.astype(np.float32), octave), 0, 255)
     return result
 
 
 def step(image, iteration, params, gradient, choices):
     """One iteration: the image after it, not clipped. choices: its tiles and its shift."""
-    g = tiled_gradient(image, gradient, *choices)
-    s = smooth(g, iteration, params.iterations, params.color)
-    return image + s * params.step_size / (np.std(s) + 1e-8)
+    g = tiled_gradient(image, gradient, *choices, normalized=params.normalize == "std")
+    s = (smooth if params.smooth else mixed)(g, iteration, params.iterations, params.color)
+    size = np.std(s) + 1e-8 if params.normalize == "std" else np.mean(np.abs(s))
+    return image + s * params.step_size / size
 
 
 def tiled_gradient(image, gradient, tiles, shift, *, normalized=True):
@@ -67,6 +71,13 @@ def move(image, shift):
 def smooth(g, iteration, iterations, color):
     sigma = 4 * iteration / iterations + 0.5
     return blurred(g, sigma, color) + blurred(g, 2 * sigma, color) + blurred(g, sigma / 2, color)
+
+
+def mixed(g, iteration, iterations, color):
+    """The colors as `smooth` mixes them, nothing else."""
+    sigma = 4 * iteration / iterations + 0.5
+    three = [gaussian_filter(g, sigma=(0, 0, s), mode="reflect", truncate=4) for s in (sigma, 2 * sigma, sigma / 2)]
+    return np.mean(three, axis=0) if color == "keep" else g
 
 
 def blurred(g, sigma, color):

@@ -60,7 +60,7 @@ def pinned(served, monkeypatch, archive):
     changes = {
         "sha256": sha256(folder / "tensorflow_inception_graph.pb"),
         "checksum": f"sha256:{sha256(folder / archive)}",
-        "url": f"{url}/{archive}",
+        "urls": (f"{url}/{archive}",),
     }
     entry = catalog.MODELS[NAME].model_copy(update=changes)
     monkeypatch.setitem(catalog.MODELS, NAME, entry)
@@ -147,7 +147,7 @@ def test_a_wrong_checksum_installs_nothing(model, settings, served):
 
 
 def test_a_broken_zip_installs_nothing(served, settings, monkeypatch):
-    with pytest.raises(ModelCorrupt, match="The zip file is broken"):
+    with pytest.raises(ModelCorrupt, match="The zip is broken"):
         fetch(pinned(served, monkeypatch, "cut.zip"), settings)
     assert left_in(settings) == []
 
@@ -160,7 +160,7 @@ def test_a_zip_without_the_graph_installs_nothing(served, settings, monkeypatch)
 
 def test_a_zip_with_another_graph_installs_nothing(model, settings):
     other = model.model_copy(update={"sha256": "0" * 64})
-    with pytest.raises(ModelCorrupt, match=r"The weights file .* has the checksum"):
+    with pytest.raises(ModelCorrupt, match=r"The weights file .* has sha256"):
         fetch(other, settings)
     assert left_in(settings) == []
 
@@ -186,10 +186,53 @@ def test_a_network_in_a_package_can_not_be_fetched(settings):
         fetch(catalog.MODELS["efficientnet-lite0"], settings)
 
 
-def test_a_file_that_was_changed_later_is_not_offered(model, settings):
+def test_addresses_are_tried_in_turn_until_one_has_the_right_file(model, settings, served):
+    url = served[1]
+    places = (f"{url}/nowhere.zip", f"{url}/cut.zip", f"{url}/inception5h.zip")
+
+    path = fetch(model.model_copy(update={"urls": places}), settings)
+
+    assert left_in(settings) == [path]
+
+
+def test_when_no_address_has_it_all_are_named_with_what_was_wrong(model, settings, served):
+    url = served[1]
+    lost = model.model_copy(update={"urls": (f"{url}/nowhere.zip", f"{url}/cut.zip")})
+    with pytest.raises(ModelUnavailable, match=r"None of the addresses .*nowhere\.zip answered 404.* has sha256 "):
+        fetch(lost, settings)
+    assert left_in(settings) == []
+
+
+def test_what_is_ready_is_not_fetched_again(model, settings):
+    fetch(model, settings)
+    seen = []
+    fetch(model, settings, on_bytes=lambda *_: seen.append(1))
+    assert seen == []
+
+
+def test_a_download_says_how_far_it_is(model, settings, served):
+    seen = []
+    fetch(model, settings, on_bytes=lambda done, total: seen.append((done, total)))
+    size = (served[0] / "inception5h.zip").stat().st_size
+    assert seen[-1] == (size, size)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+@pytest.mark.parametrize("kind", ["sha256", "sha1", "md5"])
+def test_checksums_of_three_kinds_are_known(model, settings, served, kind):
+    digits = hashlib.new(kind, (served[0] / "inception5h.zip").read_bytes()).hexdigest()
+    known = model.model_copy(update={"checksum": f"{kind}:{digits}"})
+    fetch(known, settings)
+    assert registry.is_ready(NAME, settings.model_dir)
+    (settings.model_dir / NAME / model.file).unlink()
+    with pytest.raises(ModelCorrupt, match=f"has {kind} {digits}, not 0"):
+        fetch(model.model_copy(update={"checksum": f"{kind}:{'0' * len(digits)}"}), settings)
+
+
+def test_a_file_that_was_changed_afterwards_is_not_offered(model, settings):
     path = fetch(model, settings)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
     assert not registry.is_ready(NAME, settings.model_dir)
-    with pytest.raises(ModelCorrupt, match="checksum"):
+    with pytest.raises(ModelCorrupt, match=r"has sha256 .*, not"):
         registry.load(NAME, settings.model_dir)

@@ -54,11 +54,20 @@ class RecordingObserver:
 
 
 @pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
-@pytest.mark.parametrize("color", ["keep", "free"])
 @pytest.mark.parametrize("size", [(100, 90), (261, 333)], ids=["one tile", "tiles"])
-def test_each_step_is_the_references(toy, toy_params, ascend, color, size):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"color": color, "smooth": smooth, "normalize": normalize}
+        for color in ("keep", "free")
+        for smooth in (True, False)
+        for normalize in ("std", "mean")
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_each_step_is_the_references(toy, toy_params, ascend, size, options):
     height, width = size
-    params = toy_params.model_copy(update={"color": color})
+    params = toy_params.model_copy(update=options)
     observer = RecordingObserver()
     ascent = an_ascent(toy, params, height=height, width=width, observer=observer)
     image = photograph(height, width)
@@ -74,9 +83,24 @@ def test_each_step_is_the_references(toy, toy_params, ascend, color, size):
 
 
 @pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
+def test_a_step_of_2015_is_the_bare_gradient_over_its_mean_size(toy, toy_params, ascend):
+    classic = {"normalize": "mean", "smooth": False, "color": "free", "jitter": 0, "iterations": 1, "step_size": 1.5}
+    params = toy_params.model_copy(update=classic)
+    image = photograph(100, 90)
+    before = image.copy()
+
+    ascend(an_ascent(toy, params, height=100, width=90), image, 0, 0)
+
+    g = gradient_of(toy, params.layers)(before[None])[0].numpy()
+    np.testing.assert_allclose(image, before + 1.5 / np.abs(g).mean() * g, atol=STEP_TOLERANCE)
+    assert np.abs(image - before).mean() == pytest.approx(1.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 def test_each_step_is_the_references_on_lite0(lite0, lite0_params, ascend):
     """Both sides take a window's gradient from one function: another could differ in a last bit, and a ReLU near zero
     would make gray levels of it. That function is compared with the reference's in test_gradient.py."""
+
     height, width = 200, 431
     observer = RecordingObserver()
     ascent = an_ascent(lite0, lite0_params, height=height, width=width, batch=1, observer=observer)

@@ -9,6 +9,8 @@ from worker.dream import gradient
 from worker.dream.engine import choose_tile_size, dream
 from worker.dream.observer import ResumePoint
 
+AS_IN_2015 = {"normalize": "mean", "detail": "carry", "smooth": False, "color": "free"}
+
 
 class Notebook:
     """A observer that keeps marks and copies of the resume points, and stops when told."""
@@ -50,13 +52,15 @@ def test_another_seed_gives_another_dream(toy, toy_params):
     assert np.abs(one - other).max() > 1
 
 
-def test_a_dream_resumed_anywhere_is_the_undisturbed_one(toy, toy_params):
+@pytest.mark.parametrize("options", [{}, AS_IN_2015], ids=["ours", "as in 2015"])
+def test_a_dream_resumed_anywhere_is_the_undisturbed_one(toy, toy_params, options):
+    params = toy_params.model_copy(update=options)
     notebook = Notebook()
-    undisturbed, _ = dream(toy, photograph(180, 211), toy_params, observer=notebook)
+    undisturbed, _ = dream(toy, photograph(180, 211), params, observer=notebook)
 
     assert len(notebook.points) == 9
     for point in notebook.points:
-        resumed, _ = dream(toy, photograph(180, 211), toy_params, resume=point)
+        resumed, _ = dream(toy, photograph(180, 211), params, resume=point)
         assert resumed.tobytes() == undisturbed.tobytes()
 
 

@@ -4,7 +4,7 @@ import pytest
 from shared.params import DreamParams
 from tests.benchmarks.engine import reference
 from tests.fakes.toy_networks import photograph
-from worker.dream.octaves import blend_into, octave_sizes, pyramid
+from worker.dream.octaves import blend_into, carry_into, octave_sizes, pyramid
 
 
 def nothing():
@@ -29,8 +29,9 @@ def test_the_largest_octave_is_always_run():
     assert octave_sizes(64, 64, octaves=16, scale=0.9, minimum_px=64) == [(64, 64)]
 
 
-def test_pyramid_and_blend_are_the_references_with_a_stub_ascent():
-    params = DreamParams(octaves=4, octave_scale=0.6, blend=0.3)
+@pytest.mark.parametrize("detail", ["blend", "carry"])
+def test_pyramid_and_what_joins_octaves_are_the_references_with_a_stub_ascent(detail):
+    params = DreamParams(octaves=4, octave_scale=0.6, blend=0.3, detail=detail)
     image = photograph(311, 407)
 
     def stub(picture, octave):
@@ -41,10 +42,22 @@ def test_pyramid_and_blend_are_the_references_with_a_stub_ascent():
     result = None
     for octave, picture in enumerate(pyramid(image.copy(), sizes, nothing)):
         if result is not None:
-            blend_into(picture, result, params.blend, nothing)
+            if detail == "carry":
+                carry_into(picture, result, nothing)
+            else:
+                blend_into(picture, result, params.blend, nothing)
         result = np.clip(stub(picture, octave), 0, 255)
 
     np.testing.assert_allclose(result, expected, atol=1e-3)
+
+
+def test_where_nothing_was_dreamt_nothing_is_carried():
+    image = photograph(150, 211)
+    small, large = pyramid(image.copy(), [(105, 147), (150, 211)], nothing)
+
+    carry_into(large, small, nothing)
+
+    np.testing.assert_allclose(large, image, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 1000)])
