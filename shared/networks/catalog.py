@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}  # pixels; limits of the formats
+MAX_LISTED = 20  # names in a refusal
 
 MODELS: dict[str, Model] = {model.name: model for model in built_in()}
 _BUILT_IN = frozenset(MODELS)
@@ -119,5 +120,10 @@ def _unknown(what: str, name: str, known: Sequence[str], path: str) -> InvalidFi
     folded = {known_name.casefold(): known_name for known_name in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
     suggestion = folded[near[0]] if near else None
-    hint = f"; did you mean '{suggestion}'?" if suggestion else f"; known are {', '.join(known[:20])}"
+    hint = f"; did you mean '{suggestion}'?" if suggestion else f"; known are {_listed(known)}"
     return InvalidField(f"unknown {what}{hint}", path=path, suggestion=suggestion)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MAX_LISTED
+    return ", ".join(names[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -43,6 +43,15 @@ def test_a_layer_of_another_model_is_said_to_be_one():
     assert "it is a layer of inception5h, but the model is efficientnet-lite0" in str(error)
 
 
+def test_a_refusal_that_lists_names_says_how_many_more_there_are():
+    layers = [layer.name for layer in catalog.model("efficientnet-lite0").layers]
+
+    error = refused(catalog.resolve, DreamParams(layers=[{"layer": "zzz"}]))
+
+    assert f", {layers[19]} and {len(layers) - 20} more" in str(error)
+    assert str(refused(catalog.model, "?")).endswith(f", {list(catalog.MODELS)[-1]}")
+
+
 def test_weights_may_be_negative_but_not_all_nothing():
     catalog.resolve(DreamParams(layers=[{"layer": "block9", "weight": -2}]))
     error = refused(catalog.resolve, DreamParams(layers=[{"layer": "block9", "weight": 0}]))
