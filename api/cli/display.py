@@ -8,7 +8,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from api.client.dream_client import POLL_S, DreamClient
+from api.client.dream_client import DreamClient
+from api.client.steps import POLL_S
 from api.schemas.account_views import KeyList
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, PresetList

@@ -1,7 +1,8 @@
-"""The Python client; needs only httpx, httpx-sse, pydantic and tenacity."""
+"""The Python client, for threads and for asyncio; needs only httpx, httpx-sse, pydantic and tenacity."""
 
+from api.client.async_client import AsyncDreamClient
 from api.client.dream_client import DreamClient
-from api.client.responses import Refused, ServerAway
+from api.client.responses import JobFailed, Refused, ServerAway
 from api.client.sse_reader import Event
 
-__all__ = ["DreamClient", "Event", "Refused", "ServerAway"]
+__all__ = ["AsyncDreamClient", "DreamClient", "Event", "JobFailed", "Refused", "ServerAway"]

@@ -1,36 +1,30 @@
 """DreamClient: submits jobs, watches them and downloads their results."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import closing
 from types import TracebackType
 from typing import Any
-from uuid import uuid4
 
 import httpx
+from tenacity import Retrying
 
-from api.client.responses import (
-    Outage,
-    Record,
-    ServerAway,
-    download_retries,
-    read,
-    refusal,
-    request_retries,
-    translated,
-)
+from api.client import calls, steps
+from api.client.calls import Call, FilePath, Result
+from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, refusal, translated
 from api.client.sse_reader import Event, read_events
+from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, PresetList
 from shared.clock import Clock, SystemClock
-
-POLL_S = 0.5
+from shared.errors import DreamError
 
 
 class DreamClient:
-    """A client of one server. Use it as a context manager. Every call raises ServerAway (retryable) or Refused."""
+    """A client of one server. Use it as a context manager. Every call raises ServerAway (retryable) or Refused.
+
+    AsyncDreamClient has the same methods for asyncio.
+    """
 
     def __init__(
         self,
@@ -43,13 +37,7 @@ class DreamClient:
     ) -> None:
         self.url = url
         self._clock = clock or SystemClock()
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},  # not sent to other hosts on redirects
-            timeout=httpx.Timeout(timeout_s, connect=5.0),
-            transport=transport,
-            follow_redirects=True,
-        )
+        self._http = httpx.Client(transport=transport, **calls.connection(url, key, timeout_s))
 
     def __enter__(self) -> "DreamClient":
         return self
@@ -59,157 +47,170 @@ class DreamClient:
     ) -> None:
         self._http.close()
 
-    def submit(
+    def dream(
         self,
-        image: Path,
+        image: FilePath,
         params: Mapping[str, Any] | None = None,
         *,
-        guide: Path | None = None,
-        mask: Path | None = None,
+        look: str | None = None,
+        guide: FilePath | None = None,
+        mask: FilePath | None = None,
+        on_change: Callable[[JobView], None] | None = None,
+        **options: str | float,
+    ) -> bytes:
+        """Submits a job, waits for it and returns the result's bytes. Raises JobFailed with the job's message.
+
+        look: a preset's name; `params` override it.   The rest is as for `submit` and `wait`.
+        """
+        return self._run(
+            steps.dream(
+                image,
+                params,
+                look=look,
+                guide=guide,
+                mask=mask,
+                on_change=on_change,
+                options=options,
+                clock=self._clock,
+            )
+        )
+
+    def submit(
+        self,
+        image: FilePath,
+        params: Mapping[str, Any] | None = None,
+        *,
+        guide: FilePath | None = None,
+        mask: FilePath | None = None,
         **options: str | float,
     ) -> JobView:
         """Submits a job; safe to retry, since repeated requests create one job only. Uploads the files as streams.
 
         params: as in DreamParams.   options: kind, priority, deadline_s, webhook_url, webhook_events (comma-separated).
         """
-        idempotency = {"Idempotency-Key": uuid4().hex}
-        fields = {"params": json.dumps(dict(params or {})), **{name: str(value) for name, value in options.items()}}
-        with ExitStack() as opened:
-            files = {
-                name: (path.name, opened.enter_context(path.open("rb")))
-                for name, path in {"image": image, "guide": guide, "mask": mask}.items()
-                if path is not None
-            }
-            return self._ask(JobView, "POST", "/v1/jobs", data=fields, files=files, headers=idempotency)
+        return self._send(calls.submit(image, params, guide=guide, mask=mask, options=options))
 
     def get(self, job_id: str) -> JobView:
-        return self._ask(JobView, "GET", f"/v1/jobs/{job_id}")
+        return self._send(calls.get(job_id))
 
     def list_jobs(
         self, *, states: tuple[str, ...] = (), kind: str | None = None, limit: int = 50, cursor: str | None = None
     ) -> JobPage:
         """Lists jobs, newest first. Pass `next_cursor` back as `cursor` for older ones."""
-        query = {"state": ",".join(states) or None, "kind": kind, "limit": limit, "cursor": cursor}
-        return self._ask(
-            JobPage, "GET", "/v1/jobs", params={name: value for name, value in query.items() if value is not None}
-        )
+        return self._send(calls.list_jobs(states, kind, limit, cursor))
 
     def cancel(self, job_id: str) -> JobView:
-        return self._ask(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
+        return self._send(calls.cancel(job_id))
 
     def retry(self, job_id: str) -> JobView:
-        return self._ask(JobView, "POST", f"/v1/jobs/{job_id}/retry")
+        return self._send(calls.retry(job_id))
 
     def delete(self, job_id: str) -> None:
-        self._send("DELETE", f"/v1/jobs/{job_id}")
+        self._send(calls.delete(job_id))
 
     def models(self) -> ModelList:
-        return self._ask(ModelList, "GET", "/v1/models")
+        return self._send(calls.models())
 
     def layers(self, model: str) -> LayerList:
-        return self._ask(LayerList, "GET", f"/v1/models/{model}/layers")
+        return self._send(calls.layers(model))
 
     def presets(self) -> PresetList:
-        return self._ask(PresetList, "GET", "/v1/presets")
+        return self._send(calls.presets())
+
+    def preset_params(self, name: str) -> dict[str, Any]:
+        """Returns the preset's parameters. Raises InvalidField, which lists the names, if there is no such preset."""
+        return self._run(steps.preset_params(name))
 
     def report(self, job_id: str) -> dict[str, Any]:
         """Returns the job's report: resolved recipe, versions, timings and gradient statistics."""
-        report: dict[str, Any] = self._send("GET", f"/v1/jobs/{job_id}/report").json()
-        return report
+        return self._send(calls.report(job_id))
 
     def wait(self, job_id: str, on_change: Callable[[JobView], None] | None = None) -> JobView:
         """Polls until the job has ended and returns it. Calls `on_change` for each change that a poll finds.
 
         Raises ServerAway once the server has been unavailable for a minute.
         """
-        etag, outage = "", Outage(self._clock)
-        while True:
-            try:
-                response = self._send("GET", f"/v1/jobs/{job_id}", headers={"If-None-Match": etag} if etag else {})
-            except ServerAway as exc:
-                outage.tolerate(exc)
-                self._clock.sleep(POLL_S)
-                continue
-            outage.end()
-            if response.status_code != httpx.codes.NOT_MODIFIED:
-                etag = response.headers.get("ETag", "")
-                job = read(JobView, response)
-                if on_change:
-                    on_change(job)
-                if job.state.is_terminal:
-                    return job
-            self._clock.sleep(POLL_S)
+        return self._run(steps.wait(job_id, on_change, self._clock))
 
     def events(self, job_id: str) -> Iterator[Event]:
         """Yields the job's events until it ends. Reconnects after an interruption without losing events.
 
         Raises ServerAway once the server has been unavailable for a minute.
         """
-        last_id, outage = "", Outage(self._clock)
+        position = EventPosition(job_id, self._clock)
         while True:
             try:
-                for event in self._stream(job_id, last_id):
-                    outage.end()
-                    last_id = event.id or last_id
+                for event in self._stream(position):
+                    position.received(event)
                     yield event
-                    if event.is_last:
-                        return
-                if not last_id:
-                    return
+                position.closed()
             except ServerAway as exc:
-                outage.tolerate(exc)
+                position.interrupted(exc)
+            if position.ended:
+                return
             self._clock.sleep(POLL_S)
 
-    def download(self, job_id: str, to: Path) -> None:
+    def download(self, job_id: str, to: FilePath) -> None:
         """Saves the result, completely or not at all. Interrupted downloads resume, even in a later run."""
-        part = to.with_name(f"{to.name}.{job_id}.part")
-        download_retries(self._clock)(self._download_rest, job_id, part)
-        part.replace(to)
+        self._run(steps.download(job_id, to))
 
     def create_key(self, owner: str, name: str = "") -> NewKeyView:
         """Creates an API key. This client's own key must be the admin key, as for `keys` and `revoke_key`."""
-        return self._ask(NewKeyView, "POST", "/v1/keys", json={"owner": owner, "name": name})
+        return self._send(calls.create_key(owner, name))
 
     def keys(self) -> KeyList:
-        return self._ask(KeyList, "GET", "/v1/keys")
+        return self._send(calls.keys())
 
     def revoke_key(self, key_id: str) -> KeyView:
-        return self._ask(KeyView, "DELETE", f"/v1/keys/{key_id}")
+        return self._send(calls.revoke_key(key_id))
 
-    def _download_rest(self, job_id: str, part: Path) -> None:
-        have = part.stat().st_size if part.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
-        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/result", headers=headers) as response:
-            if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return  # the part file is complete
+    def _send(self, call: Call[Result]) -> Result:
+        def send_once() -> httpx.Response:
+            with translated(self.url), call.opened() as options:
+                return self._http.request(call.method, call.path, **options)
+
+        return call.result(Retrying(sleep=self._clock.sleep, **REQUEST_RETRIES)(send_once))
+
+    def _run(self, sequence: Steps[Done]) -> Done:
+        """Carries out the steps of a generator and returns its result."""
+        with closing(sequence):
+            try:
+                step = next(sequence)
+                while True:
+                    try:
+                        result = self._carry_out(step)
+                    except DreamError as exc:
+                        step = sequence.throw(exc)
+                    else:
+                        step = sequence.send(result)
+            except StopIteration as stop:
+                done: Done = stop.value
+                return done
+
+    def _carry_out(self, step: Call[Result] | Pause | Save) -> Result | None:
+        if isinstance(step, Call):
+            return self._send(step)
+        if isinstance(step, Pause):
+            self._clock.sleep(step.seconds)
+        else:
+            Retrying(sleep=self._clock.sleep, **DOWNLOAD_RETRIES)(self._save, step)
+        return None
+
+    def _save(self, save: Save) -> None:
+        with translated(self.url), self._http.stream("GET", save.path, headers=save.headers()) as response:
+            if save.is_complete(response):
+                return
             if response.is_error:
                 response.read()
                 raise refusal(response)
-            resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
-            with part.open("ab" if resumed else "wb") as file:
-                for chunk in response.iter_bytes():  # no buffering: an interruption would lose it
+            with save.opened(response) as file:
+                for chunk in response.iter_bytes():  # no chunk size: it would buffer, and an interruption lose that
                     file.write(chunk)
 
-    def _stream(self, job_id: str, last_id: str) -> Iterator[Event]:
-        headers = {"Last-Event-ID": last_id} if last_id else {}
-        with translated(self.url), self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
+    def _stream(self, position: EventPosition) -> Iterator[Event]:
+        with translated(self.url), self._http.stream("GET", position.path, headers=position.headers) as response:
             if response.is_error:
                 response.read()
                 raise refusal(response)
             if response.status_code != httpx.codes.NO_CONTENT:
                 yield from read_events(response)
-
-    def _ask(self, kind: type[Record], method: str, path: str, **request: Any) -> Record:  # noqa: ANN401 - httpx's own
-        return read(kind, self._send(method, path, **request))
-
-    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-        def send_once() -> httpx.Response:
-            for _, file in (request.get("files") or {}).values():
-                file.seek(0)  # an earlier attempt has read it
-            with translated(self.url):
-                return self._http.request(method, path, **request)
-
-        response: httpx.Response = request_retries(self._clock)(send_once)
-        if response.is_error:
-            raise refusal(response)
-        return response

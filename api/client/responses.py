@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 from tenacity import (
     RetryCallState,
-    Retrying,
     retry_if_exception_type,
     retry_if_result,
     stop_after_attempt,
     wait_exponential,
 )
 
+from api.schemas.job_view import JobView
 from api.schemas.problem import Problem
 from shared.clock import Clock
 from shared.errors import DreamError
@@ -44,6 +44,16 @@ class Refused(DreamError):
         self.problem = problem
 
 
+class JobFailed(DreamError):
+    """The job did not succeed; `job` says why."""
+
+    code = "job_failed"
+
+    def __init__(self, job: JobView) -> None:
+        super().__init__(job.error.message if job.error else f"The job {job.id} ended as {job.state}.")
+        self.job = job
+
+
 class Outage:
     """Measures for how long the server has been unavailable without interruption."""
 
@@ -62,31 +72,6 @@ class Outage:
             raise error
 
 
-def request_retries(clock: Clock) -> Retrying:
-    """Retries a request that returns a 429 or 503, after its `Retry-After` or with exponential backoff.
-
-    Returns the last response once MAX_ATTEMPTS are used up.
-    """
-    return Retrying(
-        sleep=clock.sleep,
-        retry=retry_if_result(lambda response: response.status_code in TEMPORARY),
-        wait=_backoff_s,
-        stop=stop_after_attempt(MAX_ATTEMPTS),
-        retry_error_callback=_last_response,
-    )
-
-
-def download_retries(clock: Clock) -> Retrying:
-    """Retries a download that raises ServerAway, with exponential backoff."""
-    return Retrying(
-        sleep=clock.sleep,
-        retry=retry_if_exception_type(ServerAway),
-        wait=wait_exponential(multiplier=0.5),
-        stop=stop_after_attempt(MAX_ATTEMPTS),
-        reraise=True,
-    )
-
-
 def _backoff_s(state: RetryCallState) -> float:
     retry_after = _last_response(state).headers.get("Retry-After", "")
     backoff_s = float(retry_after) if retry_after.isdigit() else wait_exponential()(state)
@@ -98,6 +83,22 @@ def _last_response(state: RetryCallState) -> httpx.Response:
         raise RuntimeError("A retry needs an outcome; tenacity did not set one.")
     response: httpx.Response = state.outcome.result()
     return response
+
+
+# How requests are retried after a 429 or 503: after its `Retry-After` or with exponential backoff. The last response is
+# returned once MAX_ATTEMPTS are used up.
+REQUEST_RETRIES: dict[str, Any] = {
+    "retry": retry_if_result(lambda response: response.status_code in TEMPORARY),
+    "wait": _backoff_s,
+    "stop": stop_after_attempt(MAX_ATTEMPTS),
+    "retry_error_callback": _last_response,
+}
+DOWNLOAD_RETRIES: dict[str, Any] = {
+    "retry": retry_if_exception_type(ServerAway),
+    "wait": wait_exponential(multiplier=0.5),
+    "stop": stop_after_attempt(MAX_ATTEMPTS),
+    "reraise": True,
+}
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Reads the events of one job from a server-sent events response."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from httpx_sse import EventSource
+from httpx_sse import EventSource, ServerSentEvent
 
 from api.schemas.job_view import JobView
 
@@ -34,4 +35,16 @@ def read_events(response: httpx.Response) -> Iterator[Event]:
     """Yields the response's events. Raises httpx.TransportError when it is not an event stream or breaks off."""
     for sse in EventSource(response).iter_sse():
         if sse.data:  # a block that only sets the reconnection time has none
-            yield Event(name=sse.event, id=sse.id or None, data=json.loads(sse.data))
+            yield _event(sse)
+
+
+async def read_events_async(response: httpx.Response) -> AsyncGenerator[Event, None]:
+    """Does the same for an asynchronous response."""
+    async with aclosing(EventSource(response).aiter_sse()) as blocks:
+        async for sse in blocks:
+            if sse.data:
+                yield _event(sse)
+
+
+def _event(sse: ServerSentEvent) -> Event:
+    return Event(name=sse.event, id=sse.id or None, data=json.loads(sse.data))

@@ -1,7 +1,11 @@
-"""Fakes for tests of the client: a transport to the application, and a clock that runs steps."""
+"""Fakes for tests of the clients: transports to the application, a clock that runs steps, a blocking async client."""
+
+import asyncio
+import inspect
 
 import httpx
 
+from api.client import AsyncDreamClient
 from tests.fakes.clock import FakeClock
 
 
@@ -33,3 +37,67 @@ class ScriptedClock(FakeClock):
         super().sleep(seconds)
         if self.steps:
             self.steps.pop(0)()
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """Passes requests on to a synchronous transport."""
+
+    def __init__(self, transport) -> None:
+        self.transport = transport
+
+    async def handle_async_request(self, request):
+        await request.aread()
+        response = self.transport.handle_request(request)
+        return httpx.Response(
+            response.status_code, headers=response.headers, stream=_AsyncStream(response.stream), request=request
+        )
+
+
+class _AsyncStream(httpx.AsyncByteStream):
+    def __init__(self, stream) -> None:
+        self.stream = stream
+
+    async def __aiter__(self):
+        for chunk in self.stream:
+            yield chunk
+
+    async def aclose(self):
+        self.stream.close()
+
+
+class BlockingClient:
+    """An AsyncDreamClient whose methods block, so that every test of DreamClient runs on it too."""
+
+    def __init__(self, url, *, transport, clock=None, **options) -> None:
+        self.runner = asyncio.Runner()
+        if clock is not None:
+
+            async def sleep(seconds):
+                clock.sleep(seconds)
+
+            options |= {"clock": clock, "sleep": sleep}
+        self.client = AsyncDreamClient(url, transport=AsyncTransport(transport), **options)
+
+    def __enter__(self):
+        self.runner.run(self.client.__aenter__())
+        return self
+
+    def __exit__(self, *error):
+        self.runner.run(self.client.__aexit__(*error))
+        self.runner.close()
+
+    def __getattr__(self, name):
+        method = getattr(self.client, name)
+
+        def call(*args, **kwargs):
+            result = method(*args, **kwargs)
+            return self._iterate(result) if inspect.isasyncgen(result) else self.runner.run(result)
+
+        return call
+
+    def _iterate(self, events):
+        async def following():
+            return await anext(events, None)
+
+        while (event := self.runner.run(following())) is not None:
+            yield event

@@ -1,9 +1,9 @@
-"""Fixtures: a client of the application with fakes, and its transport."""
+"""Fixtures: both clients of the application with fakes, and their transport."""
 
 import pytest
 
 from api.client import DreamClient
-from tests.fakes.client import ApplicationTransport
+from tests.fakes.client import ApplicationTransport, BlockingClient
 from tests.fakes.pictures import a_picture
 
 
@@ -19,7 +19,13 @@ def transport(app, world):
     return ApplicationTransport(app, world)
 
 
+@pytest.fixture(params=[DreamClient, BlockingClient], ids=["DreamClient", "AsyncDreamClient"])
+def connect(request):
+    """Makes a client; each test runs with DreamClient and with AsyncDreamClient."""
+    return request.param
+
+
 @pytest.fixture
-def client(transport):
-    with DreamClient("http://localhost", transport=transport) as client:
+def client(connect, transport):
+    with connect("http://localhost", transport=transport) as client:
         yield client

@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from api.client import DreamClient, Refused
+from api.client import Refused
 from shared.jobs import JobState
 from tests.fakes.client import ApplicationTransport
 from tests.fakes.clock import FakeClock
@@ -28,7 +28,7 @@ def test_a_refused_download_leaves_no_file(client, photo, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
-def test_an_interrupted_download_resumes(app, world, photo, tmp_path):
+def test_an_interrupted_download_resumes(connect, app, world, photo, tmp_path):
     # given storage whose first response breaks off
     content = bytes(range(256)) * 40
     ranges = []
@@ -48,7 +48,7 @@ def test_an_interrupted_download_resumes(app, world, photo, tmp_path):
             start = int(ranges[-1].removeprefix("bytes=").rstrip("-"))
             return httpx.Response(206, content=content[start:], request=request)
 
-    with DreamClient("http://localhost", transport=Breaking(app, world), clock=FakeClock()) as client:
+    with connect("http://localhost", transport=Breaking(app, world), clock=FakeClock()) as client:
         job = client.submit(photo)
         world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
 

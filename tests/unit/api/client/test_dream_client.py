@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from api.client import DreamClient, Refused, ServerAway
+from api.client import Refused, ServerAway
 from shared.jobs import JobState
 from tests.fakes.client import ApplicationTransport
 from tests.fakes.clock import FakeClock
@@ -55,9 +55,9 @@ def test_an_unavailable_server_raises_server_away(client, transport, world):
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>"), httpx.Response(502, text="<html>")])
-def test_a_foreign_server_raises_server_away(answer):
+def test_a_foreign_server_raises_server_away(connect, answer):
     with (
-        DreamClient("http://other", transport=httpx.MockTransport(lambda _: answer)) as client,
+        connect("http://other", transport=httpx.MockTransport(lambda _: answer)) as client,
         pytest.raises(ServerAway, match="http://other"),
     ):
         client.models()
@@ -81,14 +81,14 @@ class Flaky(httpx.BaseTransport):
         return self.transport.handle_request(request)
 
 
-def test_temporary_refusals_are_retried_after_retry_after_and_create_one_job(transport, photo, world):
+def test_temporary_refusals_are_retried_after_retry_after_and_create_one_job(connect, transport, photo, world):
     # given
     clock = FakeClock()
     flaky = Flaky(transport, (429, {"Retry-After": "7"}), (503, {}))
     began = clock.now()
 
     # when
-    with DreamClient("http://localhost", transport=flaky, clock=clock) as client:
+    with connect("http://localhost", transport=flaky, clock=clock) as client:
         client.submit(photo)
 
     # then
@@ -97,15 +97,15 @@ def test_temporary_refusals_are_retried_after_retry_after_and_create_one_job(tra
     assert len(world.store.jobs) == 1
 
 
-def test_retries_end_after_five_attempts_with_the_last_refusal(transport, photo):
+def test_retries_end_after_five_attempts_with_the_last_refusal(connect, transport, photo):
     flaky = Flaky(transport, *[(429, {"Retry-After": "1"})] * 10)
 
-    with DreamClient("http://localhost", transport=flaky, clock=FakeClock()) as client, pytest.raises(Refused):
+    with connect("http://localhost", transport=flaky, clock=FakeClock()) as client, pytest.raises(Refused):
         client.submit(photo)
     assert len(flaky.keys) == 5
 
 
-def test_the_key_is_not_sent_to_the_storage(app, world, photo, tmp_path):
+def test_the_key_is_not_sent_to_the_storage(connect, app, world, photo, tmp_path):
     # given
     sent = {}
 
@@ -114,7 +114,7 @@ def test_the_key_is_not_sent_to_the_storage(app, world, photo, tmp_path):
             sent[request.url.scheme] = request.headers.get("Authorization")
             return super().handle_request(request)
 
-    with DreamClient("http://localhost", key="dream_x_y", transport=Spy(app, world)) as client:
+    with connect("http://localhost", key="dream_x_y", transport=Spy(app, world)) as client:
         job = client.submit(photo)
         world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
 
@@ -125,7 +125,7 @@ def test_the_key_is_not_sent_to_the_storage(app, world, photo, tmp_path):
     assert sent == {"http": "Bearer dream_x_y", "memory": None}
 
 
-def test_unknown_fields_of_a_newer_server_are_ignored(photo):
+def test_unknown_fields_of_a_newer_server_are_ignored(connect, photo):
     # given
     newer = {
         "id": "x", "kind": "dream", "state": "queued", "priority": "normal", "params": {"octaves": 3, "sparkle": 0.5},
@@ -137,7 +137,7 @@ def test_unknown_fields_of_a_newer_server_are_ignored(photo):
     server = httpx.MockTransport(lambda request: httpx.Response(200, json=newer))
 
     # when
-    with DreamClient("http://localhost", transport=server) as client:
+    with connect("http://localhost", transport=server) as client:
         job = client.get("x")
 
     # then

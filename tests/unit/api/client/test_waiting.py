@@ -1,13 +1,13 @@
 import pytest
 
-from api.client import DreamClient, ServerAway
+from api.client import ServerAway
 from api.client.responses import MAX_OUTAGE_S
 from shared.jobs import JobProgress, JobState
 from tests.fakes.client import ScriptedClock
 from tests.fakes.clock import FakeClock
 
 
-def test_wait_reports_every_change_and_returns_the_ended_job(app, world, transport, photo):
+def test_wait_reports_every_change_and_returns_the_ended_job(connect, app, world, transport, photo):
     # given a worker that makes progress while the client sleeps
     changes = []
     job = None
@@ -25,7 +25,7 @@ def test_wait_reports_every_change_and_returns_the_ended_job(app, world, transpo
         lambda: advance(1),
         lambda: world.end(world.store.jobs[job.id], JobState.SUCCEEDED),
     )
-    with DreamClient("http://localhost", transport=transport, clock=clock) as client:
+    with connect("http://localhost", transport=transport, clock=clock) as client:
         job = client.submit(photo)
 
         # when
@@ -38,7 +38,7 @@ def test_wait_reports_every_change_and_returns_the_ended_job(app, world, transpo
     ]  # fmt: skip
 
 
-def test_wait_tolerates_a_short_outage(world, transport, photo):
+def test_wait_tolerates_a_short_outage(connect, world, transport, photo):
     # given
     def fail():
         transport.available = False
@@ -47,19 +47,17 @@ def test_wait_tolerates_a_short_outage(world, transport, photo):
         transport.available = True
         world.end(world.claim(), JobState.FAILED)
 
-    with DreamClient(
-        "http://localhost", transport=transport, clock=ScriptedClock(fail, lambda: None, recover)
-    ) as client:
+    with connect("http://localhost", transport=transport, clock=ScriptedClock(fail, lambda: None, recover)) as client:
         job = client.submit(photo)
 
         # when, then
         assert client.wait(job.id).state is JobState.FAILED
 
 
-def test_wait_gives_up_after_a_long_outage(transport, photo):
+def test_wait_gives_up_after_a_long_outage(connect, transport, photo):
     # given
     clock = FakeClock()
-    with DreamClient("http://localhost", transport=transport, clock=clock) as client:
+    with connect("http://localhost", transport=transport, clock=clock) as client:
         job = client.submit(photo)
         transport.available = False
         began = clock.now()
@@ -72,10 +70,10 @@ def test_wait_gives_up_after_a_long_outage(transport, photo):
     assert MAX_OUTAGE_S <= clock.now() - began < MAX_OUTAGE_S + 2
 
 
-def test_events_continue_after_a_short_outage_until_the_job_ends(transport, world, photo):
+def test_events_continue_after_a_short_outage_until_the_job_ends(connect, transport, world, photo):
     # given
     clock = ScriptedClock(lambda: setattr(transport, "available", True))
-    with DreamClient("http://localhost", transport=transport, clock=clock) as client:
+    with connect("http://localhost", transport=transport, clock=clock) as client:
         job = client.submit(photo)
         world.subscriptions.steps = [world.claim, lambda: world.end(world.store.jobs[job.id], JobState.FAILED)]
         transport.available = False

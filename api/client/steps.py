@@ -1,0 +1,143 @@
+"""What takes several requests, as generators of steps: shared by DreamClient and AsyncDreamClient.
+
+A client carries out each step, with or without `await`, and sends its result into the generator.
+"""
+
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, TypeVar
+
+import httpx
+
+from api.client import calls
+from api.client.calls import Call, FilePath
+from api.client.responses import JobFailed, Outage, ServerAway
+from api.client.sse_reader import Event
+from api.schemas.job_view import JobView
+from api.schemas.network_views import PresetList
+from shared.clock import Clock
+from shared.errors import InvalidField
+from shared.jobs import JobState
+
+POLL_S = 0.5
+
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True)
+class Pause:
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Save:
+    """Appends the rest of a job's result to a file, repeatedly until it is complete."""
+
+    job_id: str
+    part: Path
+
+    @property
+    def path(self) -> str:
+        return f"/v1/jobs/{self.job_id}/result"
+
+    def headers(self) -> dict[str, str]:
+        have = self.part.stat().st_size if self.part.exists() else 0
+        return {"Range": f"bytes={have}-"} if have else {}
+
+    def is_complete(self, response: httpx.Response) -> bool:
+        return response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
+
+    def opened(self, response: httpx.Response) -> BinaryIO:
+        """Opens the file for what the response sends: the rest, or everything."""
+        resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
+        return self.part.open("ab" if resumed else "wb")
+
+
+Steps: TypeAlias = Generator[Call[Any] | Pause | Save, Any, Done]
+
+
+def wait(job_id: str, on_change: Callable[[JobView], None] | None, clock: Clock) -> Steps[JobView]:
+    """Polls until the job has ended."""
+    etag, outage = "", Outage(clock)
+    while True:
+        try:
+            job, etag = yield calls.poll(job_id, etag)
+        except ServerAway as exc:
+            outage.tolerate(exc)
+        else:
+            outage.end()
+            if job and on_change:
+                on_change(job)
+            if job and job.state.is_terminal:
+                ended: JobView = job
+                return ended
+        yield Pause(POLL_S)
+
+
+def download(job_id: str, to: FilePath) -> Steps[None]:
+    """Saves the result under another name until it is complete."""
+    target = Path(to)
+    part = target.with_name(f"{target.name}.{job_id}.part")
+    yield Save(job_id, part)
+    part.replace(target)
+
+
+def preset_params(name: str) -> Steps[dict[str, Any]]:
+    """Finds the preset's parameters. Raises InvalidField."""
+    listed: PresetList = yield calls.presets()
+    params = {preset.name: preset.params for preset in listed.presets}
+    if name not in params:
+        raise InvalidField(f"Unknown look '{name}'; choose one of {', '.join(params)}.", path="look")
+    return params[name]
+
+
+def dream(
+    image: FilePath,
+    params: Mapping[str, Any] | None,
+    *,
+    look: str | None,
+    guide: FilePath | None,
+    mask: FilePath | None,
+    on_change: Callable[[JobView], None] | None,
+    options: Mapping[str, str | float],
+    clock: Clock,
+) -> Steps[bytes]:
+    """Submits a job, waits for it and reads its result. Raises JobFailed."""
+    preset = (yield from preset_params(look)) if look else {}
+    job: JobView = yield calls.submit(image, {**preset, **(params or {})}, guide=guide, mask=mask, options=options)
+    ended = yield from wait(job.id, on_change, clock)
+    if ended.state is not JobState.SUCCEEDED:
+        raise JobFailed(ended)
+    with tempfile.TemporaryDirectory(prefix="dream-") as folder:
+        result = Path(folder) / "result"
+        yield from download(job.id, result)
+        return result.read_bytes()
+
+
+class EventPosition:
+    """Where a job's event stream resumes after an interruption, and whether to open it again."""
+
+    def __init__(self, job_id: str, clock: Clock) -> None:
+        self.path = f"/v1/jobs/{job_id}/events"
+        self.ended = False
+        self._last_id = ""
+        self._outage = Outage(clock)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Last-Event-ID": self._last_id} if self._last_id else {}
+
+    def received(self, event: Event) -> None:
+        self._outage.end()
+        self._last_id = event.id or self._last_id
+        self.ended = event.is_last
+
+    def closed(self) -> None:
+        """The server closed the stream: for good, if it has never sent an event."""
+        self.ended = self.ended or not self._last_id
+
+    def interrupted(self, error: ServerAway) -> None:
+        """Returns while the outage is short; raises the error once it has lasted for a minute."""
+        self._outage.tolerate(error)
