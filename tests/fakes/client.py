@@ -6,6 +6,8 @@ import inspect
 import httpx
 
 from api.client import AsyncDreamClient
+from shared.jobs import JobState
+from shared.s3 import object_keys
 from tests.fakes.clock import FakeClock
 
 
@@ -24,6 +26,24 @@ class ApplicationTransport(httpx.BaseTransport):
             key = f"{request.url.host}{request.url.path}"
             return httpx.Response(200, content=self.world.storage.objects[key], request=request)
         return self.api.handle_request(request)
+
+
+class ServerWithWorker(ApplicationTransport):
+    """The application, with a worker that ends every queued job as soon as it is polled."""
+
+    def __init__(self, app, world) -> None:
+        super().__init__(app, world)
+        self.ends_as = JobState.SUCCEEDED
+
+    def handle_request(self, request):
+        if request.method == "GET" and request.url.path.startswith("/v1/jobs/") and self.ends_as:
+            while any(job.state is JobState.QUEUED for job in self.world.store.jobs.values()):
+                job = self.world.claim()
+                self.world.end(job, self.ends_as, **{self.output_of(job): b"png"})
+        return super().handle_request(request)
+
+    def output_of(self, job):
+        return f"result_{object_keys.result(job.params.format).rpartition('.')[2]}"
 
 
 class ScriptedClock(FakeClock):

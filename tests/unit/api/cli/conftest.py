@@ -3,30 +3,13 @@
 import pytest
 
 from api.cli import main
-from shared.jobs import JobState
-from tests.fakes.client import ApplicationTransport
+from tests.fakes.client import ServerWithWorker
 from tests.fakes.pictures import a_picture
-
-
-class Server(ApplicationTransport):
-    """The application, with a worker that ends every queued job as soon as it is polled."""
-
-    def __init__(self, app, world) -> None:
-        super().__init__(app, world)
-        self.ends_as = JobState.SUCCEEDED
-        self.output = "result_png"
-
-    def handle_request(self, request):
-        if request.method == "GET" and request.url.path.startswith("/v1/jobs/") and self.ends_as:
-            waiting = [job for job in self.world.store.jobs.values() if job.state is JobState.QUEUED]
-            if waiting:
-                self.world.end(self.world.claim(), self.ends_as, **{self.output: b"png"})
-        return super().handle_request(request)
 
 
 @pytest.fixture
 def server(app, world):
-    return Server(app, world)
+    return ServerWithWorker(app, world)
 
 
 @pytest.fixture

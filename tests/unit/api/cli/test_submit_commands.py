@@ -96,7 +96,6 @@ def test_watching_with_json_prints_only_json_to_stdout(dream, arguments, photogr
 
 def test_results_in_a_folder_have_the_extension_of_their_format(dream, tmp_path, server, world):
     (tmp_path / "params.json").write_text(json.dumps({"format": "jpeg"}))
-    server.output = "result_jpg"
 
     assert dream("submit", "photo.jpg", "photo.jpg", "--params", "params.json", "-o", "dreams")[0] == 0
 
