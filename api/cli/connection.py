@@ -11,19 +11,20 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
-from api.client import DreamClient, ServerAway
+from api.client import DreamClient, Refused, ServerAway
+from shared.errors import Forbidden, Unauthorized
 
 UNSUCCESSFUL, REFUSED, UNAVAILABLE = 1, 3, 4  # exit codes
 STACK_FILE = Path(".dream/stack.json")  # the local stack writes its addresses there
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True)
 class Target:
     """The global options. The server is looked up only when a command needs it, so `--help` works without one."""
 
-    url: str | None
-    key: str | None
-    transport: httpx.BaseTransport | None
+    transport: httpx.BaseTransport | None = None
+    url: str | None = None
+    key: str | None = None
     json: bool = False
 
 
@@ -57,6 +58,19 @@ def console(context: typer.Context) -> Console:
     """Returns the console for messages and progress bars: stderr with `--json`, to keep stdout parseable."""
     target: Target = context.obj
     return Console(stderr=target.json, markup=False)
+
+
+def explained(refused: Refused, target: Target) -> str:
+    """Returns what the server says about the refusal, in the command's words where it says what to do about keys."""
+    if refused.problem.code == Unauthorized.code:
+        if target.key:
+            return "The server does not accept the API key; check DREAM_KEY or --key."
+        return "The server requires an API key: set DREAM_KEY, or pass --key."
+    if refused.problem.code == Forbidden.code:
+        return f"{refused} The key comes from DREAM_KEY or --key."
+    if refused.problem.errors:
+        return "\n".join(f"{error.path}: {error.detail}" for error in refused.problem.errors)
+    return str(refused)
 
 
 def local_server() -> str:

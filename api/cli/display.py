@@ -1,5 +1,6 @@
 """Renders jobs, networks and keys for the terminal. Text from users is never interpreted as markup."""
 
+from collections.abc import Iterable
 from types import TracebackType
 
 from rich.console import Console, RenderableType
@@ -31,6 +32,7 @@ class JobProgressBars:
         )
         self._whole = self._bars.add_task("dream", total=1.0, status="waiting")
         self._octaves: list[TaskID] = []
+        self._waiting_for: str | None = None
 
     def __enter__(self) -> "JobProgressBars":
         self._bars.start()
@@ -43,6 +45,9 @@ class JobProgressBars:
 
     def update(self, job: JobView) -> None:
         progress = job.progress
+        if job.waiting_for and job.waiting_for != self._waiting_for:
+            self._bars.console.print(job.waiting_for)
+        self._waiting_for = job.waiting_for
         for octave in range(len(self._octaves), progress.octaves):
             name = f"octave {octave + 1}/{progress.octaves}"
             self._octaves.append(self._bars.add_task(name, total=progress.iterations, status=""))
@@ -77,10 +82,10 @@ def watch_all(console: Console, client: DreamClient, job_ids: list[str], clock: 
 
 
 def keys_table(keys: KeyList) -> Table:
-    table = _table("id", "owner", "name", "created (UTC)", "revoked (UTC)")
+    table = _table("id", (key.id for key in keys.keys), "created (UTC)", "revoked (UTC)", wide=("owner", "name"))
     for key in keys.keys:
         ended = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
-        table.add_row(key.id, key.owner, Text(key.name), f"{key.created_at:%Y-%m-%d %H:%M}", ended)
+        table.add_row(key.id, f"{key.created_at:%Y-%m-%d %H:%M}", ended, Text(key.owner), Text(key.name))
     return table
 
 
@@ -99,7 +104,7 @@ def job_table(job: JobView) -> Table:
     rows: dict[str, RenderableType | None] = {
         "job": job.id,
         "state": _styled(job.state),
-        "jobs ahead": None if job.queue_position is None else str(job.queue_position),
+        "waits for": None if job.queue_position is None else Text(_waits_for(job)),
         "progress": f"{job.progress.fraction:.0%}, octave {job.progress.octave + 1} of {job.progress.octaves}, "
         f"iteration {job.progress.iteration} of {job.progress.iterations}"
         if job.progress.octaves
@@ -120,49 +125,68 @@ def job_table(job: JobView) -> Table:
 
 
 def jobs_table(page: JobPage) -> Table:
-    table = _table("job", "state", "progress", "submitted (UTC)", "image", "layers")
+    """Returns one line per job, at 80 columns too: only the layers are cut."""
+    table = _table("job", (job.id for job in page.jobs), "state", "done", "submitted (UTC)", "image", wide=("layers",))
     for job in page.jobs:
         table.add_row(
             job.id,
             _styled(job.state),
             f"{job.progress.fraction:.0%}",
             f"{job.created_at:%Y-%m-%d %H:%M}",
-            f"{job.input.width} x {job.input.height}",
-            _layers(job),
+            f"{job.input.width}x{job.input.height}",
+            _cut(_layers(job)),
         )
     return table
 
 
 def models_table(models: ModelList) -> Table:
-    table = _table("model", "license", "size", "default layer", "ready")
+    table = _table("model", (model.name for model in models.models), "size", "default layer", wide=("license", "ready"))
     for model in models.models:
-        ready = "yes" if model.ready else {"download": "download needed"}.get(model.needs or "", "no worker serves it")
-        table.add_row(model.name, Text(model.license), f"{model.size_bytes / 1e6:.0f} MB", model.default_layer, ready)
+        ready = "yes" if model.ready else {"download": "download needed"}.get(model.needs or "", "no worker")
+        table.add_row(model.name, f"{model.size_bytes / 1e6:.0f} MB", model.default_layer, Text(model.license), ready)
     return table
 
 
 def presets_table(presets: PresetList) -> Table:
-    table = _table("look", "model", "what it does")
+    table = _table("look", (preset.name for preset in presets.presets), "model", wide=("what it does",))
     for preset in presets.presets:
         table.add_row(preset.name, preset.model, Text(preset.sentence))
     return table
 
 
 def layers_table(layers: LayerList) -> Table:
-    table = _table("layer", "channels", "stride")
+    table = _table("layer", (f"{layer.name} (default)" for layer in layers.layers), "channels", "stride")
     for layer in layers.layers:
         mark = " (default)" if layer.name == layers.default_layer else ""
         table.add_row(Text(f"{layer.name}{mark}"), str(layer.channels), str(layer.stride))
     return table
 
 
-def _table(name: str, *columns: str) -> Table:
-    """Returns a table whose first column is never cut, however narrow the terminal: other commands need its names."""
+def _table(name: str, names: Iterable[str], *columns: str, wide: tuple[str, ...] = ()) -> Table:
+    """Returns a table with columns of one line and then wide ones, which wrap.
+
+    names: the first column's. It is never cut, however narrow the terminal: other commands need its names.
+    """
     table = Table(box=None)
-    table.add_column(name, no_wrap=True, overflow="ignore")
+    table.add_column(name, no_wrap=True, min_width=max(map(len, names), default=0))
     for column in columns:
+        table.add_column(column, no_wrap=True)
+    for column in wide:
         table.add_column(column)
     return table
+
+
+def _cut(text: Text) -> Text:
+    """Returns the text on one line, cut where its column ends."""
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _waits_for(job: JobView) -> str:
+    if job.waiting_for:
+        return job.waiting_for
+    ahead = job.queue_position
+    return f"{ahead} job{'s' if ahead != 1 else ''} ahead of it" if ahead else "a free worker"
 
 
 def _layers(job: JobView) -> Text:

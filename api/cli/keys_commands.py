@@ -5,11 +5,17 @@ from typing import Annotated
 import typer
 
 from api.cli import connection, display
+from api.cli.options import AsJson, command, use_json
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys; DREAM_KEY must hold the admin key.")
 
 
-@app.command()
+@app.callback()
+def _options(context: typer.Context, *, as_json: AsJson = False) -> None:
+    use_json(context, as_json=as_json)
+
+
+@command(app)
 def create(
     context: typer.Context,
     owner: Annotated[
@@ -22,14 +28,14 @@ def create(
     connection.print_record(context, created, lambda: created.key)
 
 
-@app.command("list")
+@command(app, "list")
 def list_(context: typer.Context) -> None:
     """Lists all keys, revoked ones included."""
     keys = connection.client(context).keys()
     connection.print_record(context, keys, lambda: display.keys_table(keys))
 
 
-@app.command()
+@command(app)
 def revoke(context: typer.Context, key: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Revokes a key for good; it stops working within 20 seconds."""
     revoked = connection.client(context).revoke_key(key)

@@ -12,17 +12,25 @@ import httpx
 import typer
 from rich.console import Console
 
-from api.cli import connection, display, keys_commands, submit_commands
+from api.cli import connection, display, keys_commands, results, submit_commands
 from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL, Target
+from api.cli.options import AsJson, command, use_json
 from api.client import Refused, ServerAway
 from shared.errors import DreamError
 from shared.jobs import JobState
+from shared.version import VERSION
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(keys_commands.app, name="keys")
-app.command()(submit_commands.submit)
-app.command()(submit_commands.again)
+command(app)(submit_commands.submit)
+command(app)(submit_commands.again)
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as printed by `submit` and `list`.")]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes the option's value
+    if wanted:
+        sys.stdout.write(f"dream {VERSION}\n")
+        raise typer.Exit
 
 
 @app.callback()
@@ -36,38 +44,43 @@ def _options(
     key: Annotated[
         str | None, typer.Option(envvar="DREAM_KEY", help="API key, if the server requires one.", show_envvar=True)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per record.")] = False,
+    as_json: AsJson = False,
+    version: Annotated[  # noqa: ARG001 - its callback prints and exits
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Turns photographs into DeepDreams on a Dreamqueue server.
 
     Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server unavailable, 130 Ctrl-C.
     DREAM_KEY holds the API key, if the server requires one.
     """
-    context.obj = Target(url=server or None, key=key or None, transport=context.obj, json=as_json)
+    target: Target = context.obj
+    target.url, target.key = server or None, key or None
+    use_json(context, as_json=as_json)
 
 
-@app.command()
+@command(app)
 def looks(context: typer.Context) -> None:
     """Lists the presets: looks and classic recipes."""
     presets = connection.client(context).presets()
     connection.print_record(context, presets, lambda: display.presets_table(presets))
 
 
-@app.command()
+@command(app)
 def status(context: typer.Context, job: JobId) -> None:
     """Shows the state and progress of a job."""
     found = connection.client(context).get(job)
     connection.print_record(context, found, lambda: display.job_table(found))
 
 
-@app.command()
+@command(app)
 def watch(context: typer.Context, job: Annotated[list[str], typer.Argument(metavar="JOB...")]) -> None:
     """Shows several jobs in one live view until all have ended."""
     client = connection.client(context)
     submit_commands.watch_all(context, client, [client.get(job_id) for job_id in job], None)
 
 
-@app.command()
+@command(app)
 def events(context: typer.Context, job: JobId) -> None:
     """Prints a job's events as they happen, one line of JSON each."""
     for event in connection.client(context).events(job):
@@ -75,30 +88,40 @@ def events(context: typer.Context, job: JobId) -> None:
         sys.stdout.flush()
 
 
-@app.command()
+@command(app)
 def download(
-    context: typer.Context, job: JobId, output: Annotated[Path, typer.Option("--output", "-o")] = Path("dream.png")
+    context: typer.Context,
+    job: JobId,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file, or a folder; by default, dream.png or its like."),
+    ] = None,
 ) -> None:
     """Saves a finished dream. Run it again to resume an interrupted download."""
-    connection.client(context).download(job, output)
-    connection.console(context).print(f"Saved {output}")
+    client = connection.client(context)
+    found = client.get(job)
+    output = output or Path(f"dream{results.ending(found)}")
+    results.check_file(output, found.params.model_dump())
+    saved = results.file_for(found, output)
+    client.download(job, saved)
+    connection.console(context).print(f"Saved {saved}")
 
 
-@app.command()
+@command(app)
 def retry(context: typer.Context, job: JobId) -> None:
     """Retries a failed job from its last checkpoint."""
     retried = connection.client(context).retry(job)
     connection.print_record(context, retried, lambda: f"{job} is {retried.state}")
 
 
-@app.command()
+@command(app)
 def delete(context: typer.Context, job: JobId) -> None:
     """Deletes a job and all its images for good."""
     connection.client(context).delete(job)
     connection.console(context).print(f"Deleted {job}")
 
 
-@app.command("list")
+@command(app, "list")
 def list_(
     context: typer.Context,
     state: Annotated[list[JobState] | None, typer.Option(help="Show only this state; can be repeated.")] = None,
@@ -109,14 +132,14 @@ def list_(
     connection.print_record(context, page, lambda: display.jobs_table(page) if page.jobs else "No jobs.")
 
 
-@app.command()
+@command(app)
 def cancel(context: typer.Context, job: JobId) -> None:
     """Cancels a job: a waiting one at once, a running one at its next tile."""
     canceled = connection.client(context).cancel(job)
     connection.print_record(context, canceled, lambda: f"{job} is {canceled.state}")
 
 
-@app.command()
+@command(app)
 def models(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="A network, to list its layers.")] = None,
@@ -134,21 +157,22 @@ def models(
 def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | None = None) -> int:
     """Runs the command and returns its exit code. Tests pass a transport."""
     errors = Console(stderr=True, style="red", highlight=False, markup=False, soft_wrap=True)
+    target = Target(transport=transport)
     try:
-        app(args=arguments, obj=transport)
+        app(args=arguments, obj=target)
     except SystemExit as exc:  # typer always ends with this
         return exc.code if isinstance(exc.code, int) else 0
     except Refused as exc:
-        for field_error in exc.problem.errors:
-            errors.print(f"{field_error.path}: {field_error.detail}")
-        if not exc.problem.errors:
-            errors.print(str(exc))
+        errors.print(connection.explained(exc, target))
         return REFUSED
     except ServerAway as exc:
         errors.print(str(exc))
         return UNAVAILABLE
     except DreamError as exc:
         errors.print(str(exc))
+        return UNSUCCESSFUL
+    except OSError as exc:  # a file that can't be read or written
+        errors.print(f"{exc.filename}: {exc.strerror}." if exc.filename else str(exc))
         return UNSUCCESSFUL
     return 0
 

@@ -8,67 +8,53 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from api.cli import connection, display
+from api.cli import connection, display, results
 from api.cli.connection import REFUSED, UNSUCCESSFUL
+from api.cli.options import dream_options, with_targets
 from api.client import DreamClient, Refused
 from api.client.recipes import NoRecipe, differences, other_pictures, read_recipe
 from api.schemas.job_view import JobView
-from shared.jobs import JobState
-from shared.params import DreamParams
-from shared.s3 import object_keys
+from shared.errors import InvalidField, Unauthorized
+from shared.jobs import JobState, Priority
+from shared.params import DEFAULT_MODEL
 
 OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A PNG, JPEG or WebP file.")]
 
 
+@dream_options
 def submit(  # noqa: PLR0913 - typer reads the options from here
     context: typer.Context,
     image: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or WebP files.")],
     *,
-    model: Annotated[str | None, typer.Option(help="The network; `dream models` lists them.")] = None,
-    layer: Annotated[
-        list[str] | None, typer.Option(help="A layer to amplify; can be repeated. `dream models NAME` lists them.")
-    ] = None,
-    octaves: Annotated[int | None, typer.Option(help="Number of image sizes to process, small to large.")] = None,
-    octave_scale: Annotated[float | None, typer.Option(help="Size of each octave relative to the next one.")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Ascent steps per octave; more give a stronger dream.")] = None,
-    step_size: Annotated[float | None, typer.Option(help="Size of each step, in gray levels.")] = None,
-    blend: Annotated[float | None, typer.Option(help="Share of the photograph mixed back in at each octave.")] = None,
-    color: Annotated[str | None, typer.Option(help="`keep`, `free` or `original`.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed; the same seed gives the same image.")] = None,
+    given: dict[str, Any],
+    targets: dict[str, list[Any]],
     look: Annotated[str | None, typer.Option(help="Start from this preset; `dream looks` lists them.")] = None,
     guide: OtherImage = None,
     mask: OtherImage = None,
     params: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with parameters; options override it.")
     ] = None,
-    priority: Annotated[str, typer.Option(help="`high`, `normal` or `low`.")] = "normal",
+    priority: Annotated[Priority, typer.Option(help="Jobs with a higher priority start first.")] = "normal",
     deadline_s: Annotated[
         float | None, typer.Option(help="Fail the job if it is not done after this many seconds.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show the progress until the job ends.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Wait, then save the dream to this file, or to this folder for several."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Wait, then save the dream to this file, whose ending decides the format, or to this folder.",
+        ),
     ] = None,
 ) -> None:
     """Submits photographs, all with the same parameters, and prints their job ids. Continues after a refused one."""
+    from_file = _params_from_file(params)
+    if output:
+        given |= _checked_output(output, len(image), from_file, given)
     client = connection.client(context)
-    given = {
-        "model": model,
-        "layers": [{"layer": name} for name in layer] if layer else None,
-        "octaves": octaves,
-        "octave_scale": octave_scale,
-        "iterations": iterations,
-        "step_size": step_size,
-        "blend": blend,
-        "color": color,
-        "seed": seed,
-    }
-    chosen = (
-        (_preset_params(client, look) if look else {})
-        | _params_from_file(params)
-        | {name: value for name, value in given.items() if value is not None}
-    )
+    chosen = (_preset_params(client, look) if look else {}) | from_file | given
+    chosen |= _layers(client, chosen, targets)
     options: dict[str, str | float] = {"priority": priority}
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
@@ -90,7 +76,9 @@ def again(
     image: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The photograph.")],
     guide: OtherImage = None,
     mask: OtherImage = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to save the dream.")] = Path("again.png"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to save the dream; by default, again.png or its like.")
+    ] = None,
 ) -> None:
     """Repeats a dream from the recipe in its metadata, and warns about anything that differs this time."""
     try:
@@ -100,6 +88,8 @@ def again(
     warn = Console(stderr=True, style="yellow", markup=False, soft_wrap=True)
     for sentence in other_pictures(recipe, {"image": image, "guide": guide, "mask": mask}):
         warn.print(f"Differs: {sentence}.")
+    output = output or Path(f"again{results.ending_of(recipe['params'].get('format', 'png'))}")
+    results.check_file(output, recipe["params"])
     client = connection.client(context)
     job = client.submit(image, recipe["params"], guide=guide, mask=mask, kind=recipe.get("kind", "dream"))
     watch_job(context, client, job, output)
@@ -122,8 +112,9 @@ def watch_job(context: typer.Context, client: DreamClient, job: JobView, output:
         Console(stderr=True).print(f"The job ended as {ended.state}{reason}", style="red", markup=False)
         raise typer.Exit(UNSUCCESSFUL)
     if output:
-        client.download(job.id, output)
-        console.print(f"Saved {output}")
+        saved = results.file_for(job, output)
+        client.download(job.id, saved)
+        console.print(f"Saved {saved}")
 
 
 def watch_all(context: typer.Context, client: DreamClient, jobs: list[JobView], output: Path | None) -> None:
@@ -136,7 +127,7 @@ def watch_all(context: typer.Context, client: DreamClient, jobs: list[JobView], 
     if output:
         output.mkdir(parents=True, exist_ok=True)
         for job in succeeded:
-            client.download(job.id, output / f"{job.id}{_suffix(job)}")
+            client.download(job.id, results.file_for(job, output))
         console.print(f"Saved {len(succeeded)} in {output}")
     if len(succeeded) < len(ended):
         raise typer.Exit(UNSUCCESSFUL)
@@ -149,7 +140,7 @@ def _submit_each(context: typer.Context, images: list[Path], submit_image: Calla
         try:
             job = submit_image(image)
         except Refused as exc:
-            if len(images) == 1:
+            if len(images) == 1 or exc.problem.code == Unauthorized.code:
                 raise
             Console(stderr=True, style="red").print(f"{image}: {exc}", markup=False, soft_wrap=True)
             continue
@@ -158,15 +149,32 @@ def _submit_each(context: typer.Context, images: list[Path], submit_image: Calla
     return jobs
 
 
-def _suffix(job: JobView) -> str:
-    return Path(object_keys.result(job.params.format if isinstance(job.params, DreamParams) else "png")).suffix
+def _checked_output(output: Path, photographs: int, *params: dict[str, Any]) -> dict[str, Any]:
+    """Returns the format that the output's name decides. params: of the file, then of the options."""
+    folder = results.is_folder(output, photographs)
+    results.check_writable(output, folder=folder)
+    if folder:
+        return {}
+    from_file, given = params
+    decided = results.format_of(output, from_file | given, fixed="format" in given)
+    return {"format": decided} if decided else {}
 
 
 def _preset_params(client: DreamClient, name: str) -> dict[str, Any]:
-    presets = {preset.name: preset.params for preset in client.presets().presets}
-    if name not in presets:
-        raise typer.BadParameter(f"Unknown look '{name}'; choose one of {', '.join(presets)}")
-    return presets[name]
+    try:
+        return client.preset_params(name)
+    except InvalidField as exc:
+        raise typer.BadParameter(str(exc), param_hint="--look") from exc
+
+
+def _layers(client: DreamClient, chosen: dict[str, Any], targets: dict[str, list[Any]]) -> dict[str, Any]:
+    """Returns the layers that the options name; for channels and weights alone, the preset's or the default layer."""
+    if not any(targets.values()):
+        return {}
+    layers = [{"layer": name} for name in targets["layer"]] or chosen.get("layers")
+    if not layers:
+        layers = [{"layer": client.layers(chosen.get("model", DEFAULT_MODEL)).default_layer}]
+    return {"layers": with_targets(layers, targets)}
 
 
 def _params_from_file(path: Path | None) -> dict[str, Any]:

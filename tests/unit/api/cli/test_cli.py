@@ -1,10 +1,13 @@
 import json
 
 import pytest
+import typer
 
 from api.cli import main
-from api.cli.connection import REFUSED, UNAVAILABLE
+from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL
+from api.client import DreamClient
 from shared.jobs import JobError, JobState
+from shared.version import VERSION
 from tests.fakes.pictures import a_picture
 
 USAGE = 2
@@ -123,6 +126,68 @@ def test_records_are_printed_as_json_on_request(dream, server):
     assert json.loads(dream("--json", "list")[1])["jobs"][0]["id"] == job["id"]
     assert json.loads(dream("--json", "models")[1])["models"]
     assert json.loads(dream("--json", "cancel", job["id"])[1])["state"] == "canceled"
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["models"], ["looks"], ["submit", "photo.jpg"]])
+def test_json_is_accepted_before_and_after_the_commands_name(dream, arguments):
+    before, after = dream("--json", *arguments)[1], dream(*arguments, "--json")[1]
+
+    assert json.loads(before).keys() == json.loads(after).keys()
+    assert json.loads(dream(arguments[0], "--json", *arguments[1:])[1])
+
+
+def commands(typer_app, *above):
+    for name, command in getattr(typer_app, "commands", {}).items():
+        yield (*above, name)
+        yield from commands(command, *above, name)
+
+
+@pytest.mark.parametrize("name", [*commands(typer.main.get_command(main.app))], ids=" ".join)
+def test_every_command_takes_json(dream, name):
+    assert "--json" in dream(*name, "--help", url=None)[1]
+
+
+def test_the_version_is_printed_without_a_server(dream):
+    assert dream("--version", url=None)[:2] == (0, f"dream {VERSION}\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("missing/out.png", "The folder missing does not exist"),
+        ("photo.jpg/out.png", "photo.jpg is not a folder"),
+        ("out.jpg", "does not fit the format png"),
+        ("out.tiff", "use one of .png, .jpg, .jpeg, .webp"),
+    ],
+)
+def test_a_download_that_cannot_be_saved_is_a_usage_error(dream, output, reason):
+    job = dream("submit", "photo.jpg")[1].strip()
+
+    code, _, err = dream("download", job, "-o", output)
+
+    assert code == USAGE
+    assert reason in err
+
+
+def test_a_download_is_named_by_the_results_format(dream, tmp_path):
+    job = dream("submit", "photo.jpg", "--format", "webp")[1].strip()
+
+    assert "Saved dream.webp" in dream("download", job)[1]
+    assert dream("download", job, "-o", ".")[0] == 0
+    assert (tmp_path / "dream.webp").exists()
+    assert (tmp_path / f"{job}.webp").exists()
+
+
+def test_a_file_that_cannot_be_written_is_reported_in_one_line(dream, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", "out.png.part")
+
+    job = dream("submit", "photo.jpg")[1].strip()
+    monkeypatch.setattr(DreamClient, "download", full)
+
+    code, _, err = dream("download", job, "-o", "out.png")
+
+    assert (code, err) == (UNSUCCESSFUL, "out.png.part: No space left on device.\n")
 
 
 def test_the_other_commands_print_json_too(dream):

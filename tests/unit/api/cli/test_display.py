@@ -1,9 +1,14 @@
+from datetime import UTC, datetime
+
 import pytest
 from rich.console import Console
 
-from api.cli.display import JobProgressBars, duration, job_table
-from api.schemas.job_view import JobView
-from shared.jobs import JobError, JobProgress, JobState
+from api.cli.display import JobProgressBars, duration, job_table, jobs_table, keys_table, models_table
+from api.schemas.account_views import KeyList, KeyView
+from api.schemas.job_view import JobPage, JobView
+from api.schemas.network_views import ModelList, ModelView
+from shared.jobs import InputImage, JobError, JobProgress, JobState
+from shared.networks.catalog import MODELS
 from tests.fakes.job_factory import a_job, an_ended_job
 
 
@@ -43,3 +48,72 @@ def test_a_failed_job_shows_its_error(capsys):
     Console(width=120).print(job_table(failed))
 
     assert "It was too large." in capsys.readouterr().out
+
+
+def printed(capsys, table, width=80):
+    Console(width=width).print(table)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_list_of_jobs_has_a_line_per_job_with_its_whole_id_and_date_at_80_columns(capsys):
+    image = InputImage(format="png", width=12_000, height=10_000, size_bytes=1)
+    jobs = tuple(view(an_ended_job(JobState.SUCCEEDED), input=image) for _ in range(3))
+
+    lines = printed(capsys, jobs_table(JobPage(jobs=jobs, next_cursor=None)))
+
+    assert len(lines) == 1 + len(jobs)
+    for line, job in zip(lines[1:], jobs, strict=True):
+        for whole in (job.id, "succeeded", f"{job.created_at:%Y-%m-%d %H:%M}", "12000x10000"):
+            assert whole in line
+
+
+def test_a_list_of_networks_has_a_line_per_network_at_80_columns(capsys):
+    models = tuple(ModelView.of(model, frozenset()) for model in MODELS.values())
+
+    assert len(printed(capsys, models_table(ModelList(models=models)))) == 1 + len(models)
+
+
+def test_a_list_of_keys_shows_whole_ids_and_dates_at_80_columns(capsys):
+    at = datetime(2027, 1, 15, 8, tzinfo=UTC)
+    key = KeyView(id="0123456789ab", owner="a" * 30, name="n" * 30, created_at=at, revoked_at=at)
+
+    out = printed(capsys, keys_table(KeyList(keys=(key,))))
+
+    assert "0123456789ab" in out[1]
+    assert out[1].count("2027-01-15 08:00") == 2
+
+
+def test_the_progress_fits_80_columns(capsys):
+    progress = JobProgress(octave=1, octaves=3, iteration=4, iterations=1000, fraction=0.2, eta_seconds=3599)
+    running = view(a_job(), state=JobState.RUNNING, progress=progress)
+
+    with JobProgressBars(Console(width=80, force_terminal=True)) as bars:
+        bars.update(running)
+
+    shown = capsys.readouterr().out
+    assert "20%, 59 min 59 s left" in shown
+    assert "1000/1000 iterations" in shown
+
+
+@pytest.mark.parametrize(
+    ("position", "served", "sentence"),
+    [
+        (0, frozenset(), "No worker is running"),
+        (0, frozenset({"vgg16"}), "No running worker serves the model"),
+        (2, None, "2 jobs ahead of it"),
+        (1, None, "1 job ahead of it"),
+        (0, None, "a free worker"),
+    ],
+)
+def test_a_waiting_job_shows_what_it_waits_for(capsys, position, served, sentence):
+    assert any(sentence in line for line in printed(capsys, job_table(JobView.of(a_job(), position, served)), 120))
+
+
+def test_watching_says_once_what_the_job_waits_for(capsys):
+    waiting = JobView.of(a_job(), 0, frozenset())
+
+    with JobProgressBars(Console(width=120)) as bars:
+        bars.update(waiting)
+        bars.update(waiting)
+
+    assert capsys.readouterr().out.count("No worker is running") == 1

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -102,3 +103,69 @@ def test_results_in_a_folder_have_the_extension_of_their_format(dream, tmp_path,
     assert sorted(path.name for path in (tmp_path / "dreams").iterdir()) == sorted(
         f"{job_id}.jpg" for job_id in world.store.jobs
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["-o", "missing/out.png"], "The folder missing does not exist"),
+        (["-o", "params.json/out.png"], "params.json is not a folder"),
+        (["-o", "out.tiff"], "use one of .png, .jpg, .jpeg, .webp"),
+        (["-o", "out.jpg", "--format", "png16"], "does not fit the format png16; use the ending .png"),
+        (["photo.jpg", "-o", "out.png"], "out.png is one file, but there are 2 photographs"),
+        (["photo.jpg", "-o", "params.json"], "params.json is one file, but there are 2 photographs"),
+        (["photo.jpg", "-o", "params.json/dreams"], "params.json is not a folder"),
+    ],
+)
+def test_an_output_that_cannot_be_saved_is_refused_before_anything_is_submitted(
+    dream, world, tmp_path, arguments, reason
+):
+    (tmp_path / "params.json").write_text("{}")
+
+    code, _, err = dream("submit", "photo.jpg", *arguments, url=None)
+
+    assert code == USAGE
+    assert reason in " ".join(err.replace("\u2502", " ").split())
+    assert not world.store.jobs
+
+
+def test_an_unwritable_folder_is_refused(dream, monkeypatch):
+    monkeypatch.setattr("os.access", lambda _, mode: mode == os.R_OK)  # root could write anywhere
+
+    assert "is not writable" in dream("submit", "photo.jpg", "-o", "out.png", url=None)[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["-o", "out.jpg"], "jpeg"),
+        (["-o", "out.WEBP"], "webp"),
+        (["-o", "out.png", "--format", "png16"], "png16"),
+        (["-o", "out.png", "--params", "params.json"], "png"),
+        (["-o", "out", "--params", "params.json"], "jpeg"),
+        (["-o", "out"], "png"),
+    ],
+)
+def test_the_outputs_ending_decides_the_format(dream, world, tmp_path, options, expected):
+    (tmp_path / "params.json").write_text('{"format": "jpeg"}')
+
+    assert dream("submit", "photo.jpg", *options)[0] == 0
+
+    (job,) = world.store.jobs.values()
+    assert job.params.format == expected
+    assert (tmp_path / options[1]).exists()
+
+
+def test_one_photograph_can_be_saved_in_a_folder(dream, world, tmp_path):
+    (tmp_path / "dreams").mkdir()
+
+    assert dream("submit", "photo.jpg", "-o", "dreams")[0] == 0
+
+    (job,) = world.store.jobs
+    assert [path.name for path in (tmp_path / "dreams").iterdir()] == [f"{job}.png"]
+
+
+def test_an_unknown_look_is_a_usage_error_that_lists_the_looks(dream, world):
+    code, _, err = dream("submit", "photo.jpg", "--look", "ears")
+
+    assert (code, "eyes" in err, world.store.jobs) == (USAGE, True, {})
