@@ -12,7 +12,7 @@ import pytest
 from api.client import DreamClient
 from deploy.local import components
 from deploy.local.embedded_services import StackState
-from deploy.local.process import ROOT, Child, Part
+from deploy.local.process import ROOT, Child, Component
 from shared.jobs import JobState
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
@@ -97,7 +97,7 @@ class Rollout:
             for name in ("theirs", "ours")
         )
 
-    def _run(self, name: str, part: Part, tree: Path) -> Child:
+    def _run(self, name: str, part: Component, tree: Path) -> Child:
         child = Child(replace(part, cwd=tree), self.logs / f"{name}.log")
         self.running.callback(child.kill)
         return child

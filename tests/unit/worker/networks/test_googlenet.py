@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.unit.worker.models.caffe_files import caffemodel, thin_googlenet, thin_weights
+from tests.unit.worker.networks.caffe_files import caffemodel, thin_googlenet, thin_weights
 
 from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks import catalog
