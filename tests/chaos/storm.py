@@ -80,7 +80,7 @@ class Storm(Stage):
             "FLUSHALL": self._flush,
             "s3 stopped and back": lambda: self._away_for("s3", self.random.uniform(0.2, 4)),
             "doorbells lost": lambda: self.store.redis.delete(QUEUE),
-            "doorbells multiplied": lambda: CeleryNotifier.connect(self.stack.settings).ring(50),
+            "wake-ups multiplied": lambda: CeleryNotifier.connect(self.stack.settings).notify_workers(50),
             "api killed in an upload": self._kill_api,
             "caretaker killed or frozen": self._hit_caretaker,
         }
