@@ -1,4 +1,4 @@
-"""Runs work on a background thread, one item at a time, so that a slow S3 never blocks the dream."""
+"""Runs work on a background thread, one item at a time, so that a slow S3 never blocks the engine."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 
 class BackgroundTask:
-    """Runs each item on a new daemon thread: one that hangs in a socket must not keep the process alive."""
+    """Runs each item on a new daemon thread, because an item that hangs in a socket must not keep the process alive."""
 
     def __init__(self, name: str) -> None:
         self._name = name

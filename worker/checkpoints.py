@@ -1,4 +1,4 @@
-"""Resume points in S3: float-exact, checksummed, written beside the running dream."""
+"""Saves and loads resume points in S3: float-exact, checksummed, uploaded while the engine runs."""
 
 import hashlib
 import os
@@ -24,14 +24,17 @@ from worker.dream.types import Image
 
 log = structlog.get_logger(__name__)
 
-KEPT = 2  # a corrupt one falls back to the one before
-AGAIN_S = 5.0  # between two tries to upload, while Redis or S3 is away
+CHECKPOINTS_KEPT = 2  # if the newest is corrupt, the one before it serves
+RETRY_INTERVAL_S = 5.0  # between attempts to upload while Redis or S3 is unavailable
 PIECE_BYTES = 1 << 20
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class Header(Document):
-    """The first line of a checkpoint. The pixels follow, little-endian float32, then a SHA-256 of all before it."""
+    """Describes a checkpoint in its first line, as JSON.
+
+    The pixels follow as little-endian float32, then the SHA-256 of everything before it.
+    """
 
     octave: int
     iteration: int
@@ -41,18 +44,21 @@ class Header(Document):
 
 
 class Checkpoints:
-    """One job's checkpoints. At most one is on its way at a time; a newer one that would have to wait is skipped."""
+    """Saves and loads one job's checkpoints.
+
+    Uploads at most one at a time; a newer one that would have to wait is skipped.
+    """
 
     def __init__(self, job: Job, *, storage: ObjectStorage, lifecycle: JobLifecycle) -> None:
         self._job = job
         self._storage = storage
         self._lifecycle = lifecycle
-        self._keys: set[str] = set()  # all that we know of; another attempt's go when the job is settled
+        self._keys: set[str] = set()  # known to this attempt; another attempt's are deleted when the job is settled
         self._uploads = BackgroundTask("checkpoint")
-        self._hurry = threading.Event()
+        self._stop_retrying = threading.Event()
 
     def save_in_background(self, point: ResumePoint) -> bool:
-        """Spools the point and uploads it while the dream goes on. False if the last one is still on its way."""
+        """Spools the point and uploads it while the engine continues. Returns False if an upload is still running."""
         if self._uploads.busy:
             return False
         spool = _spool(point)
@@ -65,22 +71,23 @@ class Checkpoints:
             self._put(point.octave, point.iteration, spool)
 
     def settle(self) -> None:
-        """Waits for the one on its way, which no longer waits for anybody to come back."""
-        self._hurry.set()
+        """Waits for the running upload, which from now on does not retry while Redis or S3 is unavailable."""
+        self._stop_retrying.set()
         self._uploads.wait()
 
     def latest(
-        self, kept: Iterable[str], watched: Callable[[BinaryIO], BinaryIO] = lambda file: file
+        self, keys: Iterable[str], wrap: Callable[[BinaryIO], BinaryIO] = lambda file: file
     ) -> ResumePoint | None:
-        """The furthest one that is whole, None to start afresh. Raises StorageUnavailable (retryable).
+        """Returns the furthest intact checkpoint; None to start from the beginning.
 
-        kept: the keys of what lies with the job.
-        watched: wraps the file that is downloaded into, for whoever wants to see the bytes move.
+        keys: the keys of all objects of the job.
+        wrap: wraps the file that the download is written to, so that the caller can observe the transfer.
+        Raises StorageUnavailable (retryable).
         """
-        self._keys = {key for key in kept if key.startswith(object_keys.checkpoints(self._job.id))}
+        self._keys = {key for key in keys if key.startswith(object_keys.checkpoints(self._job.id))}
         for key in sorted(self._keys, reverse=True):
             with tempfile.TemporaryFile() as file:
-                if self._storage.download(key, watched(file)) and (point := _read(file)):
+                if self._storage.download(key, wrap(file)) and (point := _read(file)):
                     return point
             log.warning("checkpoint_corrupt", key=key)
         return None
@@ -90,12 +97,12 @@ class Checkpoints:
             while True:
                 try:
                     self._put(octave, iteration, spool)
-                except OSError as exc:  # this machine's own disk
+                except OSError as exc:  # from this machine's own disk
                     log.warning("checkpoint_failed", octave=octave, iteration=iteration, reason=str(exc))
                     return
                 except DreamError as exc:
                     log.warning("checkpoint_delayed", octave=octave, iteration=iteration, reason=str(exc))
-                    if not exc.retryable or self._hurry.wait(AGAIN_S):
+                    if not exc.retryable or self._stop_retrying.wait(RETRY_INTERVAL_S):
                         return
                 else:
                     return
@@ -103,7 +110,7 @@ class Checkpoints:
     def _put(self, octave: int, iteration: int, spool: BinaryIO) -> None:
         key = object_keys.checkpoint(self._job.id, octave, iteration, self._job.claim or "")
         _seal(spool)
-        superseded = sorted(known for known in {*self._keys, key} if known <= key)[:-KEPT]
+        superseded = sorted(known for known in {*self._keys, key} if known <= key)[:-CHECKPOINTS_KEPT]
         begun = time.monotonic()
         self._lifecycle.checkpoint(self._job, key, spool, superseded)
         worker_metrics.CHECKPOINT.observe(time.monotonic() - begun)
@@ -112,20 +119,23 @@ class Checkpoints:
 
 
 def _spool(point: ResumePoint) -> BinaryIO:
-    """The point in a file: on disk, since memory is for the dream. Returns as soon as the pixels may change again."""
+    """Copies the point to a temporary file, on disk because the engine needs the memory.
+
+    The engine may change the pixels again once this returns.
+    """
     pixels = np.ascontiguousarray(point.image, dtype="<f4")
     height, width, _ = pixels.shape
     header = Header(
         octave=point.octave, iteration=point.iteration, tile_size=point.tile_size, height=height, width=width
     )
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever uploads it
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the upload closes it
     file.write(header.model_dump_json().encode() + b"\n")
     file.write(pixels.data)
     return file
 
 
 def _seal(file: BinaryIO) -> None:
-    """Appends the checksum unless it is there, and rewinds. On the uploading thread: the dream does not wait for it."""
+    """Appends the checksum if it is missing, and rewinds. Called on the upload thread, so the engine does not wait."""
     file.flush()
     pixels_end = _pixels_end(file)
     if os.fstat(file.fileno()).st_size == pixels_end:
@@ -137,7 +147,7 @@ def _seal(file: BinaryIO) -> None:
 
 
 def _read(file: BinaryIO) -> ResumePoint | None:
-    """None when the file is not whole; an impossible size is found before memory is asked for it."""
+    """Reads a checkpoint. Returns None if the file is not intact; checks its size before allocating memory for it."""
     file.flush()
     try:
         end = _pixels_end(file)
@@ -156,14 +166,14 @@ def _read(file: BinaryIO) -> ResumePoint | None:
 
 
 def _pixels_end(file: BinaryIO) -> int:
-    """Where the header says that the pixels end. Raises ValidationError."""
+    """Returns the offset, in bytes, at which the pixels end according to the header. Raises ValidationError."""
     file.seek(0)
     header = Header.model_validate_json(file.readline(4096))
     return file.tell() + header.height * header.width * 3 * 4
 
 
 def _digest(file: BinaryIO, end: int) -> bytes:
-    """Of the bytes up to `end`, where the file then stands."""
+    """Returns the SHA-256 of the bytes up to `end`, and leaves the file positioned there."""
     sha256 = hashlib.sha256()
     file.seek(0)
     while piece := file.read(min(PIECE_BYTES, end - file.tell())):

@@ -32,10 +32,12 @@ _runner: "Runner | None" = None
 
 
 def start(settings: Settings) -> None:
-    """Loads the first network and starts registering this worker. Call it once per process."""
-    global _runner  # noqa: PLW0603 - Celery offers a child no other place for its state
+    """Loads the first network and starts to register this worker in Redis. Call it once per process."""
+    global _runner  # noqa: PLW0603 - Celery gives a child process no other place for its state
     logs.configure()
-    catalog.extend(settings.catalog)  # before TensorFlow, which takes seconds: a wrong file fails at once
+    catalog.extend(
+        settings.catalog
+    )  # before TensorFlow, which takes seconds to load, so that an invalid file fails at once
     # Imported here because Celery's parent imports this module too, and must not load TensorFlow.
     from worker import metrics_server  # noqa: PLC0415
     from worker.runner import Runner  # noqa: PLC0415
@@ -63,7 +65,7 @@ def start(settings: Settings) -> None:
 def runner() -> "Runner":
     """Returns this child's runner. Raises RuntimeError before `start`."""
     if _runner is None:
-        raise RuntimeError("worker.child.start has not run in this process")
+        raise RuntimeError("The runner does not exist yet. Call worker.child.start in this process first.")
     return _runner
 
 
@@ -82,7 +84,7 @@ def _register_until_drained(
         if drain.wait(settings.lease_s / REGISTRATIONS_PER_LEASE):
             break
     time.sleep(DRAIN_LIMIT_S)
-    if active.job_id is not None:  # S3 is slow or unavailable, for example; the last checkpoint stored will serve
+    if active.job_id is not None:  # for example, S3 is slow or unavailable; the last stored checkpoint serves
         log.warning("drain_timed_out", job_id=active.job_id)
         release = threading.Thread(target=active.give_up, daemon=True)
         release.start()

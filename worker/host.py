@@ -1,6 +1,7 @@
-"""Whether this worker's host is fit to claim: one that can't reach S3, receive from Redis or write its disk is not.
+"""Decides whether this worker's host is fit to claim jobs.
 
-Such a host would take one job after another only to keep it, or to fail it.
+A host that can't reach S3, receive from Redis or write to its disk is unfit: it would claim one job after another and
+either hold it without working on it, or fail it.
 """
 
 import secrets
@@ -14,13 +15,16 @@ from shared.interfaces import JobStore, ObjectStorage
 
 log = structlog.get_logger(__name__)
 
-LOST_CLAIMS = 2  # in a row, until the host is suspected
+LOST_CLAIMS = 2  # in a row, after which the host is suspected
 PROBE_EVERY_S = 5.0
 DISK_BYTES = 8 << 20
 
 
 class Host:
-    """Trusted until something speaks against it; trusted again once a probe of all three has succeeded."""
+    """Tracks whether the host is suspected to be unfit. A suspected host is fit again once a probe has succeeded.
+
+    The probe covers Redis, S3 and the disk.
+    """
 
     def __init__(self, *, store: JobStore, storage: ObjectStorage, clock: Clock) -> None:
         self._store = store
@@ -31,12 +35,12 @@ class Host:
         self._probe_at = clock.monotonic()
 
     def suspect(self, reason: str) -> None:
-        """No job is claimed from here on until a probe has succeeded."""
+        """Stops this host from claiming jobs until a probe has succeeded."""
         log.warning("host_suspected", reason=reason)
         self._suspected = True
 
     def claim_lost(self, reason: str) -> None:
-        """The answer to a claim did not arrive: it may hold a job that nobody works on."""
+        """Records that the reply to a claim did not arrive: the claim may hold a job that no worker runs."""
         self._lost_claims += 1
         if self._lost_claims >= LOST_CLAIMS:
             self.suspect(reason)
@@ -45,7 +49,7 @@ class Host:
         self._lost_claims = 0
 
     def is_fit(self) -> bool:
-        """Probes a suspected host, but not more than once in some seconds."""
+        """Returns whether this host may claim; probes a suspected host, at most once every PROBE_EVERY_S seconds."""
         if not self._suspected:
             return True
         if self._clock.monotonic() < self._probe_at:

@@ -1,4 +1,4 @@
-"""Renews an attempt's lease while it makes progress, publishes that progress, and learns when it has to stop."""
+"""Renews an attempt's lease while it makes progress, publishes that progress, and detects when it has to stop."""
 
 import threading
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from worker.interrupts import Canceled, Deleted, Drained
 
 log = structlog.get_logger(__name__)
 
-RATE_MEMORY_S = 20.0  # pixels_per_second is a mean over about this long
+RATE_MEMORY_S = 20.0  # pixels_per_second is averaged over about this time
 
 
 class LeaseKeeper:
-    """Runs on a thread of its own next to one attempt; the attempt only touches plain attributes."""
+    """Renews the lease of one attempt on a separate thread; the attempt's thread only touches plain attributes."""
 
     def __init__(
         self,
@@ -47,20 +47,23 @@ class LeaseKeeper:
         self.is_committing = False
         self._moves = 0
         self._phase, self._stall_s = "claim", 60.0
-        self._mark: EngineProgress | None = None
+        self._engine_progress: EngineProgress | None = None
         self._rate = _Rate(clock)
         self._seen_moves, self._moved_at = 0, clock.monotonic()
         self._published = -1
 
-    # --- called by the work ---
+    # --- called by the attempt ---
 
     def enter(self, phase: str, *, stall_s: float) -> None:
-        """A new phase begins; without a move for `stall_s` the attempt counts as hung and loses its lease."""
+        """Starts a phase. After `stall_s` seconds without progress the attempt counts as hung and loses its lease."""
         self._phase, self._stall_s = phase, stall_s
         self.move()
 
     def move(self) -> None:
-        """Something moved. Raises what the attempt has to stop for."""
+        """Records progress. Raises the reason if the attempt has to stop.
+
+        One of ClaimLost, Deleted, Canceled, DeadlineExceeded and Drained.
+        """
         self.touch()
         if isinstance(self._stop, ClaimLost | Deleted) or (self._stop is not None and not self.is_committing):
             raise self._stop
@@ -68,26 +71,26 @@ class LeaseKeeper:
             raise Drained
 
     def touch(self) -> None:
-        """Something moved, at a place that can't be left by raising."""
+        """Records progress like `move`, for callers that must not be interrupted by an exception."""
         self._moves += 1
 
     def commit(self, *, stall_s: float) -> None:
-        """How the job ends is decided: from here on neither a cancel nor the deadline changes it."""
+        """Records that the job's outcome is decided: from here on neither a cancel nor the deadline changes it."""
         self.is_committing = True
         self._phase, self._stall_s = "commit", stall_s
         self.touch()
 
-    def mark(self, mark: EngineProgress) -> None:
-        """The dream got that far. Raises what the attempt has to stop for."""
-        self._mark = mark
+    def mark(self, progress: EngineProgress) -> None:
+        """Records the engine's progress. Raises the same errors as `move`."""
+        self._engine_progress = progress
         self.move()
 
     def confirm(self) -> None:
-        """Asks Redis whether the claim still holds. Raises ClaimLost, Canceled, Deleted or StoreUnavailable."""
+        """Checks in Redis that the claim still holds. Raises ClaimLost, Canceled, Deleted or StoreUnavailable."""
         self._renew(self._progress())
         self.move()
 
-    # --- its own thread ---
+    # --- runs on the lease thread ---
 
     def __enter__(self) -> "LeaseKeeper":
         self._thread.start()
@@ -103,7 +106,7 @@ class LeaseKeeper:
         while not self._ended.wait(self._settings.progress_interval_s):
             try:
                 self.tick()
-            except DreamError as exc:  # without Redis or S3 the dream goes on from memory, and this is tried again
+            except DreamError as exc:  # the engine needs neither Redis nor S3; the next tick retries
                 log.warning("renewal_failed", reason=str(exc))
 
     def tick(self) -> None:
@@ -113,23 +116,23 @@ class LeaseKeeper:
             self._seen_moves, self._moved_at = self._moves, now
         if now - self._moved_at > self._stall_s:
             log.critical("attempt_stalled", phase=self._phase, stall_s=self._stall_s)
-            self._die()  # nothing inside a hung process can end the call that hangs
+            self._die()  # a hung call can't be ended from inside its process
             return
         deadline = self._job.deadline_at
         if deadline is not None and self._clock.now() > deadline:
             self._stop = self._stop or DeadlineExceeded()
-        # Every time, also when there is nothing to publish: the answer tells of a cancel.
-        moved = self._mark is not None and self._mark.done_px != self._published
+        # Renewed on every tick, even with nothing to publish, because the reply reports a cancel.
+        moved = self._engine_progress is not None and self._engine_progress.done_px != self._published
         self._renew(self._progress() if moved else None)
 
     def _renew(self, progress: JobProgress | None) -> None:
-        published = self._mark.done_px if self._mark and progress else self._published
+        published = self._engine_progress.done_px if self._engine_progress and progress else self._published
         try:
             state = self._store.renew(self._job, lease_s=self._settings.lease_s, progress=progress)
         except ClaimLost as exc:
             self._stop = exc
         except JobNotFound:
-            # Redis was wiped and is being rebuilt, unless the job was deleted.
+            # Either the job was deleted, or Redis lost its data and is being rebuilt.
             if self._records.is_deleted(self._job.id):
                 self._stop = Deleted()
         else:
@@ -138,30 +141,31 @@ class LeaseKeeper:
                 self._stop = Canceled()
 
     def _progress(self) -> JobProgress | None:
-        mark = self._mark
-        if mark is None:
+        engine = self._engine_progress
+        if engine is None:
             return None
-        rate = self._rate.after(mark.done_px)
+        rate = self._rate.update(engine.done_px)
         return JobProgress(
-            octave=mark.octave,
-            octaves=mark.octaves,
-            iteration=mark.iteration,
-            iterations=mark.iterations,
-            fraction=round(mark.done_px / mark.total_px, 5),
+            octave=engine.octave,
+            octaves=engine.octaves,
+            iteration=engine.iteration,
+            iterations=engine.iterations,
+            fraction=round(engine.done_px / engine.total_px, 5),
             pixels_per_second=rate and round(rate),
-            eta_seconds=rate and round((mark.total_px - mark.done_px) / rate, 1),
+            eta_seconds=rate and round((engine.total_px - engine.done_px) / rate, 1),
         )
 
 
 class _Rate:
-    """Pixel-steps per second, an exponential mean."""
+    """Measures pixel-steps per second as an exponential moving average."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last: tuple[float, int] | None = None  # the first mark of a resumed dream does not start at 0
+        self._last: tuple[float, int] | None = None  # None at first: a resumed job does not start at 0
         self._rate: float | None = None
 
-    def after(self, done_px: int) -> float | None:
+    def update(self, done_px: int) -> float | None:
+        """Returns the rate up to now; None until it can be measured."""
         now = self._clock.monotonic()
         if self._last is None:
             self._last = (now, done_px)

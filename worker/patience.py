@@ -1,4 +1,4 @@
-"""Waiting for Redis and S3 inside an attempt, as long as this host may be expected to see them again."""
+"""Retries calls to Redis and S3 inside an attempt, as long as this host can be expected to reach them again."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,22 +15,25 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-FIRST_WAIT_S, LONGEST_WAIT_S, LOOK_S = 0.5, 10.0, 0.1
-LEASES_WITHOUT_STORAGE = 2
+FIRST_WAIT_S, LONGEST_WAIT_S, POLL_S = 0.5, 10.0, 0.1
+LEASES_WITHOUT_STORAGE = 2  # lease periods without S3 after which the attempt gives up
 
 
 class Patience:
+    """Retries the calls of one attempt while a dependency is unavailable."""
+
     def __init__(self, *, lease: LeaseKeeper, clock: Clock, settings: Settings) -> None:
         self._lease = lease
         self._clock = clock
         self._settings = settings
 
     def run(self, action: Callable[[], T], *, also_when_full: bool = False) -> T:
-        """The action's answer, tried again with growing waits while Redis or S3 can't be reached.
+        """Returns the action's result, and retries it with growing waits while Redis or S3 is unavailable.
 
-        also_when_full: waits for room in S3 whatever the settings say.
-        Raises StorageLost after two leases without S3: the lease would be renewed for ever, and another host may be
-        better off. Without Redis there is nobody to give the job back to, so there is no limit.
+        also_when_full: waits for free space in S3 whatever the settings say.
+        Raises StorageLost after two lease periods without S3: the lease would otherwise be renewed forever, and another
+        host may reach S3. Without Redis the job can't be handed back, so that wait has no limit. Raises StorageFull if
+        the settings say so, and whatever `LeaseKeeper.move` raises.
         """
         wait_s = FIRST_WAIT_S
         lost_at: float | None = None
@@ -52,4 +55,4 @@ class Patience:
         until = self._clock.monotonic() + seconds
         while self._clock.monotonic() < until:
             self._lease.move()
-            self._clock.sleep(LOOK_S)
+            self._clock.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""A worker's one job at a time: claim it, attempt it, settle how it ended."""
+"""Runs one job at a time: claims it, runs an attempt, and settles its outcome."""
 
 import threading
 from collections.abc import Callable, Collection
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Runner:
-    """Everything it needs is passed in; only `die` ends the process."""
+    """Claims and runs jobs. All dependencies are passed in; only `die` ends the process."""
 
     def __init__(
         self,
@@ -52,20 +52,20 @@ class Runner:
 
     @property
     def job_id(self) -> str | None:
-        """What runs now."""
+        """Returns the id of the running job, if any."""
         return self._running.id if self._running else None
 
     def give_up(self) -> None:
-        """Hands back what runs, from another thread, because this process ends now whatever it is doing."""
+        """Hands the running job back, from another thread, because the process is about to end in any case."""
         if self._running is not None:
             self._hand_back(self._running)
 
     def run_next(self) -> bool:
-        """Runs the next waiting job to an end of this attempt. False when nothing waits or this host is not fit."""
+        """Claims the next waiting job and runs one attempt. Returns False if no job waits or this host is unfit."""
         if self._drain.is_set() or not self._host.is_fit():
             return False
         job = self._claim()
-        if job is None and self._settings.fetch_models:  # what waits may only lack its weights
+        if job is None and self._settings.fetch_models:  # a waiting job may need a network that is not yet fetched
             self._dreamer.fetch(tuple(self._store.waiting()))
             job = self._claim()
         if job is None:
@@ -141,7 +141,7 @@ class Runner:
             else:
                 attempt.discard()
         except DreamError as exc:
-            log.warning("cleanup_failed", reason=str(exc))  # housekeeping will
+            log.warning("cleanup_failed", reason=str(exc))  # housekeeping cleans up later
 
     def _settle(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
         outcome = self._outcome(job, attempt, lease)
@@ -155,7 +155,10 @@ class Runner:
         return settled
 
     def _outcome(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
-        """How this attempt ended the job; None if it had ended before."""
+        """Runs the attempt and returns the job's outcome; None if the job had already ended.
+
+        Raises ClaimLost, Deleted, Drained, StorageLost or LocalDiskError if this attempt must not settle the job.
+        """
         try:
             keys = attempt.patiently(lambda: self._lifecycle.records.keys(job.id))
             if attempt.patiently(lambda: self._ended_before(job, keys)):
@@ -164,33 +167,39 @@ class Runner:
             attempt.run(keys)
             self._confirm(lease)
         except Canceled:
-            return self._as(job, JobState.CANCELED)
+            return self._outcome_as(job, JobState.CANCELED)
         except (ClaimLost, Interrupted):
             raise
         except (DreamError, OSError) as exc:
-            return self._failed(job, _named(exc))
+            return self._failed(job, _translated(exc))
         except MemoryError:
             log.exception("job_failed", code=OutOfMemory.code)
-            return self._as(job, JobState.FAILED, JobError(code=OutOfMemory.code, message=str(OutOfMemory())))
-        except Exception as exc:  # noqa: BLE001 - logged there with its traceback
+            return self._outcome_as(job, JobState.FAILED, JobError(code=OutOfMemory.code, message=str(OutOfMemory())))
+        except Exception as exc:  # noqa: BLE001 - `_failed` logs it with its traceback
             return self._failed(job, exc)
-        return self._as(job, JobState.SUCCEEDED)
+        return self._outcome_as(job, JobState.SUCCEEDED)
 
     def _failed(self, job: Job, exc: Exception) -> Outcome:
-        """The failure. Raises LocalDiskError while another host may still do better."""
+        """Returns the outcome of a failed job. Raises LocalDiskError while another host may still run the job."""
         if isinstance(exc, LocalDiskError) and job.deaths + 1 < self._settings.max_deaths:
             raise exc
         if not isinstance(exc, DreamError):
             log.error("job_failed", code=DreamError.code, exc_info=exc)
-            message = f"The dream stopped on an unexpected error ({type(exc).__name__}); the worker's log says more."
-            return self._as(job, JobState.FAILED, JobError(code=DreamError.code, message=message))
+            message = f"The job failed on an unexpected error ({type(exc).__name__}). See the worker's log for details."
+            return self._outcome_as(job, JobState.FAILED, JobError(code=DreamError.code, message=message))
         if isinstance(exc, LocalDiskError):
             self._host.suspect(str(exc))
         log.warning("job_failed", code=exc.code, reason=str(exc))
-        return self._as(job, JobState.FAILED, JobError(code=exc.code, message=str(exc), retryable=exc.retryable))
+        return self._outcome_as(
+            job, JobState.FAILED, JobError(code=exc.code, message=str(exc), retryable=exc.retryable)
+        )
 
     def _ended_before(self, job: Job, keys: Collection[str]) -> bool:
-        """What S3 says outweighs what Redis believes: an outcome is adopted, a cancel or a tombstone obeyed."""
+        """Returns whether the job already has an outcome in S3, and adopts it. S3 takes precedence over Redis.
+
+        keys: the keys of all objects of the job.
+        Raises Deleted on a tombstone in S3 and Canceled on a cancel.
+        """
         records = self._lifecycle.records
         outcome = (
             records.outcome(job.id, job.retry_count) if object_keys.outcome(job.id, job.retry_count) in keys else None
@@ -211,16 +220,16 @@ class Runner:
         try:
             lease.confirm()
         except StoreUnavailable:
-            log.warning("claim_unconfirmed")  # the first outcome in S3 decides
+            log.warning("claim_unconfirmed")  # not needed: the first outcome in S3 decides
 
     def _hand_back(self, job: Job, *, died: bool = False) -> None:
         try:
             released = self._lifecycle.release(job, now=self._clock.now(), died=died)
             log.info("job_released", state=released.state)
-        except DreamError as exc:  # the lease lapses, another worker resumes
+        except DreamError as exc:  # the lease expires, and another worker resumes the job
             log.warning("job_release_failed", reason=str(exc))
 
-    def _as(self, job: Job, state: JobState, error: JobError | None = None) -> Outcome:
+    def _outcome_as(self, job: Job, state: JobState, error: JobError | None = None) -> Outcome:
         return Outcome(
             retry_count=job.retry_count,
             state=state,  # type: ignore[arg-type] # pydantic checks that it is terminal
@@ -232,7 +241,7 @@ class Runner:
         )
 
 
-def _named(exc: Exception) -> Exception:
-    """A full or failing disk of this host by its own name."""
+def _translated(exc: Exception) -> Exception:
+    """Returns LocalDiskError for an error of this host's disk, and any other error unchanged."""
     is_disk = isinstance(exc, OSError) and exc.errno in LocalDiskError.errnos
     return LocalDiskError(f"The worker's disk is full or failing ({exc}).") if is_disk else exc

@@ -1,6 +1,6 @@
-"""`python -m worker.dream photo.jpg -o out.png`: runs one dream without a queue.
+"""Processes one photograph without a queue: `python -m worker.dream photo.jpg -o out.png`.
 
-TensorFlow takes seconds to load, so nothing here imports it before the arguments have been checked.
+TensorFlow takes seconds to load, so this module does not import it before the arguments have been checked.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.dream.types import Image
 
 FORMATS: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-MAX_PIXELS = 400_000_000  # the limit is the memory of the user's own machine
+MAX_PIXELS = 400_000_000  # generous: the user's own machine has to provide the memory
 
 
 def main(
@@ -28,7 +28,7 @@ def main(
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="PNG, JPEG or WebP, by its suffix.")] = Path("dream.png"),
     params: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON file; fields left out have their defaults.")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON file; omitted fields have their defaults.")
     ] = None,
     guide: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Amplify what the layers detect in this image.")
@@ -44,7 +44,7 @@ def main(
         Path | None, typer.Option("--catalog", envvar="DREAM_CATALOG", help="TOML file with networks of your own.")
     ] = None,
 ) -> None:
-    """Dreams on one photograph, without a queue."""
+    """Runs DeepDream on one photograph, without a queue."""
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     if out.suffix.lower() not in FORMATS:
         raise typer.BadParameter(f"The suffix of {out.name} must be one of {', '.join(FORMATS)}")
@@ -75,14 +75,14 @@ def _dream(
     photo: Path, params: DreamParams, model_dir: Path, console: Console, *, guide: Path | None, mask: Path | None
 ) -> "tuple[Image, Report]":
     with native_logs_hidden():
-        from worker import images  # noqa: PLC0415 - these import TensorFlow
+        from worker import images  # noqa: PLC0415 - these modules import TensorFlow
         from worker.dream import device, engine  # noqa: PLC0415
         from worker.dream.inputs import Inputs  # noqa: PLC0415
         from worker.dream.progress_bar import ProgressBar  # noqa: PLC0415
         from worker.networks import registry  # noqa: PLC0415
 
         device.prepare()
-        device.gpu()  # TensorFlow logs again when it opens its devices
+        device.gpu()  # opened here because TensorFlow also logs when it opens its devices
         network = registry.load(params.model, model_dir)
 
     def read(path: Path) -> "Image":

@@ -1,4 +1,4 @@
-"""What layers see in a picture, once: for a guide, and for feature maps."""
+"""Computes the activations of layers for a whole image: for a guide, and for feature maps."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,20 @@ from worker.dream.network import Network
 from worker.dream.types import Image
 
 
-def look(network: Network, image: Image, layers: Sequence[str]) -> list[tf.Tensor]:
-    """One (h', w', c) per layer. image: float32 (H, W, 3), 0..255; it goes through the network whole."""
-    traced = tf.function(lambda images: network.activations(images, layers))  # a frozen graph can't be imported outside
+def layer_activations(network: Network, image: Image, layers: Sequence[str]) -> list[tf.Tensor]:
+    """Returns one activation (h', w', c) per layer.
+
+    image: float32 (H, W, 3), 0..255; passed through the network in one piece, without tiles.
+    """
+    traced = tf.function(lambda images: network.activations(images, layers))  # a frozen graph needs a tf.function
     return [activation[0] for activation in traced(tf.constant(image[None]))]
 
 
 def sized(image: Image, *, longest_px: int, minimum_px: int) -> Image:
-    """The image, shrunk until its longer side is that short, but never below what a network accepts."""
+    """Returns the image with its longer side at most `longest_px` and its shorter side at least `minimum_px`.
+
+    Where both can't hold, the network's minimum takes precedence. Shrinks, or enlarges, no more than needed.
+    """
     height, width, _ = image.shape
     scale = max(min(1.0, longest_px / max(height, width)), minimum_px / min(height, width))
     if scale == 1:

@@ -1,4 +1,4 @@
-"""The climb of one octave on the host: gradient, blur, step; NumPy holds the picture, OpenCV blurs it."""
+"""Runs gradient ascent for one octave on the CPU: gradient, blur, step. NumPy holds the image, OpenCV blurs it."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,20 +23,22 @@ from worker.dream.sampling import Shift, read_window, reflect_uncovered, write_c
 from worker.dream.tiling import Tile, layout
 from worker.dream.types import Image
 
-KeepGradient = Callable[[int, Image], None]  # octave, smoothed gradient (h, w, 3) of its last iteration: a loan
+KeepGradient = Callable[
+    [int, Image], None
+]  # octave, smoothed gradient (h, w, 3) of its last iteration; valid during the call only
 
-EPSILON = 1e-8  # keeps a flat gradient from being divided by zero
-TINY = 1e-30  # the same for one that is divided as the network gave it, and may be as small as 1e-8 everywhere
+EPSILON = 1e-8  # prevents a division by zero for a flat gradient
+TINY = 1e-30  # the same for a gradient in the network's own scale, which may be as small as 1e-8 everywhere
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ascent:
-    """What stays the same from octave to octave."""
+    """Holds the settings and collaborators that are the same for every octave."""
 
     params: DreamParams
     gradient: Gradient
-    stride: int  # the targets' grid
-    halo: int
+    stride: int  # of the targets' grid, pixels
+    halo: int  # pixels
     plan: TilePlan
     progress: ProgressTracker
     mask: Mask | None = None
@@ -44,7 +46,7 @@ class Ascent:
 
 
 def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
-    """Raises the objective in place, by the iterations from `first_iteration` on.
+    """Runs the octave's iterations from `first_iteration` on, in place. Returns the statistics of each.
 
     image: float32 (H, W, 3), 0..255 at the start; not clipped afterwards.
     Raises NonFiniteGradient (not retryable), OutOfMemory, and whatever the observer raises.
@@ -70,7 +72,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
 
 
 def _prepared(gradient: Image, params: DreamParams, iteration: int) -> Statistics:
-    """Blurs the gradient and mixes its colors, in place, as the parameters say. Returns the result's statistics."""
+    """Blurs the gradient and mixes its colors in place, as the parameters ask. Returns the result's statistics."""
     sigma = sigmas(iteration, params.iterations)[0]
     pool, over_colors = device.pool(device.cores()), params.color != "free"
     if params.smooth:
@@ -79,9 +81,11 @@ def _prepared(gradient: Image, params: DreamParams, iteration: int) -> Statistic
 
 
 def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, iteration: int) -> None:
-    """Fills `gradient` with the objective's gradient; with `normalize: std` each tile's core is divided by its own.
+    """Fills `gradient` with the objective's gradient.
 
-    Out of memory, it starts over with fewer or smaller tiles: the picture has not been touched yet.
+    With `normalize: std` each tile's core is divided by its own standard deviation. When memory runs out, starts the
+    iteration again with fewer or smaller tiles, which is possible because the image has not been modified yet.
+    Raises NonFiniteGradient, OutOfMemory, and whatever the observer raises.
     """
     while True:
         random = rng.generator(ascent.params.seed, octave, iteration)
@@ -100,7 +104,7 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
 
 
 def _side_by_side(ascent: Ascent, image: Image, gradient: Image, tiles: Iterable[Tile], shift: Shift) -> Iterator[Tile]:
-    """Runs tiles on the cores, `batch` of them at once, and yields them in order as they are done."""
+    """Computes tiles on the CPU's cores, `batch` of them at once, and yields each in order once it is done."""
     pool: ThreadPoolExecutor = device.pool(device.cores())
     running: deque[tuple[Tile, Future[None]]] = deque()
     try:
@@ -110,7 +114,7 @@ def _side_by_side(ascent: Ascent, image: Image, gradient: Image, tiles: Iterable
             running.append((tile, pool.submit(_one_tile, ascent, image, gradient, tile, shift)))
         while running:
             yield _finished(running)
-    finally:  # stopped by the observer or an error: no thread may write after we have returned
+    finally:  # after a stop by the observer or an error, no thread may write once this function has returned
         for _, future in running:
             future.cancel()
         wait([future for _, future in running])
@@ -123,11 +127,11 @@ def _finished(running: deque[tuple[Tile, Future[None]]]) -> Tile:
 
 
 def _one_tile(ascent: Ascent, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
-    """One tile's gradient, normalized if asked and written where it belongs."""
+    """Computes one tile's gradient, normalizes it if asked, and writes its core into `gradient`."""
     window = read_window(image, tile.window, shift)  # (h, w, 3)
     whole = np.asarray(ascent.gradient(tf.convert_to_tensor(window[None])))[
         0
-    ]  # (h, w, 3), TensorFlow's own memory: not a copy
+    ]  # (h, w, 3), a view of TensorFlow's memory
     core = whole[tile.core_in_window]
     deviation = standard_deviation(core)
     scale = 1 / (deviation + EPSILON) if ascent.params.normalize == "std" else 1.0
@@ -135,15 +139,17 @@ def _one_tile(ascent: Ascent, image: Image, gradient: Image, tile: Tile, shift: 
 
 
 def standard_deviation(core: Image) -> float:
-    """Over pixels and colors, in double precision. Raises NonFiniteGradient."""
-    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # of each color
+    """Returns the standard deviation over pixels and colors, in double precision. Raises NonFiniteGradient."""
+    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # per color
     if not np.isfinite(deviations).all():
         raise NonFiniteGradient
-    return float(np.sqrt(np.mean(deviations**2) + np.var(means)))  # within the colors, and between them
+    return float(
+        np.sqrt(np.mean(deviations**2) + np.var(means))
+    )  # variance within the colors plus variance between them
 
 
 def _step(image: Image, smoothed: Image, step: float) -> None:
-    """image += s * step, in place, strip by strip on all cores."""
+    """Computes image += step * smoothed in place, strip by strip on all cores."""
 
     def add(rows: tuple[int, int]) -> None:
         strip = slice(*rows)

@@ -1,7 +1,7 @@
-"""The ascent's three Gaussian blurs, in place and strip by strip, with OpenCV.
+"""Applies the ascent's three Gaussian blurs with OpenCV, in place and strip by strip.
 
-The same numbers as scipy.ndimage.gaussian_filter (4 sigma cut, half-sample reflection) to 1e-6, at a tenth of its time.
-In place because a gradient of the image's size is what decides how large a picture can be.
+The result equals scipy.ndimage.gaussian_filter (cut at 4 sigma, half-sample reflection) to 1e-6, in a tenth of its
+time. The blur works in place because every further array of the image's size reduces the largest possible image.
 """
 
 from concurrent.futures import Executor
@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from worker.dream.types import Image
 
-_GRAY_SIGMA = 5.8  # from here on the color matrix is 1/3 to 1e-5, of a gradient that such a blur has made small
-_STRIP_PX = 256 * 1024  # a strip, its halo and its copies are what the blur takes beside the gradient: some 20 MB
-_STRIP_ROWS = 64  # but the halo should not outweigh it
+_GRAY_SIGMA = 5.8  # from here on the color matrix is 1/3 to 1e-5, and such a blur has made the gradient small
+_STRIP_PX = 256 * 1024  # a strip, its halo and its copies take about 20 MB in addition to the gradient
+_STRIP_ROWS = 64  # lower limit, so that the halo does not outweigh the strip
 
 
 Moments = tuple[float, float, float, float, float]  # sum, sum of squares, minimum, maximum, sum of absolute values
@@ -24,7 +24,7 @@ Moments = tuple[float, float, float, float, float]  # sum, sum of squares, minim
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Of a whole gradient, over pixels and colors."""
+    """Summarizes a whole gradient, over pixels and colors."""
 
     minimum: float
     maximum: float
@@ -33,43 +33,44 @@ class Statistics:
 
 
 def sigmas(iteration: int, iterations: int) -> tuple[float, float, float]:
-    """What the gradient of that iteration is blurred with: fine at first, coarse in the end."""
+    """Returns the three sigmas, in pixels, that blur the gradient of an iteration: fine at first, coarse at the end."""
     sigma = 4.0 * iteration / iterations + 0.5
     return sigma, 2 * sigma, sigma / 2
 
 
 def radius(sigma: float) -> int:
-    return int(4 * sigma + 0.5)  # SciPy's
+    return int(4 * sigma + 0.5)  # as SciPy computes it
 
 
 def gaussian(image: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
-    """G(sigma) over y and x, not over color. Any number of channels."""
+    """Applies G(sigma) over y and x, not over color. Accepts any number of channels."""
     size = 2 * radius(sigma) + 1
     return cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 
 def color_matrix(sigma: float) -> npt.NDArray[np.float32]:
-    """G(sigma) over the color axis: with only three colors a 3 x 3 matrix says all of it."""
+    """Returns G(sigma) over the color axis as a matrix, (3, 3), which is exact because there are only three colors."""
     size = 2 * radius(sigma) + 1
     unit = np.eye(3, dtype=np.float64)
     return cv2.GaussianBlur(unit, (1, size), 1.0, sigmaY=sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
 
 
 def _mix(sigma: float) -> npt.NDArray[np.float32]:
-    """What the colors become: three of them, or a single gray where the blur leaves no more of them than that."""
+    """Returns the color matrix: (3, 3), or (1, 3) to a single gray where the blur leaves nothing but gray."""
     return np.full((1, 3), 1 / 3, np.float32) if sigma >= _GRAY_SIGMA else color_matrix(sigma)
 
 
 def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_colors: bool) -> Statistics:
-    """gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, in place; over the colors as well if asked.
+    """Computes gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g in place; over the colors as well if asked.
 
-    gradient: float32 (H, W, 3). Returns the result's statistics. Deterministic: strips do not depend on `threads`.
+    gradient: float32 (H, W, 3). Returns the result's statistics.
+    The result is deterministic, because the strips do not depend on `threads`.
     """
     blurs = [(s, radius(s), _mix(s) if over_colors else None) for s in (sigma, 2 * sigma, sigma / 2)]
     height = len(gradient)
     reach = max(around for _, around, _ in blurs)
     strips = strips_of(height, gradient.shape[1])
-    above = gradient[:0].copy()  # the rows above the running strips, from before they were overwritten
+    above = gradient[:0].copy()  # the rows above the current strips, as they were before being overwritten
     moments = []
     for first in range(0, len(strips), threads):
         group = strips[first : first + threads]
@@ -83,8 +84,11 @@ def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_
 
 
 def unsmoothed(gradient: Image, sigma: float, pool: Executor, *, over_colors: bool) -> Statistics:
-    """As `smooth`, without its blur over y and x: the colors are mixed as much as there, if asked, and no more."""
-    mixed = mean_colour_matrix(sigma)
+    """Prepares the gradient without the blur over y and x of `smooth`: mixes the colors to the same degree, if asked.
+
+    Returns the result's statistics.
+    """
+    mixed = mean_color_matrix(sigma)
 
     def prepare(rows: tuple[int, int]) -> Moments:
         strip = gradient[slice(*rows)]
@@ -95,13 +99,19 @@ def unsmoothed(gradient: Image, sigma: float, pool: Executor, *, over_colors: bo
     return _statistics(list(pool.map(prepare, strips_of(*gradient.shape[:2]))), gradient.size)
 
 
-def mean_colour_matrix(sigma: float) -> npt.NDArray[np.float32]:
-    """What `smooth` does to the colors of a gradient that its three blurs don't change otherwise, over three."""
+def mean_color_matrix(sigma: float) -> npt.NDArray[np.float32]:
+    """Returns the mean of the three color matrices of `smooth`, (3, 3).
+
+    It is a third of the effect of `smooth` on the colors of a gradient that its blurs over y and x leave unchanged.
+    """
     return (color_matrix(sigma) + color_matrix(2 * sigma) + color_matrix(sigma / 2)) / np.float32(3)
 
 
 def strips_of(height: int, width: int) -> list[tuple[int, int]]:
-    """(first row, last row + 1) of each strip: of one height and even in number, so that no core waits long."""
+    """Returns (first row, last row + 1) of each strip.
+
+    The strips have equal heights, and their number is even where the height allows, so that no core waits long.
+    """
     pairs = max(1, round(height * width / (2 * _STRIP_PX)))
     count = min(2 * pairs, max(1, height // _STRIP_ROWS))
     return list(pairwise(height * edge // count for edge in range(count + 1)))
@@ -114,7 +124,7 @@ def _smooth_strip(
     rows: tuple[int, int],
     blurs: list[tuple[float, int, npt.NDArray[np.float32] | None]],
 ) -> Moments:
-    """One strip's blurs, written into `gradient`. `source` holds the original rows from `offset` on."""
+    """Blurs one strip and writes it into `gradient`. `source` holds the original rows from `offset` on."""
     start, stop = rows
     total: Image | None = None
     for sigma, around, colors in blurs:
@@ -131,7 +141,7 @@ def _smooth_strip(
 
 
 def _moments(strip: Image) -> Moments:
-    """Summed in double precision."""
+    """Returns the moments of one strip, summed in double precision."""
     flat = strip.reshape(len(strip), -1)
     mean, std = cv2.meanStdDev(flat)
     average, spread = float(mean[0, 0]), float(std[0, 0])

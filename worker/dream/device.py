@@ -1,4 +1,4 @@
-"""What the dream runs on: cores or a GPU, and how much memory it may take."""
+"""Detects and configures the device that the engine runs on, CPU cores or a GPU, and its memory."""
 
 import ctypes
 import os
@@ -14,20 +14,20 @@ import tensorflow as tf
 from shared.version import VERSION
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # <malloc.h>
-_KEPT_BYTES = 128 * 2**20  # freed memory that stays until `release_freed_memory`: the blur's strips, and then some
-_LARGE_BYTES = 32 * 2**20  # what is larger goes back as soon as it is freed; glibc allows no more
+_TRIM_THRESHOLD_BYTES = 128 * 2**20  # freed memory kept until `release_freed_memory`: more than the blur's strips
+_MMAP_THRESHOLD_BYTES = 32 * 2**20  # larger blocks are returned as soon as they are freed; the most glibc allows
 
 
 def cores() -> int:
-    """The cores that this process may use, which in a container are fewer than the machine's."""
+    """Returns the number of cores that this process may use; in a container that can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prepare() -> None:
-    """Sets TensorFlow's threads; to be called before its first operation, and without effect after it.
+    """Sets TensorFlow's threads. Call it before TensorFlow's first operation; afterwards it has no effect.
 
-    As many operators as cores run at once, one or more per tile, so that tiles run side by side. A single tile still
-    gets all cores, through its operators' own threads. OpenCV's threads would only get in the way of ours.
+    As many operators as cores run at once, one or more per tile, so that tiles run in parallel. A single tile still
+    uses all cores, through its operators' own threads. OpenCV's threads are disabled: they would compete with ours.
     """
     cv2.setNumThreads(1)
     _set_up_heap()
@@ -36,43 +36,44 @@ def prepare() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(cores())
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, enable=True)
-            tf.config.experimental.enable_op_determinism()  # cuDNN is not, by itself
-    except RuntimeError:  # TensorFlow has started: a test or a notebook was first, and its threads will do
+            tf.config.experimental.enable_op_determinism()  # cuDNN is not deterministic by default
+    except RuntimeError:  # a test or a notebook has already started TensorFlow, and its threads suffice
         return
 
 
 def release_freed_memory() -> None:
-    """Gives back what the C library keeps of freed memory: tracing a network leaves 40 MB of it behind."""
+    """Returns the freed memory that the C library keeps to the system: tracing a network leaves 40 MB of it."""
     if trim := _glibc("malloc_trim"):
         trim(0)
 
 
 def _set_up_heap() -> None:
-    """Keeps glibc from giving every thread a heap, whose freed memory only that thread could use: 30 MB in two threads.
+    """Configures glibc's heap: one arena for all threads, and freed memory is kept for reuse.
 
-    The dream's threads allocate a few large arrays for each tile, and don't get into one another's way. And it keeps
-    freed memory at hand: to get it from the kernel anew, page by page, was a third of the blur's time.
+    With one arena per thread, only that thread could reuse its freed memory, which costs 30 MB with two threads. The
+    engine's threads allocate a few large arrays per tile, so they do not block each other on a shared arena. Freed
+    memory is kept because getting it from the kernel again, page by page, took a third of the blur's time.
     """
     if mallopt := _glibc("mallopt"):
         mallopt(_M_ARENA_MAX, 1)
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)
 
 
 def _glibc(name: str) -> Callable[..., int] | None:
-    """A function of the C library, where that is glibc: others have neither these functions nor the need."""
+    """Returns a function of glibc, or None: other C libraries have neither these functions nor a need for them."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 @lru_cache(maxsize=1)
 def gpu() -> str | None:
-    """The GPU's device name, or None."""
+    """Returns the GPU's device name, or None."""
     found = tf.config.list_logical_devices("GPU")
     return found[0].name if found else None
 
 
 def free_gpu_bytes() -> int:
-    """Memory of the GPU that TensorFlow has not taken yet, as far as it can tell."""
+    """Returns the GPU memory that TensorFlow has not taken yet, as far as it reports; 0 without a GPU."""
     name = gpu()
     if name is None:
         return 0
@@ -81,13 +82,13 @@ def free_gpu_bytes() -> int:
 
 
 def taken_bytes() -> int:
-    """Memory of the GPU that TensorFlow holds; 0 without one."""
+    """Returns the GPU memory that TensorFlow holds; 0 without a GPU."""
     name = gpu()
     return 0 if name is None else int(tf.config.experimental.get_memory_info(name)["current"])
 
 
 def describe() -> str:
-    """The device in words, for the report."""
+    """Returns the device's name for the report."""
     if gpu() is None:
         return f"CPU, {cores()} cores"
     details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
@@ -96,10 +97,10 @@ def describe() -> str:
 
 @lru_cache(maxsize=4)
 def pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that outlive the job: oneDNN keeps its primitives per thread."""
+    """Returns a thread pool that is kept from job to job, because oneDNN caches its primitives per thread."""
     return ThreadPoolExecutor(threads, thread_name_prefix="tile")
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of everything that decides the pixels."""
+    """Returns the versions of all software that affects the pixels."""
     return {"dreamqueue": VERSION, "tensorflow": tf.__version__, "numpy": np.__version__, "opencv": cv2.__version__}

@@ -1,4 +1,7 @@
-"""One dream from beginning to end: pyramid, climb, report. The algorithm's order can be read off `dream`."""
+"""Runs DeepDream on one photograph from start to end: pyramid, gradient ascent, report.
+
+`dream` shows the order of the algorithm's steps.
+"""
 
 import numpy as np
 
@@ -23,7 +26,7 @@ NO_INPUTS = Inputs()
 
 
 def choose_tile_size(network: Network, params: DreamParams, height: int, width: int) -> int:
-    """The tile edge in pixels for such a photograph on this device; what the parameters ask for, if they do."""
+    """Returns the tile edge, in pixels, for a photograph of this size: from the parameters, else to fit this device."""
     return params.tile_size or memory.tile_size_for(network, *params.size(height, width))
 
 
@@ -38,14 +41,14 @@ def dream(
     resume: ResumePoint | None = None,
     threads: int | None = None,
 ) -> tuple[Image, Report]:
-    """The photograph dreamed over, float32 (H, W, 3), RGB, 0..255, and an account of how.
+    """Returns the processed photograph, float32 (H, W, 3), RGB, 0..255, and the report of how it was made.
 
     image: float32 (H, W, 3), RGB, 0..255; consumed: the engine writes into it, and may return it.
-    inputs: a guide, a mask.
-    keep_gradient: is lent the smoothed gradient of each octave's last iteration.
-    params: resolved (`shared.networks.catalog.resolve`) and with a tile_size; a missing one is chosen.
-    resume: goes on from there, to the very pixels of the undisturbed run; its image is consumed too.
-    threads: tiles at once; all cores when None. It changes no pixel.
+    inputs: an optional guide and an optional mask.
+    keep_gradient: called with the smoothed gradient of each octave's last iteration, which it must not keep.
+    params: resolved (`shared.networks.catalog.resolve`); a missing tile_size is chosen for this device.
+    resume: where to continue, to exactly the pixels of an uninterrupted run; its image is consumed too.
+    threads: tiles computed at once; all cores when None. It does not affect the pixels.
     Raises NonFiniteGradient and OutOfMemory (neither can be retried), and whatever the observer raises.
     Source: Mordvintsev et al. 2015; tiles, halo and jitter are described in `tiling` and `sampling`.
     """
@@ -73,7 +76,7 @@ def dream(
         mask=inputs.mask,
         keep_gradient=keep_gradient,
     )
-    result, iterations = _climb(ascent, image, sizes, resume)
+    result, iterations = _ascend_octaves(ascent, image, sizes, resume)
     if photograph is not None:
         finish(result, photograph, params, inputs.mask, progress.step_done)
     report = Report(
@@ -101,10 +104,10 @@ def _gradient(network: Network, targets: tuple[Target, ...], guide: Image | None
     return gradient_of(network, targets) if guide is None else guided_gradient_of(network, targets, guide)
 
 
-def _climb(
+def _ascend_octaves(
     ascent: Ascent, image: Image, sizes: list[tuple[int, int]], resume: ResumePoint | None
 ) -> tuple[Image, list[IterationStatistics]]:
-    """From the smallest octave to the largest, each starting from what the one below has become."""
+    """Runs gradient ascent from the smallest octave to the largest, each starting from the result of the one below."""
     progress, iterations = ascent.progress, []
     ascend = gpu_ascent.ascend if device.gpu() else on_host.ascend
     with progress.timed("resize"):
@@ -124,7 +127,7 @@ def _climb(
                     carry_into(here, dreamed, progress.step_done)
                 else:
                     blend_into(here, dreamed, ascent.params.blend, progress.step_done)
-        dreamed = None  # the octave below is done with
+        dreamed = None  # frees the octave below
         device.release_freed_memory()
         iterations += ascend(ascent, here, octave, first_iteration)
         dreamed = np.clip(here, 0, 255, out=here)
@@ -132,5 +135,5 @@ def _climb(
             light.restore(dreamed, octave)
             np.clip(dreamed, 0, 255, out=dreamed)
     if dreamed is None:
-        raise ValueError("a resume point lies beyond the last octave")
+        raise ValueError(f"The resume point lies beyond the last octave. Its octave must be below {len(sizes)}.")
     return dreamed, iterations

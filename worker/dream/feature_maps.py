@@ -1,4 +1,4 @@
-"""Feature maps: what a layer sees in an image, channel by channel, as a labeled grid and as numbers."""
+"""Computes feature maps: a layer's activation for an image, channel by channel, as a labeled grid and as numbers."""
 
 import io
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.params import FeatureMapsParams
 from worker.dream import device
-from worker.dream.activations import look, sized
+from worker.dream.activations import layer_activations, sized
 from worker.dream.network import Network
 from worker.dream.types import Image
 
-LARGEST_PX = 1024  # the image's longer side; more shows no more of a channel, and would have to be tiled
+LARGEST_PX = 1024  # the image's longer side; a larger image shows no more of a channel and would need tiles
 CELL_PX, GAP_PX, LABEL_PX, TITLE_PX = 192, 12, 20, 44  # CELL_PX: a map's longer side
 _INK, _PAPER = (230, 232, 238), (16, 18, 24)
 
 
 class Cell(BaseModel):
-    """Where a channel's map is drawn."""
+    """Locates a channel's map in the picture."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     channel: int
@@ -31,23 +31,23 @@ class Cell(BaseModel):
     y: int
     width: int
     height: int
-    strength: float  # mean of the activation's squares: what a dream of this channel climbs
+    strength: float  # mean of the activation's squares: the objective of a job that targets this channel
 
 
 class FeatureMapsReport(BaseModel):
-    """How the maps were made, and where each is in the picture."""
+    """Records how the maps were made, and where each is in the picture."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     params: FeatureMapsParams
     model: str
     weights_sha256: str
     device: str
-    size: tuple[int, int]  # (height, width) at which the network saw the image
+    size: tuple[int, int]  # (height, width) of the image that the network processed
     cells: tuple[Cell, ...]
     versions: dict[str, str]
 
     def recipe(self) -> dict[str, object]:
-        """What the picture itself carries."""
+        """Returns the fields that are embedded in the picture file."""
         return self.model_dump(mode="json", include={"params", "model", "weights_sha256", "versions"})
 
     def to_json(self) -> bytes:
@@ -56,19 +56,21 @@ class FeatureMapsReport(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaps:
+    """Holds the drawn grid, the raw numbers and the report."""
+
     picture: npt.NDArray[np.float32]  # (H, W, 3), RGB, 0..255
     numbers: bytes  # NPZ: maps (h', w', channels) float32, channels
     report: FeatureMapsReport
 
 
 def feature_maps(network: Network, image: Image, params: FeatureMapsParams) -> FeatureMaps:
-    """The maps of a layer's channels, the chosen ones or the strongest first.
+    """Returns the maps of the channels that the parameters choose, or else of the strongest ones, strongest first.
 
     image: float32 (H, W, 3), RGB, 0..255.   params: resolved (`shared.networks.catalog.resolve_maps`).
     """
     layer = params.layer or ""
     seen = sized(image, longest_px=LARGEST_PX, minimum_px=network.minimum_px)
-    activation: npt.NDArray[np.float32] = look(network, seen, [layer])[0].numpy()  # (h', w', c)
+    activation: npt.NDArray[np.float32] = layer_activations(network, seen, [layer])[0].numpy()  # (h', w', c)
     strength = np.mean(np.square(activation), axis=(0, 1))  # (c,)
     channels = params.channels or tuple(np.argsort(-strength, kind="stable")[: params.count].tolist())
     maps = activation[..., list(channels)]
@@ -98,9 +100,10 @@ def feature_maps(network: Network, image: Image, params: FeatureMapsParams) -> F
 def draw(
     maps: npt.NDArray[np.float32], labels: Sequence[str], title: str, aspect: float
 ) -> tuple[Image, list[tuple[int, int, int, int]]]:
-    """The grid, and each map's box (x, y, width, height) in it. Every map has its own scale: its largest is yellow.
+    """Draws the grid. Returns it, float32 (H, W, 3), with each map's box (x, y, width, height) in pixels.
 
-    maps: (h', w', n), n labels; aspect: the image's width over its height.
+    Every map has its own color scale, and its largest value is yellow.
+    maps: (h', w', n); labels: n of them; aspect: the image's width over its height.
     """
     cell_w = round(CELL_PX * min(1.0, aspect))
     cell_h = max(1, round(CELL_PX / max(1.0, aspect)))

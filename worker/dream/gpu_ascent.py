@@ -1,6 +1,6 @@
-"""The climb of one octave on a GPU: picture, gradient and blur stay on the device, and tiles go through it in batches.
+"""Runs gradient ascent for one octave on a GPU: image, gradient and blur stay on the device, tiles run in batches.
 
-The same steps as `ascent`, in TensorFlow's operations. Runs on a CPU as well, which is how it is tested without a GPU.
+The steps are those of `ascent`, in TensorFlow operations. The module also runs on a CPU, so tests need no GPU.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
 from worker.dream import device, rng
 from worker.dream.ascent import EPSILON, TINY, Ascent
-from worker.dream.blur import color_matrix, mean_colour_matrix, radius, sigmas
+from worker.dream.blur import color_matrix, mean_color_matrix, radius, sigmas
 from worker.dream.memory import OUT_OF_MEMORY
 from worker.dream.postprocess import region
 from worker.dream.report import IterationStatistics
@@ -20,7 +20,10 @@ from worker.dream.types import Image
 
 
 def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
-    """As `ascent.ascend`. The host's image follows the device's after each iteration, for checkpoints and previews."""
+    """Runs an octave like `ascent.ascend`.
+
+    Copies the device's image to `image` after each iteration, for checkpoints and previews.
+    """
     done = []
     with tf.device(device.gpu() or "CPU:0"):
         picture = tf.constant(image)  # (H, W, 3)
@@ -42,20 +45,20 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
 
 
 def _prepared(gradient: tf.Tensor, params: DreamParams, iteration: int) -> tf.Tensor:
-    """As `ascent._prepared`: (H, W, 3)."""
+    """Returns the blurred and color-mixed gradient, (H, W, 3), like `ascent._prepared`."""
     three, over_colors = sigmas(iteration, params.iterations), params.color != "free"
     if params.smooth:
         return smooth(gradient, three, over_colors=over_colors)
-    return tf.linalg.matmul(gradient, mean_colour_matrix(three[0]), transpose_b=True) if over_colors else gradient
+    return tf.linalg.matmul(gradient, mean_color_matrix(three[0]), transpose_b=True) if over_colors else gradient
 
 
 def smooth(gradient: tf.Tensor, three_sigmas: tuple[float, float, float], *, over_colors: bool) -> tf.Tensor:
-    """The sum of the three Gaussians of a (H, W, 3) gradient; over the colors as well if asked."""
+    """Returns the sum of three Gaussian blurs of a (H, W, 3) gradient; over the colors as well if asked."""
     return tf.add_n([_gaussian(gradient, sigma, over_colors=over_colors) for sigma in three_sigmas])
 
 
 def _gaussian(gradient: tf.Tensor, sigma: float, *, over_colors: bool) -> tf.Tensor:
-    """Cut at 4 sigma, half-sample reflection: scipy.ndimage's, to a float's precision."""
+    """Applies G(sigma), cut at 4 sigma, with half-sample reflection: equals scipy.ndimage's to float precision."""
     around = radius(sigma)
     weights = np.exp(-0.5 * (np.arange(-around, around + 1) / sigma) ** 2)
     kernel = tf.constant(np.tile((weights / weights.sum())[:, None], 3), tf.float32)  # (taps, 3)
@@ -71,7 +74,7 @@ def reflect(x: tf.Tensor, around: int, *, axis: int) -> tf.Tensor:
 
 
 def _move(x: tf.Tensor, shift: Shift) -> tf.Tensor:
-    """x[y + dy, x + dx] at (y, x); what moves in is reflected."""
+    """Moves an image so that (y, x) holds x[y + dy, x + dx]; the uncovered margin is filled by reflection."""
     for axis, by in enumerate(shift):
         length = int(x.shape[axis])
         x = tf.gather(x, reflected(by, length + by, length), axis=axis)
@@ -79,7 +82,7 @@ def _move(x: tf.Tensor, shift: Shift) -> tf.Tensor:
 
 
 def _tiled_gradient(ascent: Ascent, picture: tf.Tensor, octave: int, iteration: int) -> tf.Tensor:
-    """As `ascent.tiled_gradient`, on the device: (H, W, 3)."""
+    """Returns the objective's gradient, (H, W, 3), on the device, like `ascent.tiled_gradient`."""
     height, width, _ = (int(length) for length in picture.shape)
     while True:
         random = rng.generator(ascent.params.seed, octave, iteration)
@@ -95,7 +98,7 @@ def _tiled_gradient(ascent: Ascent, picture: tf.Tensor, octave: int, iteration: 
 
 
 def _batched(ascent: Ascent, moved: tf.Tensor, tiles: list[Tile]) -> tf.Tensor:
-    """The moved picture's gradient, `batch` windows at a time."""
+    """Returns the gradient of the moved image, computed `batch` windows at a time."""
     gradient = tf.Variable(tf.zeros_like(moved))
     for first in range(0, len(tiles), ascent.plan.batch):
         batch = tiles[first : first + ascent.plan.batch]

@@ -1,7 +1,7 @@
-"""A guide image: the dream climbs towards what the layers see in another picture, not towards more of what it shows.
+"""Builds the objective for a guide image: it amplifies features that the layers detect in the guide, not in the image.
 
-Source: the "controlling dreams" chapter of Google's notebook (Mordvintsev, Olah & Tyka 2015): every place of the
-activation is pulled towards that one of the guide's feature vectors with which its dot product is the largest.
+Source: the "controlling dreams" chapter of Google's notebook (Mordvintsev, Olah & Tyka 2015): gradient ascent moves
+each position of the activation toward the guide's feature vector with which its dot product is largest.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,34 +10,37 @@ from functools import lru_cache
 import tensorflow as tf
 
 from shared.params import Target
-from worker.dream.activations import look, sized
+from worker.dream.activations import layer_activations, sized
 from worker.dream.gradient import Gradient, chosen_channels
 from worker.dream.network import Network
 from worker.dream.types import Image
 
 GUIDE_PX = 512  # the guide's longer side: 768 vectors at stride 16, more than the notebook's 196
-SHORTEST_PX = 128  # and at least so much of its shorter side
-MOST_VECTORS = 1024  # of a finer layer an even choice: each place is compared with every one
+SHORTEST_PX = 128  # minimum of its shorter side
+MOST_VECTORS = 1024  # a finer layer's vectors are subsampled evenly: each position is compared with every vector
 
 
 def guided_gradient_of(network: Network, targets: tuple[Target, ...], guide: Image) -> Gradient:
-    """The gradient of the guided objective, as `gradient.gradient_of`. guide: float32 (H, W, 3), 0..255, any size."""
+    """Returns the gradient of the guided objective, like `gradient.gradient_of`.
+
+    guide: float32 (H, W, 3), 0..255, any size.
+    """
     gradient = compiled(network, targets)
     features = guide_features(network, targets, guide)
     return lambda windows: gradient(windows, *features)
 
 
 def shrunk(guide: Image) -> Image:
-    """As much of a guide as a dream needs: to be held for hours it should be small."""
+    """Returns the guide at the size that the engine needs: small, because it may stay in memory for hours."""
     return sized(guide, longest_px=GUIDE_PX, minimum_px=SHORTEST_PX)
 
 
 def guide_features(network: Network, targets: Sequence[Target], guide: Image) -> list[tf.Tensor]:
-    """What each target's layer sees in the guide: (vectors, channels) for each."""
+    """Returns the feature vectors of each target's layer for the guide: one (vectors, channels) per target."""
     small = sized(shrunk(guide), longest_px=GUIDE_PX, minimum_px=max(network.minimum_px, SHORTEST_PX))
-    seen = look(network, small, [target.layer for target in targets])
+    activations = layer_activations(network, small, [target.layer for target in targets])
     features = []
-    for activation, target in zip(seen, targets, strict=True):
+    for activation, target in zip(activations, targets, strict=True):
         vectors = chosen_channels(activation, target)
         vectors = tf.reshape(vectors, (-1, vectors.shape[-1]))  # (h' w', c)
         features.append(vectors[:: -(-len(vectors) // MOST_VECTORS)])
@@ -47,7 +50,7 @@ def guide_features(network: Network, targets: Sequence[Target], guide: Image) ->
 def guided_objective(
     activations: Sequence[tf.Tensor], targets: Sequence[Target], features: Sequence[tf.Tensor]
 ) -> tf.Tensor:
-    """The weighted sum over targets of the mean over places of max over vectors of activation · vector.
+    """Returns the weighted sum over targets of the mean over positions of max over vectors of activation · vector.
 
     activations: one (n, h', w', c) per target; features: one (vectors, c) per target.
     """
@@ -60,9 +63,10 @@ def guided_objective(
 
 
 def best_matches(activation: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
-    """For each place of (n, h', w', c) the vector with the largest dot product. No gradient flows through the choice.
+    """Returns the vector with the largest dot product for each position, (n, h', w', c).
 
-    Row by row: all places against all vectors at once would take more memory than the network.
+    No gradient flows through the choice. The work is done row by row, because comparing all positions with all vectors
+    at once would take more memory than the network.
     """
     rows = tf.reshape(tf.stop_gradient(activation), (-1, tf.shape(activation)[2], tf.shape(activation)[3]))
     best = tf.map_fn(lambda row: tf.gather(vectors, tf.argmax(tf.matmul(row, vectors, transpose_b=True), 1)), rows)
@@ -71,7 +75,7 @@ def best_matches(activation: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
 
 @lru_cache(maxsize=4)
 def compiled(network: Network, targets: tuple[Target, ...]) -> Callable[..., tf.Tensor]:
-    """One trace serves every guide: its features are arguments."""
+    """Compiles the guided gradient. One trace serves every guide, because the guide's features are arguments."""
 
     def gradient(windows: tf.Tensor, *features: tf.Tensor) -> tf.Tensor:
         activations = network.activations(windows, [target.layer for target in targets])

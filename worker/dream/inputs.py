@@ -1,4 +1,4 @@
-"""The pictures that a dream may be given beside its photograph."""
+"""Defines the optional input images of a job in addition to its photograph."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,10 +10,12 @@ from worker.dream.types import Image
 
 Mask: TypeAlias = npt.NDArray[
     np.float32
-]  # (height, width), any size; 1 where the dream is, 0 where the photograph stays
+]  # (height, width), any size; 1: the processed image, 0: the photograph unchanged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Inputs:
-    guide: Image | None = None  # the dream climbs towards what the targets see in it; any size
+    """Holds the optional guide and the optional mask."""
+
+    guide: Image | None = None  # gradient ascent amplifies the features that the targets detect in it; any size
     mask: Mask | None = None

@@ -1,4 +1,4 @@
-"""What the dream needs to know of a network. `worker.networks` builds them, tests bring toys."""
+"""Defines the interface of a network to the engine. `worker.networks` builds networks; tests define toy networks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,25 @@ import tensorflow as tf
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
 class Network:
-    """A network's trunk, differentiable and fully convolutional. Compared and cached by identity: load it once."""
+    """Holds a network's trunk, differentiable and fully convolutional.
+
+    Networks are compared and cached by identity, so load each only once.
+    """
 
     name: str
-    weights_sha256: str  # of the file that the weights came from
-    minimum_px: int  # the shortest side that it accepts
+    weights_sha256: str  # of the file that the weights were loaded from
+    minimum_px: int  # the shortest side that the network accepts
     strides: Mapping[str, int]  # layer -> input pixels per step of the layer's grid
-    gradient_bytes_per_px: int  # memory that a window's gradient takes, per pixel of the window: decides the tile size
+    gradient_bytes_per_px: (
+        int  # memory that a window's gradient takes, per pixel of the window; determines the tile size
+    )
     activations: Callable[[tf.Tensor, Sequence[str]], list[tf.Tensor]]
-    """activations(images, layers): images float32 (n, h, w, 3), RGB, 0..255; one (n, h', w', c) per layer, in order.
-    Traceable by tf.function; nothing above the highest layer is computed."""
+    """Computes activations(images, layers): one (n, h', w', c) per layer, in order.
+
+    images: float32 (n, h, w, 3), RGB, 0..255.
+    Traceable by tf.function; computes no layer above the highest of `layers`.
+    """
 
     def stride(self, layers: Sequence[str]) -> int:
-        """The largest stride of those layers, in pixels: the grid that all windows must share."""
+        """Returns the largest stride of those layers, in pixels: the grid to which all windows must align."""
         return max(self.strides[layer] for layer in layers)

@@ -1,4 +1,4 @@
-"""How a running dream is watched: where it is, and a chance to stop it between tile batches."""
+"""Defines how the running engine reports its progress, and how an observer can stop it between tile batches."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,32 +8,34 @@ from worker.dream.types import Image
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineProgress:
-    """Where a dream is. Work is counted in pixel-steps, one pixel through one iteration, so that it grows evenly."""
+    """Holds the engine's progress, in pixel-steps (one pixel through one iteration), so that it grows evenly."""
 
     octave: int  # 0 is the smallest
     octaves: int
     iteration: int  # completed in this octave
     iterations: int
-    done_px: int  # pixel-steps done, over all octaves, tiles of the running iteration included
+    done_px: int  # pixel-steps done, over all octaves, including tiles of the current iteration
     total_px: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResumePoint:
-    """All that a dream needs to go on, beside its input and parameters."""
+    """Holds the state that the engine needs to resume, in addition to the job's input and parameters."""
 
     octave: int
     iteration: int  # completed in this octave; the octave's iterations when it is done
-    image: Image  # live, the engine goes on writing to it: copy it before keeping it past the call
+    image: Image  # the engine continues to write to it: copy it to keep it beyond the call
     tile_size: int
 
 
 class EngineObserver(Protocol):
-    """Called on the engine's own thread: must return at once. Raising from `tiles_done` stops the dream,
-    and the image of the last `iteration_done` is still whole."""
+    """Receives the engine's callbacks, on the engine's own thread, so each must return quickly.
 
-    def tiles_done(self, mark: EngineProgress) -> None:
-        """After each tile batch and each other long step."""
+    An exception from `tiles_done` stops the engine; the image of the last `iteration_done` is then still intact.
+    """
+
+    def tiles_done(self, progress: EngineProgress) -> None:
+        """Handles the end of a tile batch or of another long step."""
 
     def iteration_done(self, point: ResumePoint) -> None:
-        """After each iteration's update; the last one of an octave included."""
+        """Handles the end of an iteration's update, including the last one of an octave."""

@@ -1,4 +1,4 @@
-"""The pyramid: octaves of the photograph from small to large, and how one becomes the next one's start."""
+"""Builds the octaves of the photograph, from small to large, and carries the result of one into the next."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,13 +11,13 @@ from worker.dream import device
 from worker.dream.blur import gaussian
 from worker.dream.types import Image
 
-_SIDE_BY_SIDE_PX = 4_000_000
+_PARALLEL_COLORS_PX = 4_000_000  # larger images are processed one color at a time
 _BAND_ROWS = 512
 _ANTIALIAS = 0.5  # sigma, pixels, before each step down
 
 
 def octave_sizes(height: int, width: int, *, octaves: int, scale: float, minimum_px: int) -> list[tuple[int, int]]:
-    """(height, width) of each octave, smallest first; fewer than asked where the network's minimum is reached."""
+    """Returns (height, width) of each octave, smallest first; fewer than asked if the network's minimum is reached."""
     sizes = [(height, width)]
     while len(sizes) < octaves:
         below = (int(sizes[-1][0] * scale), int(sizes[-1][1] * scale))
@@ -28,7 +28,7 @@ def octave_sizes(height: int, width: int, *, octaves: int, scale: float, minimum
 
 
 def enlarged(image: Image, height: int, width: int) -> Image:
-    """The photograph at the size at which it is dreamed; itself where that is its own."""
+    """Returns the photograph resized to the job's size; the same array if it already has that size."""
     if image.shape[:2] == (height, width):
         return image
     result = np.empty((height, width, 3), np.float32)
@@ -39,7 +39,10 @@ def enlarged(image: Image, height: int, width: int) -> Image:
 
 
 def pyramid(image: Image, sizes: list[tuple[int, int]], step: Callable[[], None]) -> list[Image]:
-    """The photograph at those sizes, smallest first; the last is `image` itself. Calls `step` as it goes."""
+    """Returns the photograph at those sizes, smallest first; the last is `image` itself.
+
+    Calls `step` after each color.
+    """
     octaves = [image]
     for height, width in sizes[-2::-1]:
         below = np.empty((height, width, 3), np.float32)
@@ -49,14 +52,14 @@ def pyramid(image: Image, sizes: list[tuple[int, int]], step: Callable[[], None]
 
 
 def blend_into(octave: Image, previous: Image, blend: float, step: Callable[[], None]) -> None:
-    """octave <- blend * octave + (1 - blend) * resize(previous), in place. Calls `step` as it goes."""
+    """Computes octave <- blend * octave + (1 - blend) * resize(previous) in place. Calls `step` after each color."""
     _each_color(partial(_blend, octave, previous, blend), octave, step)
 
 
 def carry_into(octave: Image, previous: Image, step: Callable[[], None]) -> None:
-    """octave <- octave + resize(what was dreamed into `previous`), in place. Calls `step` as it goes.
+    """Computes octave <- octave + resize(detail) in place. Calls `step` after each color.
 
-    What was dreamed is `previous` less the photograph at its size, which is made from `octave` once more.
+    The detail is `previous` minus the photograph at that size, which is computed from `octave` again.
     Source: google/deepdream's `detail`, 2015.
     """
     _each_color(partial(_carry, octave, previous), octave, step)
@@ -87,8 +90,8 @@ def _carry(octave: Image, previous: Image, color: int) -> None:
 
 
 def _each_color(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:
-    """Colors side by side, or one at a time where their copies would be a large picture's."""
-    several = larger.size <= _SIDE_BY_SIDE_PX * 3
+    """Processes the colors in parallel, or one at a time for a large image, whose copies would take much memory."""
+    several = larger.size <= _PARALLEL_COLORS_PX * 3
     for _ in device.pool(device.cores()).map(work, range(3)) if several else map(work, range(3)):
         step()
 
@@ -96,7 +99,10 @@ def _each_color(work: Callable[[int], None], larger: Image, step: Callable[[], N
 def resized_bands(
     channel: npt.NDArray[np.float32], height: int, width: int
 ) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-    """Antialiased Lanczos (a = 3) of one channel (h, w), in float: some rows at a time, to hold no second picture."""
+    """Resizes one channel (h, w) by antialiased Lanczos (a = 3), in float.
+
+    Yields some rows at a time, so that no second image is held in memory.
+    """
     picture = Pillow.fromarray(np.ascontiguousarray(channel))
     scale = picture.height / height
     for top in range(0, height, _BAND_ROWS):

@@ -1,4 +1,4 @@
-"""What happens to a dream after the climb: the photograph's colors, its share of the picture, and its region."""
+"""Applies color, strength and mask to the image after gradient ascent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from worker.dream.inputs import Mask
 from worker.dream.types import Image
 
 LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)  # ITU-R BT.601, JPEG's
-_ROWS = 256  # at a time, so that nothing of the picture's size is made
-_EXACT = 257  # keeps 8 and 16-bit photographs exactly in 16 bits: 255 -> 65535
+_ROWS = 256  # processed at a time, so that no array of the image's size is allocated
+_EXACT = 257  # represents 8-bit and 16-bit photographs exactly in 16 bits: 255 -> 65535
 
 
 def region(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:
-    """The mask at an octave's size: (height, width, 1)."""
+    """Returns the mask at an octave's size, (height, width, 1)."""
     shrinks = height * width < mask.size
     resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(resized, np.float32)[..., None]
@@ -25,16 +25,16 @@ def region(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """The photograph at the dream's size, kept beside the climb in half of its memory."""
+    """Holds the photograph at the job's size during gradient ascent, in half of the memory of float32."""
 
     sixteenths: npt.NDArray[np.uint16]  # (H, W, 3), 0..65535
 
     @classmethod
     def keep(cls, image: Image) -> "Photograph":
-        kept = np.empty(image.shape, np.uint16)
+        sixteenths = np.empty(image.shape, np.uint16)
         for top in range(0, len(image), _ROWS):
-            kept[top : top + _ROWS] = np.rint(image[top : top + _ROWS] * _EXACT)
-        return cls(kept)
+            sixteenths[top : top + _ROWS] = np.rint(image[top : top + _ROWS] * _EXACT)
+        return cls(sixteenths)
 
     def rows(self, top: int, bottom: int) -> Image:
         return self.sixteenths[top:bottom].astype(np.float32) / np.float32(_EXACT)
@@ -47,9 +47,9 @@ def needs_photograph(params: DreamParams, mask: Mask | None) -> bool:
 def finish(
     dreamed: Image, photograph: Photograph, params: DreamParams, mask: Mask | None, step: Callable[[], None]
 ) -> None:
-    """dreamed <- photograph + strength * mask * (dreamed - photograph), in place, strip by strip.
+    """Computes dreamed <- photograph + strength * mask * (dreamed - photograph) in place, strip by strip.
 
-    `color: original` first replaces the dream's colors: its light is added to the photograph's.
+    `color: original` first replaces the colors: only the change in luma is added to the photograph.
     """
     height, width, _ = dreamed.shape
     share = None if mask is None else region(mask, height, width)
@@ -66,17 +66,17 @@ def finish(
 
 
 class Light:
-    """The photograph's large-scale light, octave by octave: long dreams slowly lose it."""
+    """Restores the photograph's large-scale brightness in each octave, because long gradient ascent slowly loses it."""
 
-    CELLS = 12  # along the longer side: coarser than anything that is dreamed
+    CELLS = 12  # along the longer side: coarser than any feature that gradient ascent adds
 
     def __init__(self, octaves: list[Image]) -> None:
-        self._kept = [self._coarse(octave) for octave in octaves]
+        self._original = [self._coarse(octave) for octave in octaves]
 
     def restore(self, image: Image, octave: int) -> None:
-        """Adds back, in place, what the dream lost or gained."""
+        """Cancels, in place, the change in large-scale brightness."""
         height, width, _ = image.shape
-        lost = self._kept[octave] - self._coarse(image)  # (cells, cells)
+        lost = self._original[octave] - self._coarse(image)  # (cells, cells)
         image += cv2.resize(lost, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
 
     def _coarse(self, image: Image) -> npt.NDArray[np.float32]:

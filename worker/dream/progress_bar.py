@@ -1,4 +1,4 @@
-"""Shows a dream's progress on a terminal."""
+"""Shows the engine's progress on a terminal."""
 
 from types import TracebackType
 
@@ -11,7 +11,7 @@ COLUMNS = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.
 
 
 class ProgressBar:
-    """An EngineObserver that draws a bar. Use it as a context manager."""
+    """Draws a progress bar from the engine's callbacks. Use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(*COLUMNS, TimeRemainingColumn(), console=console)
@@ -26,9 +26,10 @@ class ProgressBar:
     ) -> None:
         self._bars.stop()
 
-    def tiles_done(self, mark: EngineProgress) -> None:
-        where = f"octave {mark.octave + 1}/{mark.octaves}, iteration {mark.iteration}/{mark.iterations}"
-        self._bars.update(self._bar, completed=mark.done_px, total=mark.total_px, description=where)
+    def tiles_done(self, progress: EngineProgress) -> None:
+        octave = f"octave {progress.octave + 1}/{progress.octaves}"
+        where = f"{octave}, iteration {progress.iteration}/{progress.iterations}"
+        self._bars.update(self._bar, completed=progress.done_px, total=progress.total_px, description=where)
 
     def iteration_done(self, point: ResumePoint) -> None:
         """Does nothing: the bar moves by tiles."""

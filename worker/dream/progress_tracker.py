@@ -1,4 +1,4 @@
-"""Counts what is done and tells the observer; measures where the time goes."""
+"""Counts completed work, reports it to the observer, and measures the time of each phase."""
 
 import time
 from collections import defaultdict
@@ -10,7 +10,7 @@ from worker.dream.types import Image
 
 
 class ProgressTracker:
-    """One run's progress. A observer that raises stops the dream."""
+    """Tracks the progress of one run of the engine. An observer that raises stops it."""
 
     def __init__(self, observer: EngineObserver | None, sizes: list[tuple[int, int]], iterations: int) -> None:
         self._observer = observer
@@ -21,7 +21,7 @@ class ProgressTracker:
         self._began_s = time.perf_counter()
 
     def begin(self, octave: int, iteration: int) -> None:
-        """`iteration` iterations of that octave are done."""
+        """Sets the position: `iteration` iterations of that octave are done."""
         self._octave, self._iteration, self._tiles_px = octave, iteration, 0
 
     def tile_done(self, px: int) -> None:
@@ -29,7 +29,7 @@ class ProgressTracker:
         self.step_done()
 
     def step_done(self) -> None:
-        """Nothing to count, but the observer learns that the dream lives, and may stop it."""
+        """Reports to the observer without counting work, so that it notices activity and may stop the engine."""
         if self._observer is None:
             return
         before = sum(self._octave_px[: self._octave]) * self._iterations

@@ -1,4 +1,4 @@
-"""What a dream tells about itself: enough to repeat it, and to see where its time went."""
+"""Defines the report of an attempt: enough to repeat the job, and to see how its time was spent."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,18 +10,21 @@ class _Record(BaseModel):
 
 
 class IterationStatistics(_Record):
-    """The smoothed gradient of one iteration, before it is scaled to the step."""
+    """Summarizes the smoothed gradient of one iteration, before it is scaled to the step."""
 
     octave: int
     iteration: int
     minimum: float
     maximum: float
     std: float
-    step: float  # what the gradient was multiplied by: gray levels per unit
+    step: float  # factor by which the gradient was multiplied: gray levels per unit
 
 
 class TileChange(_Record):
-    """Memory ran out: fewer tiles at once or smaller ones. A smaller tile voids byte-identity with other runs."""
+    """Records that memory ran out, and the reduced number or size of tiles.
+
+    With smaller tiles the result is no longer byte-identical to that of other runs.
+    """
 
     octave: int
     iteration: int
@@ -31,23 +34,23 @@ class TileChange(_Record):
 
 
 class Timings(_Record):
-    """Seconds of this attempt, by phase."""
+    """Holds the seconds of this attempt by phase."""
 
     network_s: float
-    blur_s: float  # the update included
+    blur_s: float  # includes the update
     resize_s: float
     total_s: float
 
 
 class Report(_Record):
-    """One attempt's account. A resumed dream's statistics begin where it was resumed."""
+    """Describes one attempt. The statistics of a resumed job begin where it was resumed."""
 
-    params: DreamParams  # as they were run: names resolved, tile size chosen
+    params: DreamParams  # as used: names resolved, tile size chosen
     model: str
     weights_sha256: str
     device: str
     threads: int
-    octave_sizes: tuple[tuple[int, int], ...]  # (height, width), smallest first; fewer than asked for small pictures
+    octave_sizes: tuple[tuple[int, int], ...]  # (height, width), smallest first; fewer than asked for small images
     tile_size: int  # at the end
     tile_changes: tuple[TileChange, ...]
     iterations: tuple[IterationStatistics, ...]
@@ -55,9 +58,12 @@ class Report(_Record):
     versions: dict[str, str]
 
     def recipe(self) -> dict[str, object]:
-        """What the picture itself carries, to be dreamed again. Nothing of the attempt or the time is in it."""
-        kept = {"params", "model", "weights_sha256", "tile_size", "versions"}
-        return self.model_dump(mode="json", include=kept)
+        """Returns the fields embedded in the result's file, which suffice to repeat the job.
+
+        Excludes everything about the attempt and its time.
+        """
+        fields = {"params", "model", "weights_sha256", "tile_size", "versions"}
+        return self.model_dump(mode="json", include=fields)
 
     def to_json(self) -> bytes:
         return self.model_dump_json(indent=1).encode()

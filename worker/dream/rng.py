@@ -1,16 +1,16 @@
-"""Randomness as a pure function of (seed, octave, iteration): any iteration can be drawn without those before it."""
+"""Draws random numbers as a pure function of (seed, octave, iteration), so an iteration does not need earlier draws."""
 
 import numpy as np
 
 
 def generator(seed: int, octave: int, iteration: int) -> np.random.Generator:
-    """A counter-based generator (Philox, Salmon et al. 2011) of that iteration's own."""
+    """Returns a counter-based generator (Philox, Salmon et al. 2011) for that iteration alone."""
     key = np.array([seed, (octave << 32) | iteration], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
 
 
 def shift(random: np.random.Generator, jitter: int, height: int, width: int) -> tuple[int, int]:
-    """How far the picture moves under the network, (y, x) pixels; by half of a picture at most."""
+    """Returns how far the image moves under the network's grid, (y, x) pixels; at most half of the image."""
     reach_y, reach_x = min(jitter, height // 2), min(jitter, width // 2)
     return (
         int(random.integers(-reach_y, reach_y, endpoint=True)),

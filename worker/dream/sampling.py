@@ -1,6 +1,6 @@
-"""The picture moves under the network's grid, its gradient moves back; what moves in is reflected.
+"""Shifts the image under the network's grid and the gradient back; uncovered margins are filled by reflection.
 
-The picture is never moved as a whole: windows are read, and cores written, at shifted places.
+The image is never moved as a whole: windows are read, and cores written, at shifted positions.
 """
 
 import cv2
@@ -10,13 +10,11 @@ import numpy.typing as npt
 from worker.dream.tiling import Box
 from worker.dream.types import Image
 
-Shift = tuple[
-    int, int
-]  # (y, x) pixels, at most half of the picture: the moved picture's (0, 0) is the picture's `shift`
+Shift = tuple[int, int]  # (y, x) pixels, at most half of the image: (0, 0) of the moved image is `shift` in the image
 
 
 def read_window(image: Image, window: Box, shift: Shift) -> Image:
-    """The window's pixels of the moved picture, (h, w, 3). A view where nothing is reflected."""
+    """Returns the window's pixels of the moved image, (h, w, 3); a view if no reflection is needed."""
     (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(window, shift, strict=True))
     height, width, _ = image.shape
     inside = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
@@ -27,17 +25,20 @@ def read_window(image: Image, window: Box, shift: Shift) -> Image:
         return cv2.copyMakeBorder(inside, above, below, before, behind, cv2.BORDER_REFLECT)  # type: ignore[return-value]
     return image[reflected(top, bottom, height)][
         :, reflected(left, right, width)
-    ]  # moved further than a window is wide
+    ]  # the shift exceeds the window's size
 
 
 def reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
-    """The places from start to stop, those outside 0..length folded back in: half-sample reflection."""
+    """Returns the positions from start to stop, with those outside 0..length folded back by half-sample reflection."""
     places = np.arange(start, stop) % (2 * length)
     return np.minimum(places, 2 * length - 1 - places)
 
 
 def write_core(gradient: Image, core: Image, box: Box, shift: Shift, *, scale: float) -> None:
-    """Writes a core of the moved picture's gradient, times `scale`, where the picture was; what falls outside goes."""
+    """Writes a core of the moved image's gradient, times `scale`, at its position in the image.
+
+    Pixels that fall outside the image are dropped.
+    """
     (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(box, shift, strict=True))
     height, width, _ = gradient.shape
     inside = core[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
@@ -46,7 +47,7 @@ def write_core(gradient: Image, core: Image, box: Box, shift: Shift, *, scale: f
 
 
 def reflect_uncovered(gradient: Image, shift: Shift) -> None:
-    """Fills the margin that the moved picture did not cover with the mirror image of what lies beside it."""
+    """Fills the margin that the moved image did not cover with the mirror image of the adjacent pixels."""
     by_y, by_x = shift
     _fill(gradient, by_y)
     _fill(gradient.transpose(1, 0, 2), by_x)

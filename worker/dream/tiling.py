@@ -1,8 +1,9 @@
-"""Cutting an octave into tiles: cores that partition it, and windows that give them context.
+"""Cuts an octave into tiles: cores that partition it, and windows that give the cores context.
 
-Within one octave all windows have one shape, so that a compiled function and its primitives serve them all, and their
-origins are multiples of the target's stride while their sizes equal the octave's modulo it: with "SAME" padding that,
-and nothing less, makes every window sample the picture on the same grid. Only the cuts between the cores move.
+Within one octave all windows have the same shape, so that one compiled function and its primitives serve them all. The
+windows' origins are multiples of the target's stride, and their sizes are congruent with the octave's modulo the
+stride. With "SAME" padding both conditions are necessary and sufficient for every window to sample the image on the
+same grid. Only the cuts between the cores move.
 """
 
 import math
@@ -12,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-PAIR = 1.2  # an octave is cut in two, for two cores, where the two windows are at most so many times its size
+PAIR = 1.2  # an octave is cut in two, for two cores, if the two windows together have at most this times its pixels
 ROOM = 16  # pixels that a cut may move, at least; the grid's jitter moves it by as much again
 
 Span = tuple[int, int]  # from, to (exclusive), pixels
@@ -21,7 +22,7 @@ Box = tuple[Span, Span]  # y, x
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """The gradient is computed on the window and kept on the core."""
+    """Locates a tile: the gradient is computed on the window, and only the core's part is used."""
 
     core: Box
     window: Box
@@ -39,15 +40,15 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of a layout: windows of one length at `origins`, and where the cuts in their overlaps may fall."""
+    """Describes one axis of a layout: windows of one length at `origins`, and the ranges of the cuts between cores."""
 
     length: int
     window: int
     origins: tuple[int, ...]
-    cuts: tuple[Span, ...]  # of each cut, the first and the last place (inclusive) that leaves both sides their halo
+    cuts: tuple[Span, ...]  # for each cut, the first and the last position (inclusive) that leave both sides their halo
 
     def spans(self, random: np.random.Generator) -> list[tuple[Span, Span]]:
-        """(core, window) of each tile along the axis, the cuts drawn anew."""
+        """Returns (core, window) of each tile along the axis, with newly drawn cuts."""
         cuts = [int(random.integers(first, last, endpoint=True)) for first, last in self.cuts]
         cores = pairwise([0, *cuts, self.length])
         return [(core, (origin, origin + self.window)) for core, origin in zip(cores, self.origins, strict=True)]
@@ -55,7 +56,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one octave is cut, all but where exactly."""
+    """Describes how one octave is cut, except for the exact positions of the cuts."""
 
     rows: Axis
     columns: Axis
@@ -66,32 +67,34 @@ class Layout:
 
     @property
     def window(self) -> tuple[int, int]:
-        """(height, width) of every window."""
+        """Returns (height, width) of every window."""
         return self.rows.window, self.columns.window
 
     def tiles(self, random: np.random.Generator) -> list[Tile]:
-        """The tiles of one iteration, row by row; every call draws new cuts."""
+        """Returns the tiles of one iteration, row by row; every call draws new cuts."""
         rows, columns = self.rows.spans(random), self.columns.spans(random)
         return [Tile((y, x), (top, left)) for y, top in rows for x, left in columns]
 
 
 def halo_for(stride: int) -> int:
-    """Context around a core, pixels: deeper layers see further.
+    """Returns the context around a core, in pixels; it grows with the stride, because deeper layers see further.
 
-    Measured on Lite0 and Inception5h's shape: the cosine with the whole image's gradient is 0.98 and more with tiles of
-    560 px, and the gradient jumps by a fifth more where tiles meet; with twice the halo neither shows, at 1.5 the cost.
+    Measured on Lite0 and a network of Inception5h's shape: with tiles of 560 px the cosine similarity with the whole
+    image's gradient is at least 0.98, and the gradient jumps by a fifth more where tiles meet. With twice the halo
+    neither effect is visible, at 1.5 times the cost.
     """
     return max(16, stride * 5 // 2)
 
 
 @lru_cache(maxsize=64)
 def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int, side_by_side: bool = False) -> Layout:
-    """The cut of a (height, width) octave that computes the fewest pixels, with windows of at most tile_size squared.
+    """Returns the layout of a (height, width) octave that computes the fewest pixels.
 
-    It is the area that memory limits, so long windows are fine, and often better: two halves of a picture share one
-    seam where four quarters share four. An octave of that many pixels or fewer stays whole, except `side_by_side`:
-    two windows on two cores beat one whose every operation makes the cores wait for each other, by up to a third on
-    a busy machine. That does not ask how many cores there are: it would change the pixels.
+    tile_size: pixels; a window has at most tile_size² pixels. Memory limits the area, so long windows are allowed, and
+    often better: two halves of an image share one seam, four quarters share four.
+    side_by_side: also cuts in two an octave that fits one window, which otherwise stays whole. Two windows on two cores
+    are faster, by up to a third on a busy machine, because within one window the cores wait for each other at every
+    operation. The choice does not depend on the number of cores, because that would change the pixels.
     """
     pair = int(math.sqrt(PAIR / 2 * height * width))
     if side_by_side and 6 * halo <= pair < tile_size:
@@ -104,7 +107,7 @@ def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int, s
 
 
 def _cut(height: int, width: int, tile_size: int, stride: int, halo: int) -> Layout:
-    # Halo and room for the cuts shrink with tiles too small for them; what is left of a window is half of it and more.
+    # Tiles too small for the halo and the room for the cuts get less of both, so that at least half a window remains.
     halo, room = min(halo, tile_size // 6), min(ROOM, tile_size // 8)
     narrowest = tile_size // 4  # narrower cores give noisy gradients
     rows, columns = (_axes(length, stride, halo, room, narrowest) for length in (height, width))
@@ -112,7 +115,7 @@ def _cut(height: int, width: int, tile_size: int, stride: int, halo: int) -> Lay
         next((cut for cut in cuts if math.prod(cut.window) <= tile_size**2), cuts[-1])  # more cuts only add overlaps
         for cuts in ([Layout(down, across) for across in columns] for down in rows)
     ]
-    # A tile of few strides may fit nothing; then the smallest windows have to do.
+    # A tile of only a few strides may fit no layout; then the one with the smallest windows is used.
     return min(options, key=lambda option: (max(math.prod(option.window), tile_size**2), _computed_px(option)))
 
 
@@ -121,14 +124,17 @@ def _computed_px(option: Layout) -> int:
 
 
 def _axes(length: int, stride: int, halo: int, room: int, narrowest: int) -> list[Axis]:
-    """The ways to cut an axis that leave no core narrower than that, fewest cuts first."""
+    """Returns the ways to cut an axis that leave no core narrower than `narrowest`, fewest cuts first."""
     counts = range(2, length // narrowest + 1)
     cut = [_axis(length, count, stride=stride, halo=halo, room=room, narrowest=narrowest) for count in counts]
     return [Axis(length, length, (0,), ())] + [axis for axis in cut if axis is not None]
 
 
 def _axis(length: int, count: int, *, stride: int, halo: int, room: int, narrowest: int) -> Axis | None:
-    """`count` windows over `length` pixels, each as short as the overlaps and the grid allow."""
+    """Places `count` windows over `length` pixels, each as short as the overlaps and the grid allow.
+
+    Returns None if the windows would cover the whole axis or a core would be narrower than `narrowest`.
+    """
     overlap = 2 * halo + room
     window = math.ceil((length + (count - 1) * overlap) / count)
     window += (length - window) % stride  # congruent with the octave

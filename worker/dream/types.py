@@ -1,4 +1,4 @@
-"""Types that the numerics share."""
+"""Defines the types that the numerics share."""
 
 from typing import TypeAlias
 

@@ -131,7 +131,7 @@ def test_an_upload_waits_for_s3_to_come_back(world, monkeypatch):
         return put(*args, **how)
 
     world.storage.put = away_at_first
-    monkeypatch.setattr(checkpoints, "AGAIN_S", 0.001)
+    monkeypatch.setattr(checkpoints, "RETRY_INTERVAL_S", 0.001)
     saving = world.checkpoints()
     saving.save_in_background(a_point())
     saving._uploads.wait()

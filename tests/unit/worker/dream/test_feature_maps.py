@@ -5,7 +5,7 @@ import pytest
 
 from shared.params import FeatureMapsParams
 from tests.fakes.toy_networks import photograph, toy_network
-from worker.dream.activations import look
+from worker.dream.activations import layer_activations
 from worker.dream.feature_maps import draw, feature_maps
 
 NETWORK = toy_network()
@@ -22,7 +22,7 @@ def numbers(result):
 
 def test_the_strongest_channels_come_first_with_their_raw_numbers():
     image = photograph(96, 128)
-    activation = look(NETWORK, image, ["layer1"])[0].numpy()
+    activation = layer_activations(NETWORK, image, ["layer1"])[0].numpy()
     order = np.argsort(-np.square(activation).mean((0, 1)))[:5].tolist()
 
     maps, channels = numbers(made(image, count=5))

@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from shared.params import DreamParams, Target
 from tests.fakes.toy_networks import photograph, toy_network
-from worker.dream.activations import look
+from worker.dream.activations import layer_activations
 from worker.dream.engine import dream
 from worker.dream.guide import best_matches, guide_features, guided_gradient_of, guided_objective, shrunk
 from worker.dream.inputs import Inputs
@@ -60,7 +60,7 @@ def test_three_steps_bring_the_picture_nearer_to_the_guide():
     features = guide_features(network, TARGETS, guide)
 
     def nearness(image):
-        return float(guided_objective([look(network, image, ["layer2"])[0][None]], TARGETS, features))
+        return float(guided_objective([layer_activations(network, image, ["layer2"])[0][None]], TARGETS, features))
 
     photo = photograph(96, 128)
     params = DreamParams(model="toy", layers=TARGETS, octaves=1, iterations=3, jitter=4, tile_size=256)

@@ -5,7 +5,7 @@ import pytest
 
 from shared.params import DreamParams, Target
 from tests.fakes.toy_networks import photograph, toy_network
-from worker.dream.activations import look
+from worker.dream.activations import layer_activations
 from worker.dream.engine import dream
 from worker.dream.inputs import Inputs
 from worker.dream.observer import ResumePoint
@@ -137,7 +137,7 @@ def test_each_octaves_last_gradient_is_lent(photo):
 
 def test_a_negative_weight_pushes_a_feature_away(photo):
     def seen(image):
-        return float(np.square(look(NETWORK, image, ["layer2"])[0]).mean())
+        return float(np.square(layer_activations(NETWORK, image, ["layer2"])[0]).mean())
 
     away = dreamed(photo, layers=(Target(layer="layer2", weight=-1),), octaves=1)
     assert seen(away) < seen(photo) < seen(dreamed(photo, octaves=1))
