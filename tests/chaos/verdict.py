@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from shared import lifecycle
+from shared.celery_app import CeleryNotifier
 from shared.clock import SystemClock
 from shared.jobs import Job, JobState, Manifest
+from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
+from shared.s3.job_records import JobRecords
 from shared.settings import Settings
 from tests.chaos.storm import Storm
 from worker.dream.octaves import octave_sizes
@@ -58,7 +60,8 @@ def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
     """references: the undisturbed picture by seed. Call it while the stack is still up."""
     verdict = Verdict(broken=[*storm.broken, *storm.observer.broken, *storm.crowd.broken])
     storage, store = storm.storage, storm.store
-    housekeeping = Housekeeping(store=store, storage=storage, clock=Later(), settings=Settings())
+    lifecycle = JobLifecycle(storage, store, CeleryNotifier.connect(storm.stack.settings))
+    housekeeping = Housekeeping(lifecycle=lifecycle, store=store, storage=storage, clock=Later(), settings=Settings())
     housekeeping.go_on(for_s=600)
     # SeaweedFS lists a folder for a while after its last object went: what was swept just now is no job.
     stored = {job_id for job_id in storage.folders(object_keys.JOBS) if any(storage.keys(object_keys.job(job_id)))}
@@ -76,13 +79,14 @@ def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
 
 
 def _judge_one(storm: Storm, job_id: str, references: dict[int, bytes], verdict: Verdict) -> None:
+    records = JobRecords(storm.storage)
     asked = storm.crowd.asked.get(job_id, {})
-    if lifecycle.is_deleted(storm.storage, job_id):
+    if records.is_deleted(job_id):
         verdict.states["deleted"] += 1
         if not asked.get("deleted?"):
             verdict.broken.append(f"{job_id} was deleted by nobody")
         return
-    job = lifecycle.recall(storm.storage, job_id)
+    job = records.recall(job_id)
     if job is None or not job.state.is_terminal:
         told = "answered with 202" if asked else "never answered"
         verdict.lost.append(f"{job_id}, {told}, is {job.state if job else 'gone'}")

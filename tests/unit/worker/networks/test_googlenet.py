@@ -5,11 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.unit.worker.networks.caffe_files import caffemodel, thin_googlenet, thin_weights
 
 from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks import catalog
 from shared.settings import Settings
+from tests.unit.worker.networks.caffe_files import caffemodel, thin_googlenet, thin_weights
 from worker.fetch_weights import fetch
 from worker.networks import googlenet, registry
 from worker.networks.caffemodel import read_weights
