@@ -1,4 +1,4 @@
-"""How a submission becomes a job, or is given up: the first part of a job's lifecycle."""
+"""Accepts a submission as a job, or gives it up: the first part of a job's lifecycle."""
 
 import contextlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 class Acceptance:
-    """Part of JobLifecycle."""
+    """Implements the part of JobLifecycle that accepts and gives up submissions."""
 
     def __init__(self, storage: ObjectStorage, store: JobStore, notifier: Notifier) -> None:
         self._storage = storage
@@ -27,11 +27,12 @@ class Acceptance:
         self.records = JobRecords(storage)
 
     def accept(self, manifest: Manifest, pictures: Mapping[str, BinaryIO]) -> Job:
-        """Makes a submission a job that is owed an outcome. Raises SubmissionGivenUp when it took too long.
+        """Accepts a submission as a job. Raises SubmissionGivenUp when it took too long.
 
-        Order: the pictures by their keys, `pending`, the manifest, Redis, a wake-up. The manifest accepts, so all that
-        an attempt needs lies there by then, and `pending` before it, so that a crash after it is found. Without Redis
-        the job is accepted all the same: the caretaker finds it.
+        pictures: files by their keys in S3.
+        Order: the images, `pending`, the manifest, Redis, a wake-up. Writing the manifest accepts the job, so
+        everything that an attempt needs is stored before it, and so is `pending`, by which reconciliation finds the
+        job after a crash. The job is accepted even if Redis is unavailable: the caretaker restores it.
         """
         try:
             for key, picture in pictures.items():
@@ -50,22 +51,25 @@ class Acceptance:
         return job
 
     def give_up(self, job_id: str) -> bool:
-        """Decides that a submission is no job, unless it was accepted. True if it is none.
+        """Gives a submission up permanently, unless it was accepted. Returns True if it is given up.
 
-        Whoever still wants to accept it comes too late, however long they were held up, so its objects may go.
+        From then on no process can accept it, however long that process was delayed, so its objects may be removed.
         """
         if self._storage.put(object_keys.manifest(job_id), VOID, content_type=JSON, if_absent=True):
             return True
         return self.records.fate(job_id) == "void"
 
     def discard(self, job_id: str) -> None:
-        """Removes what a submission stored that was refused before its manifest was sent, or given up."""
-        with contextlib.suppress(DreamError):  # what is left is no job; housekeeping removes it
+        """Removes the objects of a submission that was refused before its manifest was sent, or given up."""
+        with contextlib.suppress(DreamError):  # without a manifest they are not a job; housekeeping removes them
             places = (object_keys.image, object_keys.guide, object_keys.mask)
             self._storage.delete([object_keys.pending(job_id), *(place(job_id) for place in places)])
 
     def _introduce(self, job: Job) -> bool:
-        """Creates the job in Redis. False if it is deleted: then whoever deleted it found nothing there to forget."""
+        """Creates the job in Redis; removes it again and returns False if it is deleted.
+
+        A delete that ran before found nothing in Redis to remove.
+        """
         self._store.create(job)
         if not self.records.is_deleted(job.id):
             return True
@@ -79,7 +83,7 @@ class Acceptance:
                 return
             given_up = self.records.fate(manifest.id) == "void"
         except DreamError:
-            # It may have arrived, or may still do so. If even this fails, housekeeping decides.
+            # The write may have taken effect, or may still do so. If giving up fails as well, housekeeping decides.
             if not self.give_up(manifest.id):
                 return
             self.discard(manifest.id)

@@ -1,4 +1,7 @@
-"""What a job needs of the outside: live state, durable objects, wake-ups. Tests have in-memory implementations."""
+"""Interfaces of the external services that jobs need: live state, durable objects, wake-ups.
+
+`tests/fakes/` implements them in memory.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,35 +13,38 @@ from shared.queue_stats import QueueStats
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerInfo:
-    """A live worker, as it last described itself."""
+    """Describes a live worker, as of its last registration."""
 
     name: str
     models: tuple[str, ...]
     device: str
-    job_id: str | None  # what it runs now
+    job_id: str | None  # the job it is running
     seen_at: float  # Unix time, seconds, by Redis's clock
 
 
 class JobStore(Protocol):
-    """Live state. Every call raises StoreUnavailable (retryable) when Redis is away. Unix times in seconds."""
+    """Holds live state. Every call raises StoreUnavailable (retryable) when Redis is unavailable.
+
+    Times are Unix times in seconds; durations are in seconds.
+    """
 
     def admit(self, owner: str, job_id: str, *, limit: int, ttl_s: float) -> bool:
         """Reserves a place in the owner's queue for a submission; False when `limit` jobs wait or are being submitted.
 
-        The place is given up when the job is created, by `withdraw`, or after `ttl_s`. Repeatable.
+        The place is released when the job is created, by `withdraw`, or after `ttl_s`. Idempotent.
         """
 
     def withdraw(self, owner: str, job_id: str) -> None:
-        """Gives up the place of a submission that was refused."""
+        """Releases the place of a submission that was refused."""
 
     def create(self, job: Job) -> bool:
-        """Writes the job as given if there is none of that id; False if there is. A queued one waits from then on."""
+        """Writes the job as given unless its id exists; False if it does. A queued job waits from then on."""
 
     def get(self, job_id: str) -> Job | None:
-        """The job, or None when Redis does not know it (it may still be in S3)."""
+        """Returns the job, or None when Redis does not have it (S3 still may)."""
 
     def get_many(self, job_ids: Sequence[str]) -> Mapping[str, Job]:
-        """Those of these jobs that Redis knows, in one round trip."""
+        """Returns those of these jobs that Redis has, in one round trip."""
 
     def list_jobs(
         self,
@@ -49,108 +55,122 @@ class JobStore(Protocol):
         before: str | None = None,
         limit: int = 50,
     ) -> Sequence[Job]:
-        """The owner's jobs, newest first, older than the job id `before`."""
+        """Lists the owner's jobs, newest first, older than the job id `before`."""
 
     def cancel(self, job_id: str, *, retry_count: int) -> Job | None:
-        """running -> canceling for that retry; all else stays: only an outcome ends a job. The job as it is now."""
+        """Changes running to canceling at that `retry_count`; nothing else, since only an outcome ends a job.
+
+        Returns the job after the call.
+        """
 
     def retry(self, job_id: str, *, retry_count: int) -> Job | None:
-        """failed -> queued as that retry; other states, or a later retry, stay. The job as it is now."""
+        """Changes failed to queued with that `retry_count`; other states and later retries stay.
+
+        Returns the job after the call.
+        """
 
     def forget(self, job_id: str) -> None:
-        """Removes the job and everything that points to it."""
+        """Removes the job and everything that refers to it."""
 
     def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
-        """The next waiting job for these models, now running under a fresh claim; None when nothing waits.
+        """Claims the next waiting job for these models; None when none waits. The job is running under a new claim.
 
-        Until the first `renew` the claim is not acknowledged: its lapse is a lost answer, not the death of a worker.
+        Until the first `renew` the claim is not acknowledged: its expiry means a lost response, not a dead worker.
         """
 
     def rebuild_turns(self) -> None:
-        """Completes what processes of an older version leave out of the order in which jobs are claimed. Repeatable."""
+        """Completes the turns by model, which processes of an older version do not maintain. Idempotent."""
 
     def renew(self, job: Job, *, lease_s: float, progress: JobProgress | None = None) -> JobState:
-        """Prolongs and acknowledges the claimed job's lease and publishes progress. running or canceling.
+        """Renews and acknowledges the claimed job's lease and publishes progress. Returns running or canceling.
 
-        Raises ClaimLost, or JobNotFound when Redis does not know the job: it was wiped, or the job deleted.
+        Raises ClaimLost, or JobNotFound when Redis does not have the job: Redis was wiped or the job was deleted.
         """
 
     def preview_stored(self, job: Job) -> None:
-        """Tells who watches that the attempt has stored a new preview. Nothing happens when the claim is lost."""
+        """Notifies subscribers that the attempt has stored a new preview. Does nothing when the claim is lost."""
 
     def checkpoint_stored(self, job: Job) -> None:
-        """The attempt got further: deaths start from 0 again. Raises ClaimLost."""
+        """Resets the deaths to 0, because the attempt has made progress. Raises ClaimLost."""
 
     def fix_tile_size(self, job: Job, tile_size: int) -> int:
-        """Stores the tile size with the job unless it has one. The one it has. Raises ClaimLost."""
+        """Stores the tile size, in pixels, unless the job has one. Returns the job's. Raises ClaimLost."""
 
     def release(self, job: Job, *, died: bool = False) -> Job:
-        """running -> queued, at its old place (a drain). canceling stays. Raises ClaimLost.
+        """Changes running to queued, at the job's old place (a drain). canceling stays. Raises ClaimLost.
 
-        died: counts like a death, since the job may be what its host can't bear.
+        died: counts as a death, since the job may be more than its host can handle.
         """
 
     def finish(self, job_id: str, outcome: Outcome) -> Job | None:
-        """Any state of the outcome's retry or an earlier one -> what the outcome says, unless that retry has ended.
+        """Applies the outcome to a job of its `retry_count` or a lower one, unless that retry has ended.
 
-        The outcome is the truth, so no claim is compared.
+        Does not compare claims, because the outcome in S3 is authoritative.
         """
 
     def expire(self, job_id: str, *, retry_count: int) -> Job | None:
-        """succeeded, failed or canceled -> expired, if that retry is the last."""
+        """Changes succeeded, failed or canceled to expired, if that `retry_count` is the job's latest."""
 
     def expired_leases(self) -> Sequence[Job]:
-        """Claimed jobs whose lease has run out."""
+        """Returns the claimed jobs whose lease has expired."""
 
     def expire_lease(self, job: Job, *, max_deaths: int) -> Job | None:
-        """A lapsed running job -> queued, with one more death if its claim was acknowledged; as it was if that was one
-        too many, or if it is canceling: the caller ends it. None if the lease was renewed or the claim changed."""
+        """Requeues a running job whose lease has expired, with one more death if its claim was acknowledged.
+
+        Leaves the state as it is if the deaths reach `max_deaths` or the job is canceling: the caller ends it. Returns
+        the job after the call; None if the lease was renewed or the claim changed.
+        """
 
     def overdue(self) -> Sequence[Job]:
-        """Waiting jobs past their deadline; a running one is ended by its worker."""
+        """Returns the waiting jobs past their deadline; a worker ends its own running job."""
 
     def waiting(self) -> Mapping[str, int]:
-        """Waiting jobs by model."""
+        """Counts the waiting jobs by model."""
 
     def register_worker(self, worker: WorkerInfo, *, ttl_s: float) -> None:
-        """A worker says that it is alive."""
+        """Registers a live worker for `ttl_s`."""
 
     def workers(self) -> Sequence[WorkerInfo]:
-        """The live workers."""
+        """Returns the live workers."""
 
     def queue_stats(self) -> QueueStats:
-        """How many jobs and workers there are. Its cost does not grow with them."""
+        """Counts jobs and workers, at a cost that does not grow with the number of jobs."""
 
     def generation(self) -> str | None:
-        """Names this data set. None when Redis was wiped and has to be rebuilt from S3; another one than before when
-        it was restarted, and so may have forgotten its last second."""
+        """Returns the id of this data set; None when Redis was wiped and has to be rebuilt from S3.
+
+        Changes when Redis is restarted, since it may then have lost its last second.
+        """
 
     def begin_rebuild(self) -> str:
-        """A token that `end_rebuild` takes: both must see the same data set."""
+        """Starts a rebuild. Returns a token for `end_rebuild`: both must see the same data set."""
 
     def end_rebuild(self, token: str) -> str | None:
-        """Declares Redis complete. Its generation; None when it was wiped or restarted since `begin_rebuild`."""
+        """Declares Redis complete. Returns its generation; None if it was wiped or restarted since `begin_rebuild`."""
 
     def probe(self) -> None:
-        """Sends and receives as much as a claim's answer may hold. Raises StoreUnavailable."""
+        """Sends and receives as many bytes as the response to a claim may have. Raises StoreUnavailable."""
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
-        """True if `name` is, or now becomes, the one leading caretaker."""
+        """Makes `name` the leading caretaker for `ttl_s`, unless another one leads. Returns True if `name` leads."""
 
     def check(self) -> None:
-        """Raises UnfitService when Redis is too old or evicts."""
+        """Checks Redis. Raises UnfitService when it is too old or evicts keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PresignedForm:
-    """A form that lets a browser upload straight to S3."""
+    """Holds a form with which a browser can upload directly to S3."""
 
     url: str
     fields: Mapping[str, str]
 
 
 class ObjectStorage(Protocol):
-    """Objects in one bucket. Every call raises StorageUnavailable (retryable), a write also StorageFull (retryable)."""
+    """Stores objects in one bucket.
+
+    Every call raises StorageUnavailable (retryable), a write also StorageFull (retryable). Sizes are in bytes.
+    """
 
     def put(
         self,
@@ -160,47 +180,47 @@ class ObjectStorage(Protocol):
         content_type: str = "application/octet-stream",
         if_absent: bool = False,
     ) -> bool:
-        """Writes the object whole or not at all. False if it must be absent and isn't."""
+        """Writes the object completely or not at all. Returns False if `if_absent` is set and the object exists."""
 
     def get(self, key: str) -> bytes | None:
-        """The object's bytes, None when there is none."""
+        """Returns the object's bytes, or None when it does not exist."""
 
     def download(self, key: str, into: BinaryIO) -> bool:
-        """Writes the object into a file in pieces, without holding it. False when there is none."""
+        """Writes the object to a file piece by piece, without holding it in memory. False when it does not exist."""
 
     def size(self, key: str) -> int | None:
-        """The object's size in bytes, None when there is none."""
+        """Returns the object's size in bytes, or None when it does not exist."""
 
     def copy(self, source: str, target: str) -> bool:
-        """Copies within the bucket, on the server. False when there is no source."""
+        """Copies within the bucket, on the server. False when the source does not exist."""
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys with that prefix, in order."""
+        """Yields all keys with that prefix, in order."""
 
     def keys_before(self, prefix: str, at: float) -> Iterator[str]:
-        """Those of them that were last written before that Unix time, by the store's own clock."""
+        """Yields the keys with that prefix last written before `at`: Unix time, seconds, by the store's own clock."""
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """The next path segment of all keys with that prefix, each once, in order."""
+        """Yields the next path segment of all keys with that prefix, each once, in order."""
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Removes the objects; those that are not there don't matter."""
+        """Removes the objects; ignores missing ones."""
 
     def presigned_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
-        """A short-lived public address of the object; with a file name it is offered as a download."""
+        """Returns a public URL of the object, valid for `expires_s`; `filename` makes it a download."""
 
     def presigned_post(self, key: str, *, expires_s: int, max_bytes: int) -> PresignedForm:
-        """A form to upload one object of at most that size."""
+        """Returns a form to upload one object of at most `max_bytes`, valid for `expires_s`."""
 
     def check(self) -> None:
-        """Raises UnfitService when the store does not honor conditional writes."""
+        """Checks the store. Raises UnfitService when it does not honor conditional writes."""
 
 
 class Notifier(Protocol):
-    """Sends wake-ups to the workers. Losing or doubling one changes nothing."""
+    """Sends wake-ups to the workers. A lost or repeated wake-up does no harm."""
 
     def notify_workers(self, times: int = 1) -> None:
-        """Raises StoreUnavailable when the broker is away."""
+        """Sends that many wake-ups. Raises StoreUnavailable when the broker is unavailable."""
 
     def pending_wake_ups(self) -> int:
         """Counts the wake-ups that no worker has received yet."""

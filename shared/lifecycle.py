@@ -1,11 +1,12 @@
-"""Every change of a job: in S3, in Redis and for those who listen, in the one order that survives a crash.
+"""Changes a job in S3, in Redis and for subscribers, in the one order that survives a crash.
 
-S3 decides and Redis shows: a change is durable before Redis shows it, and Redis shows it before a worker is woken.
-Three objects decide by a conditional write, so that of two who disagree one always wins: the manifest (accepted or
-given up), the outcome (how a retry ended) and the sequel (retried or expired). No name is used a second time.
+S3 is authoritative and Redis is a view of it: a change is durable in S3 before Redis shows it, and Redis shows it
+before a worker is woken. Three objects are written conditionally, so that exactly one of two conflicting writers wins:
+the manifest (accepted or given up), the outcome (how the job ended at one `retry_count`) and the sequel (retried or
+expired). No key is used a second time.
 
-Every method may be repeated, by anyone, after a crash at any point: what was left undone is done then. A lost answer to
-a conditional write is no matter either, since the winner is read back.
+Every method is idempotent: any process may repeat it after a crash at any point, and the repeated call completes the
+interrupted one. A lost response to a conditional write does no harm either, since the winning object is read back.
 """
 
 import contextlib
@@ -24,33 +25,43 @@ ACKNOWLEDGE_TRIES = 3
 
 
 class JobLifecycle(Acceptance):
-    """Raises StorageUnavailable or StoreUnavailable (both retryable) from every method that does not say otherwise."""
+    """Applies every change of a job.
+
+    Every method that does not say otherwise raises StorageUnavailable or StoreUnavailable (both retryable).
+    """
 
     def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
-        """The next waiting job, acknowledged; None when nothing waits, or the claim was lost at once.
+        """Claims and acknowledges the next waiting job; None when no job waits or the claim was lost at once.
 
-        Order: the claim, then its first renewal, which tells Redis that the claim has arrived. Only after that may its
-        lapse count as a death.
+        lease_s: seconds.
+        Order: the claim, then its first renewal, which confirms to Redis that the claim has reached the worker. Only
+        after that may the expiry of its lease count as a death.
         """
         job = self._store.claim(worker, models, lease_s=lease_s)
         return job if job and self._acknowledge(job, lease_s) else None
 
     def begin(self, job: Job, *, now: float) -> None:
-        """Owes the message that the job has started: after the claim, and before anything that could fail."""
+        """Queues the webhook for the job's start: after the claim, and before any step that could fail.
+
+        now: Unix time, seconds.
+        """
         started_at = now if job.started_at is None else job.started_at
-        delivery.owe_started(self._storage, job.id, retry_count=job.retry_count, started_at=started_at)
+        delivery.queue_started(self._storage, job.id, retry_count=job.retry_count, started_at=started_at)
 
     def checkpoint(self, job: Job, key: str, file: BinaryIO, superseded: Sequence[str]) -> None:
-        """Stores a checkpoint. Raises ClaimLost.
+        """Stores a checkpoint and deletes the superseded ones. Raises ClaimLost.
 
-        Order: S3, Redis, then the superseded ones go: deaths start from 0 only once another attempt would find it.
+        Order: S3, Redis, the deletion. Redis resets deaths to 0 only once another attempt would find the checkpoint.
         """
         self._storage.put(key, file)
         self._store.checkpoint_stored(job)
         self._storage.delete(superseded)
 
     def release(self, job: Job, *, now: float, died: bool = False) -> Job:
-        """Gives a claimed job back to the queue, or ends it if it is being canceled. Raises ClaimLost."""
+        """Returns a claimed job to the queue, or ends it if it is being canceled. Raises ClaimLost.
+
+        died: counts the release as a death.
+        """
         released = self._store.release(job, died=died)
         if released.state is JobState.CANCELING:
             self.settle(job.id, _canceled(released, now))
@@ -59,10 +70,11 @@ class JobLifecycle(Acceptance):
         return released
 
     def settle(self, job_id: str, outcome: Outcome) -> Outcome:
-        """Ends a retry of the job. Returns the outcome that counts: the first one written.
+        """Ends the job at the outcome's `retry_count`. Returns the outcome that counts: the first one written.
 
-        Order: a durable cancel outweighs any other outcome, so it is asked for first; then the outcome, THE commit;
-        then what `close` does. A delete may have come in between: of the two, whoever is later cleans up.
+        Order: the check for a cancel mark, because a durable cancel takes precedence over any other outcome; the
+        outcome, which is the commit; then the steps of `close`. If the job is deleted meanwhile, the later of the two
+        callers cleans up.
         """
         canceled = outcome.state is not JobState.CANCELED and self.records.is_cancel_asked(job_id, outcome.retry_count)
         if canceled:
@@ -77,28 +89,29 @@ class JobLifecycle(Acceptance):
         return outcome
 
     def close(self, job_id: str, outcome: Outcome) -> None:
-        """Carries out a written outcome.
+        """Applies an outcome that S3 already has.
 
-        Order: the message that is owed to the owner, Redis, and `pending` last, since it is what finds a crash here.
+        Order: the webhook, Redis, and `pending` last, because reconciliation finds an interrupted close by `pending`.
         """
-        delivery.owe_completed(self._storage, job_id, outcome)
+        delivery.queue_completed(self._storage, job_id, outcome)
         self._store.finish(job_id, outcome)
         self._storage.delete([object_keys.pending(job_id, outcome.retry_count)])
 
     def sweep(self, job_id: str, outcome: Outcome) -> None:
-        """Removes losers' outputs and checkpoints of a settled job.
+        """Removes the outputs of attempts that lost and the checkpoints of a settled job.
 
-        A failed job keeps its checkpoints, since it may be retried, and its outputs, which by now may be the retry's:
-        housekeeping removes those, and each loser its own.
+        Keeps everything of a failed job: its checkpoints, since it may be retried, and its outputs, since by now they
+        may be the retry's. Housekeeping removes those outputs, and each attempt that lost removes its own.
         """
         if outcome.state is not JobState.FAILED:
             self._storage.delete(leftovers(job_id, outcome, self.records.keys(job_id)))
 
     def cancel(self, job: Job, *, now: float) -> Job:
-        """Cancels that retry of the job: a waiting one ends here, a running one stops soon. The job as it is then.
+        """Cancels the job at its `retry_count`: ends a waiting one, asks a running one to stop. Returns the job then.
 
-        Order: the durable mark, Redis, the outcome. From the mark on no attempt can settle otherwise, also if Redis is
-        wiped before the worker hears of it.
+        now: Unix time, seconds.
+        Order: the durable cancel mark, Redis, the outcome. From the mark on every attempt ends as canceled, even if
+        Redis is wiped before the worker learns of the cancel.
         """
         self._mark(object_keys.cancel(job.id, job.retry_count), job.retry_count)
         known = self._store.cancel(job.id, retry_count=job.retry_count) or job
@@ -108,10 +121,11 @@ class JobLifecycle(Acceptance):
         return known
 
     def retry(self, job: Job, *, now: float) -> Job:
-        """Queues a failed job again. Raises ResultExpired or JobNotFound when retention or a delete was faster.
+        """Queues a failed job again. Raises ResultExpired or JobNotFound when retention or a delete came first.
 
-        Order: `pending` of the next retry, the sequel, which decides against expiry, Redis, a wake-up. A retry that
-        lost against a delete removes its `pending`, which the delete did not see.
+        now: Unix time, seconds.
+        Order: `pending` of the next retry; the sequel, which rules out expiry; Redis; a wake-up. A retry that loses
+        against a delete removes its own `pending`, because the delete did not see it.
         """
         retry_count = job.retry_count + 1
         self._mark(object_keys.pending(job.id, retry_count), retry_count)
@@ -122,7 +136,7 @@ class JobLifecycle(Acceptance):
             self.delete(job.id)
             raise JobNotFound
         outcome = self.records.outcome(job.id, retry_count)
-        if outcome is not None:  # somebody else's retry has ended before this one got here
+        if outcome is not None:  # a concurrent request queued this retry, and it has already ended
             self.close(job.id, outcome)
         known = self._store.retry(job.id, retry_count=retry_count) or self.restore(job.id, now=now)
         with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up
@@ -130,10 +144,10 @@ class JobLifecycle(Acceptance):
         return known or Job.from_manifest(self._accepted(job.id), retry_count=retry_count)
 
     def delete(self, job_id: str) -> None:
-        """Removes the job for good.
+        """Removes the job permanently.
 
-        Order: the tombstone, which stays and which everybody obeys; `pending`, so that no rebuild finds it; the
-        manifest, without which it is no job; the rest; Redis.
+        Order: the tombstone, which stays and which every process respects; `pending`, so that no rebuild finds the
+        job; the manifest, without which it is not a job; all other objects; Redis.
         """
         self._storage.put(object_keys.tombstone(job_id), b"")
         self._storage.delete(self._storage.keys(object_keys.pending(job_id)))
@@ -142,9 +156,9 @@ class JobLifecycle(Acceptance):
         self._store.forget(job_id)
 
     def expire(self, job: Job) -> bool:
-        """Removes an ended job's pictures, unless it is retried. True if it is expired.
+        """Removes an ended job's images, unless it was retried. Returns True if it is expired.
 
-        Order: the sequel, which decides against a retry, the pictures, Redis. The documents stay.
+        Order: the sequel, which rules out a retry; the images; Redis. The documents stay.
         """
         if self._decide_sequel(job, "expired") == "retry":
             return False
@@ -153,13 +167,13 @@ class JobLifecycle(Acceptance):
         self._store.expire(job.id, retry_count=job.retry_count)
         return True
 
-    def restore(self, job_id: str, *, now: float, owed: Sequence[int] | None = None) -> Job | None:
-        """Puts a job that Redis doesn't know back into it, as S3 has it. None if it is deleted or was never accepted.
+    def restore(self, job_id: str, *, now: float, pending: Sequence[int] | None = None) -> Job | None:
+        """Restores a job that is missing in Redis from S3. None if it is deleted or was never accepted.
 
-        owed: its retries in `pending/`, where the caller has listed them.
-        Order: Redis, then S3 again: what happened before Redis knew the job changed nothing there, so it is done now.
+        now: Unix time, seconds.   pending: the job's `retry_count`s in `pending/`, if the caller has listed them.
+        Order: Redis, then S3 again: a change made before Redis knew the job had no effect there, so it is applied now.
         """
-        job = self.records.recall(job_id) if owed is None else self._owed(job_id, owed)
+        job = self.records.recall(job_id) if pending is None else self._recall_pending(job_id, pending)
         if job is None or not self._introduce(job):
             return None
         keys = self.records.keys(job_id)
@@ -168,7 +182,7 @@ class JobLifecycle(Acceptance):
             if object_keys.outcome(job_id, job.retry_count) in keys
             else None
         )
-        if outcome is not None and (owed is not None or not job.state.is_terminal):
+        if outcome is not None and (pending is not None or not job.state.is_terminal):
             self.close(job_id, outcome)
         elif outcome is None and object_keys.cancel(job_id, job.retry_count) in keys:
             return self.cancel(job, now=now)
@@ -177,7 +191,10 @@ class JobLifecycle(Acceptance):
     # --- steps ---
 
     def _acknowledge(self, job: Job, lease_s: float) -> bool:
-        """False when the claim was lost. Asked again for a lost answer, since the renewal may have arrived."""
+        """Confirms the claim by renewing its lease; False when the claim was lost.
+
+        Repeats the renewal after a lost response, since the first one may have taken effect.
+        """
         for _ in range(ACKNOWLEDGE_TRIES - 1):
             with contextlib.suppress(StoreUnavailable):
                 return self._renew(job, lease_s)
@@ -190,12 +207,12 @@ class JobLifecycle(Acceptance):
             return False
         return True
 
-    def _owed(self, job_id: str, owed: Sequence[int]) -> Job | None:
-        """The job as accepted, without a look at how it may have ended: nearly always it has not."""
+    def _recall_pending(self, job_id: str, pending: Sequence[int]) -> Job | None:
+        """Returns the job as accepted. Does not read outcomes unless it was retried: it has hardly ever ended."""
         manifest = self.records.manifest(job_id)
         if manifest is None:
             return None
-        return Job.from_manifest(manifest, retry_count=0) if max(owed) == 0 else self.records.recall(job_id)
+        return Job.from_manifest(manifest, retry_count=0) if max(pending) == 0 else self.records.recall(job_id)
 
     def _accepted(self, job_id: str) -> Manifest:
         manifest = self.records.manifest(job_id)

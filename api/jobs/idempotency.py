@@ -1,8 +1,8 @@
-"""Idempotency keys: of all requests with an owner's key, one makes a job, and the others are answered with it.
+"""Implements idempotency keys: of all requests with an owner's key, one creates a job; the others return that job.
 
-A key's first request reserves it with a conditional write that names its job. Jobs are never shared: if that request
-dies or is too slow, another one gives its submission up, which is decided for good (see `shared/acceptance.py`), and
-reserves the place after it with a job of its own.
+A key's first request reserves it with a conditional write that names its job. Requests never share a submission: if the
+first request dies or is too slow, another one gives its submission up, which is final (see `shared/acceptance.py`), and
+reserves the next key in the chain for its own job.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from shared.jobs import Document, Manifest
 from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 
-IN_FLIGHT_S = 60.0  # a submission that is not accepted by then is given up for the next one with its key
+IN_FLIGHT_S = 60.0  # a submission not accepted by then is given up in favor of the next one with its key
 
-KEY_OF_DELETED = "The job that this Idempotency-Key made was deleted; use a new key for a new job."
+KEY_OF_DELETED = "The job that this Idempotency-Key created was deleted; use a new key for a new job."
 
 
 class Reservation(Document):
-    """`idempotency/{owner}/{key hash}`, or `….{job id}` after a submission that was given up."""
+    """Links a key to a job, at `idempotency/{owner}/{key hash}`, or `….{job id}` after a submission was given up."""
 
     job_id: str
     fingerprint: str
@@ -30,7 +30,7 @@ class Reservation(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyedRequest:
-    """One request with an Idempotency-Key."""
+    """Describes a request with an Idempotency-Key."""
 
     owner: str
     key: str
@@ -41,20 +41,25 @@ class KeyedRequest:
 
 
 class IdempotencyKeys:
+    """Finds and reserves the jobs of idempotency keys."""
+
     def __init__(self, storage: ObjectStorage, lifecycle: JobLifecycle, clock: Clock) -> None:
         self._storage = storage
         self._lifecycle = lifecycle
         self._clock = clock
 
     def winner(self, request: KeyedRequest) -> str | None:
-        """The id of the job that the key has made; None when it has made none yet.
+        """Returns the id of the job that the key has created; None when it has created none yet.
 
         Raises IdempotencyKeyReused, IdempotencyKeyInFlight, or WrongState when the job was deleted.
         """
         return self._follow(request)[1]
 
     def reserve(self, request: KeyedRequest, job_id: str) -> str | None:
-        """None when the key is this job's from now on; otherwise the id of the winner. Raises as `winner` does."""
+        """Reserves the key for the job. Returns None on success, or the id of the job that has the key.
+
+        Raises the same errors as `winner`.
+        """
         while True:
             place, winner = self._follow(request, job_id)
             if winner is not None:
@@ -65,7 +70,10 @@ class IdempotencyKeys:
                 return None
 
     def _follow(self, request: KeyedRequest, ours: str | None = None) -> tuple[str, str | None]:
-        """The place where the chain of reservations ends, and who has won there. ours: in flight is no obstacle."""
+        """Returns the key in S3 where the chain of reservations ends, and the id of the job reserved there, if any.
+
+        ours: a job whose reservation counts even while it is in flight.
+        """
         after: str | None = None
         while True:
             place = request.place(after)
@@ -80,7 +88,7 @@ class IdempotencyKeys:
             after = reservation.job_id
 
     def _is_given_up(self, reservation: Reservation) -> bool:
-        """Decides it, for a submission that is not accepted in time."""
+        """Returns True if the reserved submission is given up; gives it up if it was not accepted in time."""
         records = self._lifecycle.records
         fate = records.fate(reservation.job_id)
         if isinstance(fate, Manifest):

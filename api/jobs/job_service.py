@@ -1,4 +1,4 @@
-"""What can be done with jobs, whoever asks. Knows no HTTP."""
+"""Reads, cancels, retries and deletes jobs for any caller. Independent of HTTP."""
 
 import contextlib
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from shared.rate_limit import RateLimit
 from shared.s3 import object_keys
 
 FLEET_FRESH_S = 2.0
-RESULT_URL_S = 300  # long enough to begin a download, short enough to be worthless in a log file
+RESULT_URL_S = 300  # long enough to start a download, short enough that a URL in a log file is useless
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobService:
-    """Reads, cancels, retries and deletes jobs. Every call concerns one owner's jobs only."""
+    """Reads, cancels, retries and deletes jobs. Every call gives access to one owner's jobs only."""
 
     store: JobStore
     storage: ObjectStorage
@@ -38,7 +38,7 @@ class JobService:
         object.__setattr__(self, "lifecycle", JobLifecycle(self.storage, self.store, self.notifier))
 
     def get(self, owner: str, job_id: str) -> Job:
-        """The job, from Redis, or rebuilt from S3 where Redis does not know it. Raises JobNotFound."""
+        """Returns the job from Redis, or restores it from S3 if Redis does not have it. Raises JobNotFound."""
         job = self.store.get(job_id) or self._recall(job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(f"There is no job '{job_id[:40]}'.")
@@ -52,7 +52,7 @@ class JobService:
         cursor: tuple[int, int | None] | None = None,
         rate_limit: RateLimit | None = None,
     ) -> PollResult:
-        """The job and its place in the queue, or no job where nothing changed since what is known.
+        """Returns the job and its queue position, or no job when nothing has changed since the cursor.
 
         Raises JobNotFound or TooManyRequests.
         """
@@ -65,7 +65,7 @@ class JobService:
         return PollResult(job=job, position=self.position(job), usage=seen.usage)
 
     def position(self, job: Job) -> int | None:
-        """Its place in the queue; none while Redis is away."""
+        """Returns the job's queue position; None while Redis is unavailable."""
         try:
             return self.job_queries.positions([job]).get(job.id)
         except StoreUnavailable:
@@ -86,7 +86,10 @@ class JobService:
         return self.store.list_jobs(owner, states=states, kind=kind, before=before, limit=limit)
 
     def cancel(self, owner: str, job_id: str) -> Job:
-        """queued ends at once, running ends at its next tile batch. Raises WrongState for one that ended otherwise."""
+        """Cancels the job: a queued one at once, a running one at its next tile batch.
+
+        Raises WrongState for a job that ended in another state.
+        """
         job = self.get(owner, job_id)
         if job.state is JobState.CANCELED:
             return job
@@ -95,7 +98,7 @@ class JobService:
         return self.lifecycle.cancel(job, now=self.clock.now())
 
     def retry(self, owner: str, job_id: str) -> Job:
-        """Queues a failed job again, to go on from its last checkpoint. Raises WrongState or ResultExpired."""
+        """Queues a failed job again, to resume from its last checkpoint. Raises WrongState or ResultExpired."""
         job = self.get(owner, job_id)
         if job.state is not JobState.FAILED:
             raise WrongState(f"Only a failed job can be retried; this one is {job.state}.")
@@ -104,14 +107,14 @@ class JobService:
         return self.lifecycle.retry(job, now=self.clock.now())
 
     def delete(self, owner: str, job_id: str) -> None:
-        """Removes the job and all its objects; a worker that runs it stops at its next look."""
+        """Removes the job and all its objects; a worker that runs it stops at its next lease renewal."""
         self.get(owner, job_id)
         self.lifecycle.delete(job_id)
 
     def served(self) -> frozenset[str] | None:
-        """The networks that live workers serve, as of two seconds ago at most; None while Redis is away."""
+        """Returns the models that live workers serve, at most two seconds old; None while Redis is unavailable."""
         now = self.clock.monotonic()
-        known = self.fleet.get("served")  # one poll in thousands asks: workers come and go in minutes
+        known = self.fleet.get("served")  # cached, because workers change within minutes and polls are frequent
         if known and now - known[0] < FLEET_FRESH_S:
             return known[1]
         try:
@@ -122,45 +125,53 @@ class JobService:
         return served
 
     def fleet_tag(self) -> str:
-        """Another one whenever what live workers serve has changed, and with it what a waiting job waits for."""
+        """Returns a tag that changes with the models that live workers serve, and so with what a job waits for."""
         served = self.served()
         return "" if served is None else f"{crc32(','.join(sorted(served)).encode()):08x}"
 
     def result_url(self, owner: str, job_id: str) -> str:
-        """A short-lived address of the picture. Raises NotReady, WrongState or ResultExpired."""
+        """Returns a short-lived URL of the result image. Raises NotReady, WrongState or ResultExpired."""
         job = self.get(owner, job_id)
         name = object_keys.result(job.params.format if isinstance(job.params, DreamParams) else "png")
         return self._address(self._settled_output(job, name), f"dream-{job_id}{name.removeprefix('result')}")
 
     def data_url(self, owner: str, job_id: str) -> str:
-        """Of the numbers behind feature maps. Raises NotReady, WrongState or ResultExpired."""
+        """Returns a short-lived URL of the numbers behind feature maps.
+
+        Raises NotReady, WrongState or ResultExpired.
+        """
         job = self.get(owner, job_id)
         if job.kind != "feature_maps":
             raise WrongState("Only feature maps have numbers; this job is a dream.")
         return self._address(self._settled_output(job, "maps.npz"), f"maps-{job_id}.npz")
 
     def input_url(self, owner: str, job_id: str, part: Literal["image", "guide", "mask"] = "image") -> str:
-        """A short-lived address of a picture that came with the job. Raises WrongState when there was none,
-        ResultExpired once retention has taken it."""
+        """Returns a short-lived URL of an image submitted with the job.
+
+        Raises WrongState when the job was submitted without it, ResultExpired once retention has removed it.
+        """
         job = self.get(owner, job_id)
         sent = {"image": job.input, "guide": job.guide, "mask": job.mask}[part]
         if sent is None:
-            raise WrongState(f"The job came without a {part}.")
+            raise WrongState(f"The job was submitted without a {part}.")
         place = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}[part]
         name = "photo" if part == "image" else part
         return self._address(place(job_id), f"{name}-{job_id}.{sent.format}")
 
     def gradients(self, owner: str, job_id: str) -> Sequence[int]:
-        """The octaves whose gradient was kept, so far."""
+        """Returns the octaves whose gradient is stored so far."""
         self.get(owner, job_id)
         return [object_keys.gradient_octave(key) for key in self.storage.keys(object_keys.gradients(job_id))]
 
     def gradient_url(self, owner: str, job_id: str, octave: int) -> str:
-        """Raises NotReady while there is none; there is none either unless the job asked to keep them."""
+        """Returns a short-lived URL of the image of an octave's gradient.
+
+        Raises NotReady when it is not stored yet, and always for a job without `keep_gradients`.
+        """
         self.get(owner, job_id)
         key = object_keys.gradient(job_id, octave)
         if self.storage.size(key) is None:
-            raise NotReady("There is no gradient of that octave; jobs with `keep_gradients` keep them as they go.")
+            raise NotReady("There is no gradient of that octave; jobs with `keep_gradients` store them while they run.")
         return self._address(key, f"gradient-{job_id}-{octave}.png")
 
     def _address(self, key: str, filename: str) -> str:
@@ -169,14 +180,14 @@ class JobService:
         return self.storage.presigned_get(key, expires_s=RESULT_URL_S, filename=filename)
 
     def report(self, owner: str, job_id: str) -> bytes:
-        """JSON. Raises NotReady, WrongState or ResultExpired."""
+        """Returns the report as JSON. Raises NotReady, WrongState or ResultExpired."""
         found = self.storage.get(self._settled_output(self.get(owner, job_id), "report.json"))
         if found is None:
             raise ResultExpired
         return found
 
     def preview(self, owner: str, job_id: str) -> bytes:
-        """The picture so far, a small JPEG. Raises NotReady or ResultExpired."""
+        """Returns the latest preview, a small JPEG. Raises NotReady or ResultExpired."""
         job = self.get(owner, job_id)
         if job.state is JobState.EXPIRED:
             raise ResultExpired
@@ -186,7 +197,7 @@ class JobService:
         return found
 
     def readiness(self) -> Readiness:
-        """Whether a job submitted now would run."""
+        """Reports whether a job submitted now would run."""
         redis, storage, workers = "ok", "ok", 0
         try:
             workers = len(self.store.workers())

@@ -1,4 +1,4 @@
-"""What Redis tells of itself and of the workers: who lives, how much waits, which data set it holds."""
+"""Reports on Redis and the workers: live workers, queue counts, the generation of the data set."""
 
 import json
 import secrets
@@ -13,11 +13,11 @@ from shared.redis.job_hash import number
 from shared.redis.requirements import unmet
 from shared.redis.scripts import RedisScripts, translated
 
-PROBE_BYTES = 64 << 10  # what a claim answers may be as long: parameters of 16 layers with 4,096 channels each
+PROBE_BYTES = 64 << 10  # the largest response to a claim: parameters of 16 layers with 4,096 channels each
 
 
 class RedisFleet(RedisScripts):
-    """Part of RedisJobStore."""
+    """Implements the part of RedisJobStore that concerns workers, counts and the data set."""
 
     @translated()
     def register_worker(self, worker: WorkerInfo, *, ttl_s: float) -> None:
@@ -63,7 +63,7 @@ class RedisFleet(RedisScripts):
 
     @translated()
     def length(self, queue: str) -> int:
-        """Messages in a broker's queue that nobody has taken."""
+        """Counts the messages in a broker's queue that no consumer has received."""
         return cast(int, self.redis.llen(queue))
 
     @translated()

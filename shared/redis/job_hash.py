@@ -1,4 +1,4 @@
-"""A job as a Redis hash, and back."""
+"""Converts a job to a Redis hash and back."""
 
 from functools import lru_cache
 from typing import Any, cast
@@ -12,7 +12,7 @@ PARAMS: TypeAdapter[Params] = TypeAdapter(Params)
 
 
 def to_hash(job: Job) -> dict[str, str | int | float]:
-    """The fields that scripts write; what is None is left out."""
+    """Returns the fields that scripts write; omits those that are None."""
     optional = {
         "deadline_at": job.deadline_at,
         "started_at": job.started_at,
@@ -44,11 +44,11 @@ def to_hash(job: Job) -> dict[str, str | int | float]:
 
 
 def from_flat(answer: list[str] | None) -> Job | None:
-    """From a script's answer, field and value in turn."""
+    """Builds a job from a script's response, in which fields and values alternate; None for None."""
     return None if answer is None else from_hash(dict(zip(answer[::2], answer[1::2], strict=True)))
 
 
-@lru_cache(maxsize=4096)  # the same text at every poll, and the records are frozen
+@lru_cache(maxsize=4096)  # every poll sees the same text, and the records are frozen
 def _params(text: str) -> Params:
     return PARAMS.validate_json(text)
 
@@ -59,7 +59,7 @@ def _input(text: str) -> InputImage:
 
 
 def from_hash(fields: dict[str, str]) -> Job | None:
-    """None for an empty hash: there is no such job."""
+    """Builds a job from a hash. Returns None for an empty hash: the job does not exist."""
     if not fields:
         return None
     params = _params(fields["params"])

@@ -1,4 +1,4 @@
-"""Live state in Redis. Every change of a job is one Lua script, so that no half of it is ever seen."""
+"""Keeps live state in Redis. One Lua script makes each change of a job, so that no client sees half of a change."""
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,11 @@ from shared.redis.job_hash import from_flat, from_hash, to_hash
 from shared.redis.scripts import translated
 from shared.settings import Settings
 
-MENDED_AT_ONCE = 500  # owners
+TURNS_BATCH = 500  # owners whose turns one script call rebuilds
 
 
 class RedisJobStore(RedisFleet):
-    """The JobStore port on Redis 6.2 or newer. Safe to share between threads, not over a fork."""
+    """Implements JobStore on Redis 6.2 or newer. Safe to share between threads, but not across a fork."""
 
     @classmethod
     def connect(cls, settings: Settings) -> "RedisJobStore":
@@ -90,9 +90,9 @@ class RedisJobStore(RedisFleet):
     @translated()
     def rebuild_turns(self) -> None:
         for priority in PRIORITIES:
-            # Not in one script: with very many owners it would hold up everybody else.
-            owners = (owner for owner, _ in self.redis.hscan_iter(f"dream:owned:{priority}", count=MENDED_AT_ONCE))
-            while some := list(islice(owners, MENDED_AT_ONCE)):
+            # In batches: with very many owners a single script call would block all other clients of Redis.
+            owners = (owner for owner, _ in self.redis.hscan_iter(f"dream:owned:{priority}", count=TURNS_BATCH))
+            while some := list(islice(owners, TURNS_BATCH)):
                 self._run("rebuild_turns", priority, *some)
 
     @translated()

@@ -1,4 +1,4 @@
-"""The Lua scripts, and the translation of errors of Redis."""
+"""Runs the Lua scripts and translates Redis's errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,18 +32,18 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises StoreUnavailable for whatever Redis or the way to it raises."""
+    """Translates every error of Redis or of the connection to it into StoreUnavailable."""
     try:
         yield
     except redis.RedisError as exc:
         dependency_metrics.REDIS_ERRORS.labels(type(exc).__name__).inc()
-        if isinstance(exc, redis.ResponseError):  # it answered, and refused: full, read-only, or a fault of ours
+        if isinstance(exc, redis.ResponseError):  # Redis refuses: it is full or read-only, or we have a bug
             log.exception("redis_command_refused")
         raise StoreUnavailable from exc
 
 
 class RedisScripts:
-    """Runs the scripts. Safe to share between threads, not over a fork."""
+    """Runs the scripts. Safe to share between threads, but not across a fork."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.redis = client
@@ -53,7 +53,7 @@ class RedisScripts:
             name: client.register_script(prelude + (files / f"{name}.lua").read_text()) for name in SCRIPTS
         }
 
-    def _run(self, script: str, *args: str | float) -> Any:  # noqa: ANN401 - each script answers in its own shape
+    def _run(self, script: str, *args: str | float) -> Any:  # noqa: ANN401 - each script returns its own shape
         return self._scripts[script](args=args)
 
     def _now(self) -> float:

@@ -1,4 +1,4 @@
-"""Clients for S3: how they connect, and how long they wait for an answer to an upload of a given size."""
+"""Creates S3 clients, and sets how long they wait for the response to an upload of a given size."""
 
 import base64
 import hashlib
@@ -14,19 +14,19 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# The slowest link that uploads are made for. The answer to one comes only once all of it has gone through, which on a
-# slow link is long after the system's buffers have taken it.
+# The slowest supported link for uploads. The response comes only after the whole upload has been transmitted, which on
+# a slow link is long after the system's buffers have accepted it.
 SLOWEST_BYTES_PER_S = 32 << 10
-QUICK_BYTES = 256 << 10  # up to here the settings' time limit serves
+QUICK_BYTES = 256 << 10  # up to this size the settings' time limit is enough
 
 
 class Uploaders:
-    """Clients whose time limit is in proportion to what is uploaded; boto3 has one limit per client."""
+    """Keeps clients whose time limit is proportional to the upload's size, because boto3 has one limit per client."""
 
     def __init__(self, settings: Settings, client: "S3Client") -> None:
         self._settings = settings
         self._client = client
-        self._slower: dict[int, S3Client] = {}  # by the largest upload that each is for
+        self._slower: dict[int, S3Client] = {}  # by their largest upload, in bytes
         self._lock = Lock()
 
     def for_size(self, size_bytes: int) -> "S3Client":
@@ -43,12 +43,12 @@ class Uploaders:
 
 
 def upload_timeout_s(settings: Settings, size_bytes: int) -> float:
-    """How long an upload of that size may take until it is answered."""
+    """Returns how long to wait for the response to an upload of that size, in seconds."""
     return settings.s3_timeout_s + size_bytes / SLOWEST_BYTES_PER_S
 
 
 def make_client(settings: Settings, endpoint: str | None, *, read_timeout_s: float | None = None) -> "S3Client":
-    """A client that has made no call yet. read_timeout_s: instead of the settings' limit for one answer."""
+    """Creates a client, without making a call. read_timeout_s: replaces the settings' limit for a response."""
 
     def plain(secret: Any) -> str | None:  # noqa: ANN401 - SecretStr | None
         return secret.get_secret_value() if secret else None
@@ -66,8 +66,8 @@ def make_client(settings: Settings, endpoint: str | None, *, read_timeout_s: flo
             read_timeout=read_timeout_s or settings.s3_timeout_s,
             retries={"total_max_attempts": 2, "mode": "standard"},
             max_pool_connections=32,
-            # boto3's newer default sends trailers that not every S3 understands; every picture is checked by its own
-            # content length, every checkpoint by its checksum.
+            # boto3's newer default sends trailers that some S3 servers do not understand. Content lengths protect
+            # images, and checksums protect checkpoints.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
@@ -82,7 +82,7 @@ def _count(*, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's Ope
 
 
 def _add_content_md5(*, params: dict[str, Any], **_: object) -> None:
-    """Adds the checksum that S3 once required of DeleteObjects, and that some stores still insist on."""
+    """Adds the checksum that S3 once required for DeleteObjects, and that some stores still require."""
     body = params["body"]
     digest = hashlib.md5(body if isinstance(body, bytes) else body.encode(), usedforsecurity=False).digest()
     params["headers"].setdefault("Content-MD5", base64.b64encode(digest).decode())

@@ -1,37 +1,41 @@
-"""Where things lie in the bucket."""
+"""Builds and parses the keys of objects in the bucket."""
 
 PENDING, DELETED, JOBS, UPLOADS, IDEMPOTENCY = "pending/", "deleted/", "jobs/", "uploads/", "idempotency/"
 DAY_S = 86_400.0
-UPLOADS_KEPT_S = DAY_S  # a job that takes one has a copy of its own
-IDEMPOTENCY_KEPT_S = 7 * DAY_S  # docs/API.md promises it
+UPLOADS_KEPT_S = DAY_S  # a job that uses an upload has its own copy
+IDEMPOTENCY_KEPT_S = 7 * DAY_S  # as docs/API.md promises
 
 
 def pending(job_id: str, retry_count: int = 0) -> str:
-    """Exists from before the job is accepted until its outcome is written: what a rebuild lists.
+    """Returns the key of the pending marker, which exists from before the job is accepted until it is closed.
 
-    Each retry has its own, or whoever closes the first late would take the second's away.
+    A rebuild lists these markers. Each retry has its own: otherwise a process that closes the first one late would
+    remove the second one's marker.
     """
     return f"{PENDING}{job_id}" if retry_count == 0 else f"{PENDING}{job_id}-{retry_count}"
 
 
-def owed(key: str) -> tuple[str, int]:
-    """The job id and the retry_count of a `pending` key."""
+def parse_pending(key: str) -> tuple[str, int]:
+    """Returns the job id and the `retry_count` of a `pending` key."""
     job_id, _, retry_count = key.removeprefix(PENDING).partition("-")
     return job_id, int(retry_count or 0)
 
 
 def tombstone(job_id: str) -> str:
-    """Written first on delete; nothing of this job may come back."""
+    """Returns the key of the tombstone, which a delete writes first; nothing of the job may be written again."""
     return f"{DELETED}{job_id}"
 
 
 def job(job_id: str) -> str:
-    """Prefix of everything that belongs to the job, but for `pending` and the tombstone."""
+    """Returns the prefix of all the job's objects except `pending` and the tombstone."""
     return f"{JOBS}{job_id}/"
 
 
 def manifest(job_id: str) -> str:
-    """The request. Written if absent, which accepts the job; or void, which gives the submission up for good."""
+    """Returns the key of the request. Writing it, if absent, accepts the job.
+
+    A void document in its place gives the submission up permanently.
+    """
     return f"jobs/{job_id}/manifest.json"
 
 
@@ -52,7 +56,7 @@ def gradients(job_id: str) -> str:
 
 
 def gradient(job_id: str, octave: int) -> str:
-    """A picture of the octave's last gradient: the same from every attempt, so it belongs to none."""
+    """Returns the key of an image of the octave's last gradient; every attempt makes the same, so they share it."""
     return f"{gradients(job_id)}{octave:02d}.png"
 
 
@@ -60,23 +64,26 @@ def gradient_octave(key: str) -> int:
     return int(key.rsplit("/", 1)[-1].removesuffix(".png"))
 
 
-def result(format: str) -> str:  # noqa: A002 - that is what it is called everywhere
-    """The output's name, by the format that was asked for."""
+def result(format: str) -> str:  # noqa: A002 - the parameter's name in the API
+    """Returns the output's name for the requested format."""
     return {"jpeg": "result.jpg", "webp": "result.webp"}.get(format, "result.png")
 
 
 def cancel(job_id: str, retry_count: int = 0) -> str:
-    """Written before a cancel is answered. Each retry has its own, or a late one would replace a newer one."""
+    """Returns the key of the cancel mark, which is written before the response to a cancel.
+
+    Each retry has its own: otherwise a late mark would replace a newer one.
+    """
     return f"jobs/{job_id}/cancel" if retry_count == 0 else f"jobs/{job_id}/cancel-{retry_count}"
 
 
 def outcome(job_id: str, retry_count: int) -> str:
-    """The commit, first writer wins; a retry has its own."""
+    """Returns the key of the outcome, whose first writer commits the job's end; each retry has its own."""
     return f"jobs/{job_id}/outcome.json" if retry_count == 0 else f"jobs/{job_id}/outcome-{retry_count}.json"
 
 
 def outcome_retry_count(key: str) -> int | None:
-    """The retry_count whose outcome that key is; None when it is something else."""
+    """Returns the `retry_count` of an outcome's key; None for any other key."""
     name = key.rsplit("/", 1)[-1]
     if not name.startswith("outcome"):
         return None
@@ -84,7 +91,10 @@ def outcome_retry_count(key: str) -> int | None:
 
 
 def sequel(job_id: str, retry_count: int) -> str:
-    """What follows that retry's outcome: another retry or expiry. The first writer decides, so never both."""
+    """Returns the key of the step after that retry's outcome: another retry or expiry.
+
+    The first writer decides, so both can never happen.
+    """
     return f"jobs/{job_id}/sequel-{retry_count}"
 
 
@@ -93,7 +103,7 @@ def checkpoints(job_id: str) -> str:
 
 
 def checkpoint(job_id: str, octave: int, iteration: int, claim: str) -> str:
-    """Sorts by how far it got; the name is the pointer."""
+    """Returns a checkpoint's key. Keys sort by progress, so the last one is the latest: no separate pointer exists."""
     return f"{checkpoints(job_id)}{octave:02d}-{iteration:04d}-{claim}"
 
 
@@ -102,33 +112,33 @@ def attempts(job_id: str) -> str:
 
 
 def output(job_id: str, claim: str, name: str) -> str:
-    """`result.png`, `report.json`, `preview.jpg` of one attempt."""
+    """Returns the key of one attempt's `result.png`, `report.json` or `preview.jpg`."""
     return f"{attempts(job_id)}{claim}/{name}"
 
 
 def upload(owner: str, upload_id: str) -> str:
-    """What an owner has sent straight to S3, until it is swept."""
+    """Returns the key of an object that an owner uploaded directly to S3; housekeeping removes it later."""
     return f"{UPLOADS}{owner}/{upload_id}"
 
 
 def idempotency(owner: str, key_hash: str, *, after: str | None = None) -> str:
-    """Which job an owner's Idempotency-Key makes.
+    """Returns the key of the reservation that links an owner's Idempotency-Key to a job.
 
-    after: the job that held the key before and was given up. So no place is ever written a second time.
+    after: the job that held the reservation before and was given up, so that no key is ever written a second time.
     """
     return f"{IDEMPOTENCY}{owner}/{key_hash}" + (f".{after}" if after else "")
 
 
 def key(key_id: str) -> str:
-    """An API key's record; of the key itself only the hash."""
+    """Returns the key of an API key's record, which contains only a hash of the API key."""
     return f"keys/{key_id}.json"
 
 
 def secret(name: str) -> str:
-    """A secret that all processes share: what signs sessions, what webhooks' secrets are derived from."""
+    """Returns the key of a secret that all processes share: for signing sessions, for deriving webhook secrets."""
     return f"keys/secrets/{name}"
 
 
 def webhook(delivery_id: str) -> str:
-    """A message that is owed to a receiver."""
+    """Returns the key of a webhook that has not been delivered yet."""
     return f"webhooks/{delivery_id}"

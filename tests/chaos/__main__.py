@@ -1,4 +1,4 @@
-"""`make chaos JOBS=200 SECONDS=600 SEED=7`: a storm over the real stack, and a table of what it did."""
+"""Causes faults in a real stack and prints a table of results: `make chaos JOBS=200 SECONDS=600 SEED=7`."""
 
 import argparse
 import random
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.run import weather
+from tests.chaos.run import run_chaos
 
 
 def main() -> None:
@@ -14,12 +14,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         home = Path(folder) / "home"
-        table, complaints = weather(home, jobs=asked.jobs, seconds=asked.seconds, seed=asked.seed)
+        table, complaints = run_chaos(home, jobs=args.jobs, seconds=args.seconds, seed=args.seed)
     broken = "".join(f"BROKEN  {complaint}\n" for complaint in complaints)
-    sys.stdout.write(f"seed {asked.seed}\n{table}\n{broken}")
+    sys.stdout.write(f"seed {args.seed}\n{table}\n{broken}")
     sys.exit(1 if complaints else 0)
 
 

@@ -1,4 +1,4 @@
-"""Clients that never give up: they submit, cancel, delete and retry while everything around them falls over."""
+"""Runs clients that submit, cancel, delete and retry jobs during faults, and repeat every request that fails."""
 
 import json
 import random
@@ -9,14 +9,17 @@ from pathlib import Path
 
 import httpx
 
-SEEDS = (1, 2, 3)  # as many different pictures
+SEEDS = (1, 2, 3)  # one for each distinct result
 PARAMS = {"octaves": 2, "iterations": 60}
 GAP_S = 0.5
-AWAY = {429, 503}
+UNAVAILABLE = {429, 503}
 
 
 class Crowd:
-    """`asked` knows every job that was answered with 202, and what else was asked of it and answered."""
+    """Runs the clients.
+
+    `asked` has every job accepted with 202, and the later requests for it and whether they were confirmed.
+    """
 
     def __init__(self, url: str, photograph: Path, rng: random.Random) -> None:
         self._url = url
@@ -26,7 +29,7 @@ class Crowd:
         self._thread: threading.Thread | None = None
         self.asked: dict[str, dict[str, object]] = {}
         self.broken: list[str] = []
-        self.refused = 0  # answers other than the hoped-for one; each was tried again
+        self.refused = 0  # requests that failed and were repeated
 
     def begin(self, jobs: int, seconds: float) -> None:
         self._thread = threading.Thread(target=self._live, args=(jobs, seconds / jobs), daemon=True)
@@ -39,7 +42,7 @@ class Crowd:
 
     def submit(self, seed: int, *, damaged: bool = False) -> str | None:
         image = self._photograph
-        if damaged:  # header and end are whole: only decoding shows it
+        if damaged:  # header and end are intact: only decoding finds the damage
             image = image[: len(image) // 2] + bytes(64) + image[len(image) // 2 + 64 :]
         fields = {"params": json.dumps({**PARAMS, "seed": seed})}
         answer = self._ask("POST", "/v1/jobs", data=fields, files={"image": ("p.png", image)}, good=202)
@@ -51,7 +54,7 @@ class Crowd:
 
     @contextmanager
     def slow_upload(self):
-        """A submission of which half is under way. What it answers, if anything, is not waited for."""
+        """Sends half of a submission before the body of the `with` statement runs; does not require a response."""
         started = threading.Event()
 
         def body():
@@ -83,22 +86,22 @@ class Crowd:
             if job_id is None:
                 return
             earlier = self._random.choice(list(self.asked))
-            whim = self._random.random()
-            if whim < 0.06:
-                self._wish(earlier, "POST", f"/v1/jobs/{earlier}/cancel", "canceled", good=202)
-            elif whim < 0.12:
-                self._wish(earlier, "DELETE", f"/v1/jobs/{earlier}", "deleted", good=204)
-            elif whim < 0.18:
-                self._wish(earlier, "POST", f"/v1/jobs/{earlier}/retry", "retried", good=202)
+            choice = self._random.random()
+            if choice < 0.06:
+                self._request(earlier, "POST", f"/v1/jobs/{earlier}/cancel", "canceled", good=202)
+            elif choice < 0.12:
+                self._request(earlier, "DELETE", f"/v1/jobs/{earlier}", "deleted", good=204)
+            elif choice < 0.18:
+                self._request(earlier, "POST", f"/v1/jobs/{earlier}/retry", "retried", good=202)
 
-    def _wish(self, job_id: str, method: str, path: str, what: str, *, good: int) -> None:
+    def _request(self, job_id: str, method: str, path: str, what: str, *, good: int) -> None:
         asked = self.asked[job_id]
-        asked[f"{what}?"] = True  # it may come true without an answer
+        asked[f"{what}?"] = True  # it may take effect without a response
         answer = self._ask(method, path, good=good)
         asked[what] = answer is not None and answer.status_code == good
 
     def _ask(self, method: str, path: str, *, good: int, **sent) -> httpx.Response | None:
-        """The hoped-for answer or a final refusal; None when told to stop."""
+        """Repeats a request until it succeeds or is refused for good; returns the response, or None after `stop`."""
         while not self._stopped.is_set():
             try:
                 answer = httpx.request(method, self._url + path, timeout=60, **sent)
@@ -107,7 +110,7 @@ class Crowd:
             if answer is not None and (answer.status_code in (good, 200) or answer.status_code in (404, 409)):
                 return answer
             self.refused += 1
-            if answer is not None and answer.status_code not in AWAY:
-                self.broken.append(f"{method} {path} was answered {answer.status_code} {answer.text[:300]}")
+            if answer is not None and answer.status_code not in UNAVAILABLE:
+                self.broken.append(f"{method} {path} returned {answer.status_code} {answer.text[:300]}")
             self._stopped.wait(GAP_S)
         return None

@@ -1,4 +1,4 @@
-"""Somebody who keeps looking at Redis, and remembers what was promised never to go back."""
+"""Polls Redis and checks that no job's state or progress goes backward."""
 
 import threading
 from contextlib import suppress
@@ -7,7 +7,7 @@ from shared.errors import DreamError
 from shared.jobs import Job
 from shared.redis.job_store import RedisJobStore
 
-LOOK_S = 0.1
+POLL_S = 0.1
 
 
 class Observer:
@@ -18,7 +18,7 @@ class Observer:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.broken: list[str] = []
-        self.furthest: dict[tuple[str, int], float] = {}  # the largest fraction seen of (job, attempt)
+        self.furthest: dict[tuple[str, int], float] = {}  # (job id, attempt) -> largest fraction seen
 
     def begin(self) -> None:
         self._thread.start()
@@ -28,12 +28,15 @@ class Observer:
         self._thread.join()
 
     def forgive(self) -> None:
-        """Redis was wiped or lost its last second: what is shown may go back, once. Call it right after the fault."""
+        """Allows jobs to go backward once, because Redis was wiped or lost its last second.
+
+        Call it right after the fault.
+        """
         with self._lock:
             self._seen.clear()
 
     def _watch(self) -> None:
-        while not self._ended.wait(LOOK_S):
+        while not self._ended.wait(POLL_S):
             with self._lock, suppress(DreamError):
                 for job in self._store.list_jobs("local", limit=1000):
                     self._compare(self._seen.get(job.id), job)

@@ -1,18 +1,20 @@
-"""One storm from its first cloud to the verdict."""
+"""Runs one chaos test, from the start of the stack to the verdict."""
 
 from pathlib import Path
 
 from tests.chaos.crowd import SEEDS
 from tests.chaos.storm import a_storm
-from tests.chaos.verdict import judge, undisturbed
+from tests.chaos.verdict import examine, undisturbed
 
 
-def weather(home: Path, *, jobs: int, seconds: float, seed: int) -> tuple[str, list[str]]:
-    """The table, and what was promised and not kept; empty is good."""
+def run_chaos(home: Path, *, jobs: int, seconds: float, seed: int) -> tuple[str, list[str]]:
+    """Returns the table of results and the violations, which should be empty."""
     with a_storm(home, seed=seed) as storm:
         references = undisturbed(storm, SEEDS)
-        storm.rage(jobs, seconds)
+        storm.cause_faults(jobs, seconds)
         storm.calm()
-        verdict = judge(storm, references)
-    verdict.broken += [complaint for complaint in storm.broken if complaint not in verdict.broken]  # of the end
+        verdict = examine(storm, references)
+    verdict.broken += [
+        complaint for complaint in storm.broken if complaint not in verdict.broken
+    ]  # found while the stack was stopped
     return verdict.table(storm), verdict.complaints

@@ -1,4 +1,4 @@
-"""What the storm plays on: a real stack with short leases, its processes found, started again and thawed."""
+"""Runs a real stack with short leases, and finds, restarts and resumes its processes."""
 
 import random
 import time
@@ -33,23 +33,23 @@ ENV = {
     "DREAM_TILE_THREADS": "1",
 }
 WORKERS = ("worker-1", "worker-2")
-WAIT_FOR_A_DREAM_S = 20.0  # of a quiet machine
+WAIT_FOR_A_DREAM_S = 20.0  # on an idle machine
 
 
 class Stage:
-    """The stack and whatever is done to its processes. From the main thread only: the parts' lives are tied to it."""
+    """Controls the stack's processes. Use it from the main thread only: they end with the thread that starts them."""
 
     def __init__(self, home: Path, *, seed: int) -> None:
         self.home = home
         self.random = random.Random(seed)
         self.stack = Stack(home, workers=len(WORKERS), env=ENV)
         self.faults: Counter[str] = Counter()
-        self.inside = 0  # kills that hit a running dream
-        self.broken: list[str] = []  # promises that were seen broken
-        self.undisturbed_s = 0.0  # how long one dream takes
+        self.inside = 0  # kills that hit a running job
+        self.broken: list[str] = []  # violations
+        self.undisturbed_s = 0.0  # duration of one job
         self._starts = 0
         self._frozen: list[tuple[float, psutil.Process]] = []
-        self._away: dict[str, float] = {}  # parts that are down, and until when
+        self._stopped: dict[str, float] = {}  # stopped components -> when to start them
 
     def start(self) -> None:
         self.photograph = self.home / "photograph.png"
@@ -64,10 +64,10 @@ class Stage:
         self.observer = Observer(self.store)
 
     def calm_wait(self, job_ids: list[str]) -> None:
-        """Until these have ended, in good weather."""
+        """Waits until these jobs have ended, without faults."""
         wait_until(
             lambda: all((job := self.store.get(job_id)) and job.state.is_terminal for job_id in job_ids),
-            what="the end of jobs in good weather",
+            what="the end of jobs without faults",
         )
 
     def stop(self) -> None:
@@ -77,17 +77,18 @@ class Stage:
         leaked = [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         self.broken += [f"leaked process {p.pid} {p.cmdline()[-2:]}" for p in leaked]
 
-    def _live_on(self, seconds: float) -> None:
+    def _supervise(self, seconds: float) -> None:
+        """Resumes and restarts processes when due, for that many seconds."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for entry in [entry for entry in self._frozen if entry[0] <= time.monotonic()]:
                 self._frozen.remove(entry)
                 self._thaw(*entry)
-            for name in [name for name, due in self._away.items() if due <= time.monotonic()]:
-                del self._away[name]
+            for name in [name for name, due in self._stopped.items() if due <= time.monotonic()]:
+                del self._stopped[name]
                 self.stack.start_component(name)
             for name in self.stack.dead():
-                if name not in self._away:
+                if name not in self._stopped:
                     self._relaunch(name)
             time.sleep(0.05)
 
@@ -96,22 +97,26 @@ class Stage:
             process.resume()
 
     def _dreaming(self) -> tuple[str, psutil.Process]:
-        """A worker in the middle of a dream, if one gets there soon, and its child."""
+        """Returns a worker and its child process, if possible one in the middle of a job."""
         limit = TimeLimit(WAIT_FOR_A_DREAM_S)
         while True:
-            names = [name for name in WORKERS if self._child(name) and not self._is_on_the_brink(name)]
+            names = [name for name in WORKERS if self._child(name) and not self._is_near_death_limit(name)]
             busy = [name for name in names if self._is_dreaming(name)]
             if busy or (names and limit.is_over()):
                 name = self.random.choice(busy or names)
                 if child := self._child(name):
                     return name, child
-            self._live_on(0.1)
+            self._supervise(0.1)
 
     def _is_dreaming(self, name: str) -> bool:
         return any(0 < job.progress.fraction < 1 for job in self._running(name))
 
-    def _is_on_the_brink(self, name: str) -> bool:
-        """Another death would rightly end its job: progress is kept, so the storm hits each successor as it claims."""
+    def _is_near_death_limit(self, name: str) -> bool:
+        """Returns True if another death would correctly fail the worker's job.
+
+        That happens because a resumed job shows its old progress, so faults can hit each next attempt right after its
+        claim.
+        """
         return any(job.deaths >= self.stack.settings.max_deaths - 1 for job in self._running(name))
 
     def _running(self, name: str) -> list[Job]:
@@ -133,7 +138,7 @@ class Stage:
         self._launch(name, self.stack.children[name].component)
 
     def _launch(self, name: str, part: components.Component) -> None:
-        """Without waiting for it, and with a log of its own for each start."""
+        """Starts a component without waiting for it, with a separate log for each start."""
         self._starts += 1
         self.stack.children[name] = Child(part, self.home / "logs" / f"{name}-{self._starts:03d}.log")
         self.stack._record()

@@ -1,4 +1,4 @@
-"""The weather: a real stack with short leases, jobs that keep coming in, and seeded faults in all of its parts."""
+"""Causes seeded faults in all components of a real stack with short leases, while clients submit jobs."""
 
 import os
 import shutil
@@ -17,54 +17,57 @@ from shared.s3 import object_keys
 from tests.chaos.stage import LEASE_S, Stage
 from tests.waiting import exit_code
 
-DRAIN_S = 15.0  # of a quiet machine, like all limits here
-STUCK_S = 180.0  # to load TensorFlow, twice
+DRAIN_S = 15.0  # on an idle machine, like all limits here
+STUCK_S = 180.0  # enough to load TensorFlow twice
 
 
 class Storm(Stage):
-    """One stack in bad weather. Start and strike from the main thread: the parts' lives are tied to it."""
+    """Causes faults in one stack. Use it from the main thread: its processes end with the thread that starts them."""
 
-    def rage(self, jobs: int, seconds: float) -> None:
-        """Jobs come in all the time; a fault strikes as soon as the last one is half digested."""
+    def cause_faults(self, jobs: int, seconds: float) -> None:
+        """Causes faults for that many seconds while clients submit jobs.
+
+        Each fault occurs before the stack has fully recovered from the previous one.
+        """
         began = time.monotonic()
         kinds = self._kinds()
         deck: list[str] = []
         self.crowd.begin(jobs, seconds * 0.8)
         self.observer.begin()
         while time.monotonic() - began < seconds or len(self.faults) < len(kinds):
-            if not deck:  # every kind once before any comes again
+            if not deck:  # every kind once before any is repeated
                 deck = self.random.sample(sorted(kinds), len(kinds))
             kind = deck.pop()
             with suppress(DreamError, psutil.NoSuchProcess):
                 kinds[kind]()
                 self.faults[kind] += 1
-            self._live_on(self.random.uniform(1.0, 4.0))
+            self._supervise(self.random.uniform(1.0, 4.0))
         self.crowd.stop()
         kills = self.faults["kill -9 worker child"] + self.faults["kill -9 worker parent"]
         if 2 * self.inside < kills:
-            self.broken.append(f"only {self.inside} of {kills} kills hit a running dream: this storm proves little")
+            self.broken.append(f"only {self.inside} of {kills} kills hit a running job: this run tests too little")
 
     def calm(self) -> None:
-        """The sky clears: everything that was stopped runs again, and the jobs get all the time that they use."""
+        """Resumes and restarts everything, and waits until all jobs have ended or none makes progress."""
         for until, process in self._frozen:
             self._thaw(until, process)
         self._frozen.clear()
-        for name in list(self._away):
-            self._away[name] = 0
+        for name in list(self._stopped):
+            self._stopped[name] = 0
         left, limit = self._left(), TimeLimit(STUCK_S)
         while left != 0:
-            self._live_on(0.5)
+            self._supervise(0.5)
             now = self._left()
             if now is not None and now != left:
                 left, limit = now, TimeLimit(STUCK_S)
             if limit.is_over():
                 self.broken.append(f"{left} jobs wait, and none has ended in {STUCK_S:.0f} s of calm")
                 break
-        time.sleep(2 * LEASE_S)  # what a frozen worker still wants to say
+        time.sleep(2 * LEASE_S)  # a worker that was frozen may still send requests
         self.observer.end()
 
     def _left(self) -> int | None:
-        """How many jobs have not ended; None while S3 is not back yet."""
+        """Counts the jobs that have not ended; None while S3 is unavailable."""
         with suppress(DreamError):
             return len(list(self.storage.keys(object_keys.PENDING)))
         return None
@@ -76,10 +79,10 @@ class Storm(Stage):
             "SIGSTOP worker child": self._freeze_child,
             "SIGTERM worker": lambda: self._drain(group=False),
             "SIGTERM process group": lambda: self._drain(group=True),
-            "redis killed and back": lambda: self._away_for("redis", self.random.uniform(0.2, 3)),
+            "redis killed and restarted": lambda: self._stop_for("redis", self.random.uniform(0.2, 3)),
             "FLUSHALL": self._flush,
-            "s3 stopped and back": lambda: self._away_for("s3", self.random.uniform(0.2, 4)),
-            "doorbells lost": lambda: self.store.redis.delete(QUEUE),
+            "s3 stopped and restarted": lambda: self._stop_for("s3", self.random.uniform(0.2, 4)),
+            "wake-ups lost": lambda: self.store.redis.delete(QUEUE),
             "wake-ups multiplied": lambda: CeleryNotifier.connect(self.stack.settings).notify_workers(50),
             "api killed in an upload": self._kill_api,
             "caretaker killed or frozen": self._hit_caretaker,
@@ -98,7 +101,7 @@ class Storm(Stage):
         os.kill(self.stack.children[name].pid, signal.SIGKILL)
         _, alive = psutil.wait_procs([child], timeout=DRAIN_S * slowdown())
         if alive:
-            self.broken.append(f"the child of a killed {name} lives on")
+            self.broken.append(f"the child of a killed {name} is still running")
         self._relaunch(name)
 
     def _freeze_child(self) -> None:
@@ -120,15 +123,15 @@ class Storm(Stage):
             self.broken.append(f"{name} took {time.monotonic() - began:.1f} s to drain and ended with {code}")
         self._relaunch(name)
 
-    def _away_for(self, name: str, seconds: float) -> None:
-        if name in self._away:
+    def _stop_for(self, name: str, seconds: float) -> None:
+        if name in self._stopped:
             return
         if name == "redis":
-            self.stack.kill_component(name)  # so that it loses what it has not written yet
+            self.stack.kill_component(name)  # a kill, so that it loses data not yet written to disk
             self.observer.forgive()
         else:
             self.stack.stop_component(name)
-        self._away[name] = time.monotonic() + seconds
+        self._stopped[name] = time.monotonic() + seconds
 
     def _flush(self) -> None:
         self.store.redis.flushall()

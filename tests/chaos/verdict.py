@@ -1,4 +1,4 @@
-"""What must be true once the sky is clear again, and a table of what happened."""
+"""Checks what must be true once all faults have ended, and makes a table of results."""
 
 import json
 from collections import Counter, defaultdict
@@ -36,10 +36,10 @@ class Verdict:
         rows = [("jobs accepted", self.jobs), *(("  " + state, n) for state, n in sorted(self.states.items()))]
         rows += [("faults", storm.faults.total()), *(("  " + kind, n) for kind, n in sorted(storm.faults.items()))]
         rows += [
-            ("kills inside a running dream", storm.inside),
+            ("kills of a worker with a running job", storm.inside),
             ("requests that had to be repeated", storm.crowd.refused),
         ]
-        rows += [("lost", len(self.lost)), ("doubled", len(self.doubled)), ("other promises broken", len(self.broken))]
+        rows += [("lost", len(self.lost)), ("doubled", len(self.doubled)), ("other violations", len(self.broken))]
         rows += [("attempts", self.attempts), ("resumed from a checkpoint", self.resumed)]
         rows += [("seconds of work repeated", round(self.repeated_s, 1))]
         return "\n".join(f"{name:<36}{value:>8}" for name, value in rows)
@@ -50,25 +50,28 @@ class Verdict:
 
 
 class Later(SystemClock):
-    """Old enough for what was never accepted."""
+    """Runs hours ahead, so that housekeeping removes submissions that were never accepted."""
 
     def now(self) -> float:
         return super().now() + HOURS_S
 
 
-def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
-    """references: the undisturbed picture by seed. Call it while the stack is still up."""
+def examine(storm: Storm, references: dict[int, bytes]) -> Verdict:
+    """Checks every job. Call it while the stack is still running.
+
+    references: the undisturbed results by seed.
+    """
     verdict = Verdict(broken=[*storm.broken, *storm.observer.broken, *storm.crowd.broken])
     storage, store = storm.storage, storm.store
     lifecycle = JobLifecycle(storage, store, CeleryNotifier.connect(storm.stack.settings))
     housekeeping = Housekeeping(lifecycle=lifecycle, store=store, storage=storage, clock=Later(), settings=Settings())
     housekeeping.go_on(for_s=600)
-    # SeaweedFS lists a folder for a while after its last object went: what was swept just now is no job.
+    # SeaweedFS lists a folder for a while after its last object is removed: an empty folder is not a job.
     stored = {job_id for job_id in storage.folders(object_keys.JOBS) if any(storage.keys(object_keys.job(job_id)))}
     accepted = set(storm.crowd.asked) | stored
     verdict.jobs = len(accepted)
     for job_id in sorted(accepted):
-        _judge_one(storm, job_id, references, verdict)
+        _examine_job(storm, job_id, references, verdict)
     for key in storage.keys(object_keys.DELETED):
         if store.get(key.removeprefix(object_keys.DELETED)) or list(
             storage.keys(object_keys.job(key.removeprefix(object_keys.DELETED)))
@@ -78,18 +81,18 @@ def judge(storm: Storm, references: dict[int, bytes]) -> Verdict:
     return verdict
 
 
-def _judge_one(storm: Storm, job_id: str, references: dict[int, bytes], verdict: Verdict) -> None:
+def _examine_job(storm: Storm, job_id: str, references: dict[int, bytes], verdict: Verdict) -> None:
     records = JobRecords(storm.storage)
     asked = storm.crowd.asked.get(job_id, {})
     if records.is_deleted(job_id):
         verdict.states["deleted"] += 1
         if not asked.get("deleted?"):
-            verdict.broken.append(f"{job_id} was deleted by nobody")
+            verdict.broken.append(f"{job_id} was deleted without a request")
         return
     job = records.recall(job_id)
     if job is None or not job.state.is_terminal:
-        told = "answered with 202" if asked else "never answered"
-        verdict.lost.append(f"{job_id}, {told}, is {job.state if job else 'gone'}")
+        response = "accepted with 202" if asked else "without a response"
+        verdict.lost.append(f"{job_id}, {response}, is {job.state if job else 'gone'}")
         return
     verdict.states[job.state] += 1
     known = storm.store.get(job_id)
@@ -99,7 +102,7 @@ def _judge_one(storm: Storm, job_id: str, references: dict[int, bytes], verdict:
     if job.state is JobState.SUCCEEDED:
         picture = storm.storage.get(object_keys.output(job_id, job.claim or "", "result.png"))
         if picture != references[job.params.seed]:
-            verdict.broken.append(f"{job_id}: its picture is not the undisturbed one")
+            verdict.broken.append(f"{job_id}: its result differs from the undisturbed one")
     if orphans := list(_orphans(list(storm.storage.keys(object_keys.job(job_id))), job)):
         verdict.broken.append(f"{job_id} left {orphans}")
 
@@ -108,7 +111,7 @@ def _unasked(job: Job, asked: dict[str, object]) -> Iterator[str]:
     if asked.get("deleted"):
         yield f"{job.id} was deleted and is {job.state}"
     if job.state is JobState.CANCELED and not asked.get("canceled?"):
-        yield f"{job.id} was canceled by nobody"
+        yield f"{job.id} was canceled without a request"
     if job.state is JobState.FAILED and not asked.get("damaged"):
         yield f"{job.id} failed: {job.error}"
 
@@ -124,7 +127,7 @@ def _orphans(keys: list[str], job: Job) -> Iterator[str]:
 
 
 def _read_logs(storm: Storm, verdict: Verdict) -> None:
-    """Resumed attempts, work that had to be done twice, and jobs that two attempts believe to have ended."""
+    """Reads from the logs the attempts, the repeated work, and the jobs that two attempts report as settled by them."""
     won: Counter[str] = Counter()
     spans: dict[str, list[float]] = defaultdict(list)
     for record in _records(storm.home / "logs"):
@@ -143,7 +146,7 @@ def _read_logs(storm: Storm, verdict: Verdict) -> None:
 
 
 def _fraction(storm: Storm, record: dict) -> float:
-    """How far the checkpoint was from which that attempt went on."""
+    """Returns the progress, 0..1, of the checkpoint from which that attempt resumed."""
     if record["resumed_from"] is None:
         return 0.0
     document = storm.storage.get(object_keys.manifest(record["job_id"]))
@@ -171,7 +174,7 @@ def _records(folder: Path) -> Iterator[dict]:
 
 
 def undisturbed(storm: Storm, seeds: tuple[int, ...]) -> dict[int, bytes]:
-    """Each picture dreamed in good weather; also sets how long one takes."""
+    """Returns each seed's result without faults; also measures how long one job takes."""
     jobs = {seed: storm.crowd.submit(seed) for seed in seeds}
     storm.calm_wait(list(jobs.values()))
     took, pictures = [], {}

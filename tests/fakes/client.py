@@ -1,4 +1,4 @@
-"""Fakes for tests of the clients: transports to the application, a clock that runs steps, a blocking async client."""
+"""Provides fakes for client tests: transports to the application, a scripted clock, a blocking async client."""
 
 import asyncio
 import inspect
@@ -29,7 +29,7 @@ class ApplicationTransport(httpx.BaseTransport):
 
 
 class ServerWithWorker(ApplicationTransport):
-    """The application, with a worker that ends every queued job as soon as it is polled."""
+    """Routes requests to the application and ends every queued job as soon as a job is polled, like a worker."""
 
     def __init__(self, app, world) -> None:
         super().__init__(app, world)
@@ -47,7 +47,7 @@ class ServerWithWorker(ApplicationTransport):
 
 
 class ScriptedClock(FakeClock):
-    """A clock that runs the next step at every sleep."""
+    """Runs the next step at every sleep."""
 
     def __init__(self, *steps) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _AsyncStream(httpx.AsyncByteStream):
 
 
 class BlockingClient:
-    """An AsyncDreamClient whose methods block, so that every test of DreamClient runs on it too."""
+    """Wraps an AsyncDreamClient in blocking methods, so that every test of DreamClient runs on it too."""
 
     def __init__(self, url, *, transport, clock=None, **options) -> None:
         self.runner = asyncio.Runner()
@@ -116,8 +116,8 @@ class BlockingClient:
         return call
 
     def _iterate(self, events):
-        async def following():
+        async def next_event():
             return await anext(events, None)
 
-        while (event := self.runner.run(following())) is not None:
+        while (event := self.runner.run(next_event())) is not None:
             yield event

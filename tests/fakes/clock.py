@@ -1,4 +1,4 @@
-"""A clock that only the test moves."""
+"""Provides a clock that only the test advances."""
 
 
 class FakeClock:

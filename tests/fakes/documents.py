@@ -1,4 +1,4 @@
-"""What the lifecycle writes to S3, without Redis knowing of it: as a crash in between leaves it."""
+"""Writes the lifecycle's documents to S3 but not to Redis, as a crash in between leaves them."""
 
 from shared.interfaces import ObjectStorage
 from shared.jobs import Job, Manifest, Outcome, Pending
@@ -8,12 +8,12 @@ from shared.s3.job_records import VOID, Sequel
 
 def accepted(storage: ObjectStorage, manifest: Manifest, photograph: bytes = b"pixels") -> Job:
     storage.put(object_keys.image(manifest.id), photograph)
-    owed(storage, manifest.id, 0)
+    pending(storage, manifest.id, 0)
     storage.put(object_keys.manifest(manifest.id), manifest.model_dump_json().encode(), if_absent=True)
     return Job.from_manifest(manifest)
 
 
-def owed(storage: ObjectStorage, job_id: str, retry_count: int) -> None:
+def pending(storage: ObjectStorage, job_id: str, retry_count: int) -> None:
     storage.put(object_keys.pending(job_id, retry_count), Pending(retry_count=retry_count).model_dump_json().encode())
 
 
@@ -28,8 +28,8 @@ def cancel_asked(storage: ObjectStorage, job: Job) -> None:
 
 
 def retried(storage: ObjectStorage, job: Job) -> int:
-    """The retry count."""
-    owed(storage, job.id, job.retry_count + 1)
+    """Marks the job as retried. Returns the new `retry_count`."""
+    pending(storage, job.id, job.retry_count + 1)
     storage.put(
         object_keys.sequel(job.id, job.retry_count), Sequel(step="retry").model_dump_json().encode(), if_absent=True
     )

@@ -1,4 +1,4 @@
-"""Jobs for tests."""
+"""Makes jobs for tests."""
 
 from itertools import count
 
@@ -26,7 +26,7 @@ def a_manifest(**fields) -> Manifest:
 
 
 def a_job(**fields) -> Job:
-    """A queued job, newer than those made before it."""
+    """Makes a queued job, newer than those made before it."""
     return Job.from_manifest(a_manifest(**fields))
 
 

@@ -1,4 +1,4 @@
-"""The JobQueries and JobSubscriptions ports in memory."""
+"""Implements the JobQueries and JobSubscriptions interfaces in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tests.fakes.job_store import MemoryJobStore
 
 
 class RecordingJobStore(MemoryJobStore):
-    """A store that remembers every change of every job."""
+    """Records every change of every job."""
 
     def wipe(self) -> None:
         super().wipe()
@@ -48,7 +48,7 @@ class MemoryJobQueries:
         return PollResult(job=None if cursor == (job.version, position) else job, position=position, usage=usage)
 
     def events_after(self, job_id: str, *, after: int) -> Sequence[JobEvent]:
-        self.store.get(job_id)  # raises when away
+        self.store.get(job_id)  # raises when unavailable
         return [change for change in self.store.entries.get(job_id, []) if change.version > after]
 
     def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
@@ -56,7 +56,7 @@ class MemoryJobQueries:
         return {job_id: position for job_id, position in found.items() if position is not None}
 
     def queued(self, owner: str) -> int:
-        self.store.get("")  # raises when away
+        self.store.get("")  # raises when unavailable
         return sum(job.owner == owner and job.state is JobState.QUEUED for job in self.store.jobs.values())
 
     def _use(self, rate_limit: RateLimit) -> RateLimitUsage:
@@ -72,7 +72,7 @@ class MemoryJobQueries:
 
 
 class Script:
-    """JobSubscriptions that run the next step of a script at every wait; without one, time passes."""
+    """Implements JobSubscriptions: runs the next step of a script at every wait; without one, advances the clock."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock

@@ -1,4 +1,4 @@
-"""The JobStore port in memory: also the model that the Lua scripts are held against."""
+"""Implements the JobStore interface in memory; also the model against which the Lua scripts are tested."""
 
 import secrets
 from collections import Counter
@@ -15,19 +15,19 @@ from tests.fakes.clock import FakeClock
 class MemoryJobStore:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
-        self.available = True  # False: every call raises, as if Redis were away
+        self.available = True  # False: every call raises, as if Redis were unavailable
         self.restarts = 0
-        self.mended = 0
+        self.turn_rebuilds = 0
         self.wipe()
 
     def wipe(self) -> None:
         self.jobs: dict[str, Job] = {}
         self.leases: dict[str, float] = {}
-        self.turns: dict[tuple[str, str], int] = {}  # (priority, owner) -> last served or joined
+        self.turns: dict[tuple[str, str], int] = {}  # (priority, owner) -> turn when last served or joined
         self.turn = 0
         self.live: dict[str, tuple[WorkerInfo, float]] = {}
         self.unacknowledged: set[str] = set()  # claims
-        self.admitted: dict[tuple[str, str], float] = {}  # (owner, job id) -> until when
+        self.admitted: dict[tuple[str, str], float] = {}  # (owner, job id) -> expiry, Unix time, seconds
         self.complete_since: str | None = None
         self.rebuild: str | None = None
         self.leader: tuple[str, float] | None = None
@@ -124,7 +124,7 @@ class MemoryJobStore:
 
     def rebuild_turns(self) -> None:
         self._reach()
-        self.mended += 1
+        self.turn_rebuilds += 1
 
     def renew(self, job: Job, *, lease_s: float, progress: JobProgress | None = None) -> JobState:
         self._reach()
@@ -165,7 +165,7 @@ class MemoryJobStore:
     def finish(self, job_id: str, outcome: Outcome) -> Job | None:
         self._reach()
         job = self.jobs.get(job_id)
-        if job is not None and job.retry_count < outcome.retry_count:  # rolled back behind a retry
+        if job is not None and job.retry_count < outcome.retry_count:  # rolled back to a time before a retry
             if job.state is not JobState.FAILED:
                 self._change(job, state=JobState.FAILED, worker=None)
             self._retry(self.jobs[job_id], outcome.retry_count)
@@ -304,7 +304,7 @@ class MemoryJobStore:
         changed = replace(job, version=job.version + 1, **fields)
         if changed.state is not job.state:
             if (job.state, changed.state) not in TRANSITIONS:
-                raise ValueError(f"{job.state} -> {changed.state} is no transition")
+                raise ValueError(f"Invalid transition: {job.state} -> {changed.state}.")
             self.history.append((job.id, job.state, changed.state))
         self.jobs[job.id] = changed
         if not changed.state.is_claimed:

@@ -1,4 +1,4 @@
-"""The ObjectStorage and Notifier ports in memory."""
+"""Implements the ObjectStorage and Notifier interfaces in memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -14,7 +14,7 @@ class MemoryObjectStorage:
         self.clock = clock or FakeClock()
         self.objects: dict[str, bytes] = {}
         self.written: dict[str, float] = {}
-        self.available = True  # False: every call raises, as if S3 were away
+        self.available = True  # False: every call raises, as if S3 were unavailable
         self.full = False
 
     def put(self, key, body: bytes | BinaryIO, *, content_type="", if_absent=False) -> bool:

@@ -1,4 +1,4 @@
-"""Small pictures for tests, and ways to break them."""
+"""Makes small images for tests, and damages them."""
 
 import io
 
@@ -16,7 +16,7 @@ def a_picture(kind: str = "JPEG", *, width: int = 96, height: int = 80, mode: st
 
 
 def a_turned_picture(kind: str, *, orientation: int = 6) -> bytes:
-    """96 wide and 80 high as stored; its EXIF data asks for a turn."""
+    """Makes an image stored 96 px wide and 80 px high, with an EXIF orientation that rotates it."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return a_picture(kind, exif=exif.tobytes())
@@ -28,7 +28,7 @@ def an_animation(kind: str) -> bytes:
 
 
 def without_chunk_order(png: bytes, name: bytes) -> bytes:
-    """The same PNG with one chunk moved right before the end, as ImageMagick places its EXIF data."""
+    """Moves one chunk of a PNG right before its end, where ImageMagick places EXIF data."""
     at = png.index(name) - 4
     length = 12 + int.from_bytes(png[at : at + 4], "big")
     moved = png[at : at + length]

@@ -1,4 +1,4 @@
-"""A proxy in front of an S3 server that makes it behave as other stores do."""
+"""Runs a proxy in front of an S3 server that makes it behave like other stores."""
 
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from threading import Thread
 
 import httpx
 
-# (method, path with query, headers) -> (status, S3 error code) instead of the server's answer, None to pass it on
+# (method, path with query, headers) -> (status, S3 error code) to respond with, None to forward the request
 Rule = Callable[[str, str, dict[str, str]], tuple[int, str] | None]
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "content-encoding", "keep-alive"}
 
@@ -20,13 +20,13 @@ class S3Proxy:
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def asked(self, method: str, part: str) -> int:
-        """Counts the requests with that method whose path holds that text."""
+        """Counts the requests with that method whose path contains that text."""
         return sum(method == verb and part in path for verb, path, _ in self.seen)
 
 
 @contextmanager
 def proxy(target: str):
-    """Runs a proxy in front of `target` on a port of its own."""
+    """Runs a proxy in front of `target` on a free port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -1,4 +1,4 @@
-"""A real Redis behind real sentinels, for tests: one master, two replicas, three sentinels."""
+"""Runs a real Redis behind real sentinels, for tests: one master, two replicas, three sentinels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS = 1500, 5000
 
 
 class SentinelFleet:
-    """Starts and stops the six processes; `kill_master` is what the tests are about."""
+    """Starts and stops the six processes. Tests trigger a failover with `kill_master`."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -78,7 +78,7 @@ class SentinelFleet:
         folder = self._home / name
         assert is_free(port)
         folder.mkdir(parents=True)
-        config = folder / "redis.conf"  # a sentinel writes what it learns into its file
+        config = folder / "redis.conf"  # writable: a sentinel stores its state in it
         write_private(config, "\n".join(options) + "\n")
         part = Component(
             name=name,

@@ -1,4 +1,4 @@
-"""What Redis's indexes should hold, worked out from the job hashes one by one."""
+"""Computes the expected contents of Redis's indexes from the job hashes, one by one."""
 
 from collections import Counter, defaultdict
 
@@ -9,7 +9,7 @@ DERIVED = ("state", "owner", "waiting", "turns", "owned")
 
 
 def disagreements(client: redis.Redis) -> list[str]:
-    """The indexes that are not what the hashes say; each with what it holds and what it should."""
+    """Lists the indexes that disagree with the hashes, each with its actual and its expected contents."""
     sets: dict[str, set[str]] = defaultdict(set)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for key in client.keys("dream:job:*"):

@@ -1,4 +1,4 @@
-"""Small networks whose dreams are quick, for tests."""
+"""Builds small networks for fast tests."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,10 +7,10 @@ from worker.dream.network import Network
 
 
 def toy_network(*, name="toy", minimum_px=64):
-    """Three strided convolutions with seeded weights: strides 2, 4 and 8.
+    """Builds three strided convolutions with seeded weights: strides 2, 4 and 8.
 
-    Their activation is smooth (swish). A ReLU switches a unit on or off by the last bit of its input, and the gradients
-    of two correct implementations then differ by far more than rounding.
+    Their activation is smooth (swish). With a ReLU the last bit of an input can switch a unit on or off, and then the
+    gradients of two correct implementations differ by far more than rounding.
     """
     random = np.random.default_rng(5)
     kernels = [
@@ -37,7 +37,10 @@ def toy_network(*, name="toy", minimum_px=64):
 
 
 def brightness_network():
-    """Its activation is the picture itself, so that the gradient is known: 2 x / n. NaN pixels overflow it."""
+    """Builds a network whose activation is the image itself, so that the gradient is known: 2 x / n.
+
+    NaN pixels make it overflow.
+    """
     return Network(
         name="brightness",
         weights_sha256="0" * 64,
@@ -49,7 +52,7 @@ def brightness_network():
 
 
 def photograph(height, width, *, seed=0):
-    """Smooth noise, 0..255: structure at several scales, as a photograph has."""
+    """Makes smooth noise with structure at several scales, like a photograph: float32 (H, W, 3), 0..255."""
     random = np.random.default_rng(seed)
     image = np.zeros((height, width, 3), np.float32)
     for cells in (3, 11, 40):

@@ -1,4 +1,4 @@
-"""`make simulate SEEDS=10000`: as many runs, and a table of faults and of promises broken."""
+"""Runs that many simulations and prints a table of faults and violations: `make simulate SEEDS=10000`."""
 
 import argparse
 import logging
@@ -14,22 +14,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=300)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seed", type=int, help="only this one, with all that happens in it")
+    parser.add_argument("--seed", type=int, help="run only this seed and print all its events")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
-    asked = parser.parse_args()
-    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets decides the order of calls
+    args = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets affects the order of calls
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
     logging.disable()
-    sys.modules["tensorflow"] = MagicMock()  # the simulated engine needs none, and it takes seconds to import
+    sys.modules["tensorflow"] = MagicMock()  # the simulated engine does not use it, and importing it takes seconds
     from tests.simulation.run import simulate  # noqa: PLC0415
 
-    if asked.seed is not None:
-        run = simulate(asked.seed, lambda event: sys.stdout.write(f"{event}\n"))
+    if args.seed is not None:
+        run = simulate(args.seed, lambda event: sys.stdout.write(f"{event}\n"))
         runs, began = [run], time.monotonic()
     else:
-        seeds, began = range(asked.first, asked.first + asked.seeds), time.monotonic()
-        with ProcessPoolExecutor(asked.processes) as pool:
+        seeds, began = range(args.first, args.first + args.seeds), time.monotonic()
+        with ProcessPoolExecutor(args.processes) as pool:
             runs = list(pool.map(simulate, seeds, chunksize=10))
     _report(runs, time.monotonic() - began)
     sys.exit(1 if any(run.broken for run in runs) else 0)

@@ -1,4 +1,4 @@
-"""Clients of the simulated service: they submit, cancel, retry, delete and poll, and repeat what was not answered."""
+"""Simulates clients that submit, cancel, retry, delete and poll, and repeat requests without a response."""
 
 import io
 import random
@@ -23,14 +23,14 @@ PHOTOGRAPH = a_photograph()
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for one request; neither when nothing did."""
+    """Holds the response to one request; neither field is set when there was none."""
 
     value: object = None
     error: Exception | None = None
 
 
 class Clients:
-    """They outlive everything. Each wish is a task; none is begun after the chaos has ended."""
+    """Runs clients, which no fault affects. Each request is a task; none is started after the faults have ended."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -54,7 +54,7 @@ class Clients:
         self.world.scheduler.spawn(self.process, name, run, after_s=after_s)
 
     def _live(self) -> None:
-        """One submission, and what its client does with the job."""
+        """Submits one job and then acts on it as its client."""
         rng, seed = self.rng, next(self.seeds)
         owner = rng.choice(OWNERS)
         key = f"key-{seed}" if rng.random() < 0.6 else None
@@ -66,14 +66,14 @@ class Clients:
             deadline_s=rng.choice((None, None, None, 300.0)),
         )
         uploads = rng.random() < 0.2
-        if key is not None and rng.random() < 0.3:  # the same request twice at once
-            self._spawn("twin", lambda: self._submit(owner, options, seed, key, uploads=False))
+        if key is not None and rng.random() < 0.3:  # the same request twice, concurrently
+            self._spawn("repeat", lambda: self._submit(owner, options, seed, key, uploads=False))
         job_id = self._submit(owner, options, seed, key, uploads=uploads and key is None)
         if job_id is not None:
-            self._look_after(owner, job_id)
+            self._act_on(owner, job_id)
 
     def _submit(self, owner: str, options: JobOptions, seed: int, key: str | None, *, uploads: bool) -> str | None:
-        """The accepted job's id. With a key the request is repeated until it is answered."""
+        """Submits and returns the accepted job's id. With a key it repeats the request until it gets a response."""
         witness = self.world.witness
         while True:
             witness.sent(owner, seed, key, options)
@@ -99,26 +99,26 @@ class Clients:
         submissions: SubmissionService = self.world.intakes[at]
         return submissions.submit(owner, submission, key=key)
 
-    def _look_after(self, owner: str, job_id: str) -> None:
-        """Polls, and acts on a whim."""
+    def _act_on(self, owner: str, job_id: str) -> None:
+        """Polls the job, and deletes, cancels or retries it at random."""
         world, rng = self.world, self.rng
         while world.faults.on:
             world.scheduler.sleep(rng.uniform(1.0, 90.0))
             answer = self._ask(lambda at: world.services[at].get(owner, job_id), 30.0)
             job = answer.value if isinstance(answer.value, Job) else None
             world.witness.saw(job_id, job, missing=isinstance(answer.error, JobNotFound))
-            whim = rng.random()
-            if whim < 0.1:
-                self._wish("delete", owner, job_id, lambda service: service.delete(owner, job_id))
-            elif whim < 0.25 and (job is None or not job.state.is_terminal):
-                self._wish("cancel", owner, job_id, lambda service: service.cancel(owner, job_id))
-            elif job is not None and job.state is JobState.FAILED and whim < 0.7:
-                self._wish("retry", owner, job_id, lambda service: service.retry(owner, job_id))
+            choice = rng.random()
+            if choice < 0.1:
+                self._request("delete", owner, job_id, lambda service: service.delete(owner, job_id))
+            elif choice < 0.25 and (job is None or not job.state.is_terminal):
+                self._request("cancel", owner, job_id, lambda service: service.cancel(owner, job_id))
+            elif job is not None and job.state is JobState.FAILED and choice < 0.7:
+                self._request("retry", owner, job_id, lambda service: service.retry(owner, job_id))
 
-    def _wish(self, what: str, owner: str, job_id: str, act: Callable[[JobService], object]) -> None:
+    def _request(self, what: str, owner: str, job_id: str, act: Callable[[JobService], object]) -> None:
         witness = self.world.witness
         while True:
-            witness.wished(what, job_id)
+            witness.requested(what, job_id)
             answer = self._ask(lambda at: act(self.world.services[at]), self.rng.choice((5.0, 30.0)))
             if answer.error is None and answer.value is not None:
                 witness.granted(what, job_id, answer.value if isinstance(answer.value, Job) else None)
@@ -130,7 +130,7 @@ class Clients:
             self.world.scheduler.sleep(self.rng.uniform(1.0, 20.0))
 
     def _ask(self, request: Callable[[str], object], patience_s: float) -> Answer:
-        """One request to one of the APIs. It goes on there also when the client has stopped waiting."""
+        """Sends one request to one of the APIs, which completes it even after the client has stopped waiting."""
         scheduler = self.world.scheduler
         answers: list[Answer] = []
         waiters: list[Task] = []
@@ -142,7 +142,7 @@ class Clients:
                 answers.append(Answer(value=True if value is None else value))
             except DreamError as exc:
                 answers.append(Answer(error=exc))
-            except Exception as exc:  # noqa: BLE001 - that is what is looked for
+            except Exception as exc:  # noqa: BLE001 - the simulation searches for such errors
                 self.world.witness.broken.append(f"500: {type(exc).__name__} {exc}")
                 answers.append(Answer(error=exc))
             scheduler.wake(waiters)

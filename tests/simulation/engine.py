@@ -1,4 +1,4 @@
-"""An engine that takes virtual time: small arithmetic on a small picture, the same from wherever it resumes."""
+"""Simulates an engine in virtual time: simple arithmetic on a small image, with the same result after any resume."""
 
 import io
 from collections import Counter
@@ -33,7 +33,10 @@ class SimReport:
 
 
 class SimDreamer:
-    """One worker's. `failures`: how many more times the dream with that seed runs out of memory, for all workers."""
+    """Simulates one worker's engine.
+
+    failures: how many more times a job with that seed runs out of memory, counted over all workers.
+    """
 
     device = "simulated"
 

@@ -1,6 +1,6 @@
-"""Which faults a run has, how often, and when: all of it from the seed.
+"""Decides from the seed which faults a run has, how often and when.
 
-Each run turns on a random subset of the kinds (swarm testing): with all of them on, rare combinations drown.
+Each run enables a random subset of the kinds (swarm testing): with all of them enabled, some combinations are too rare.
 """
 
 import math
@@ -14,7 +14,7 @@ from tests.simulation.scheduler import Process
 CALL_FAULTS = ("before", "after", "hang before", "hang after", "late", "twice", "twice, once late", "slow")
 WORLD_FAULTS = (
     *("kill", "kill in a call", "freeze", "long freeze", "drain"),
-    *("redis wiped", "redis rolled back", "redis restarted", "redis away", "s3 away"),
+    *("redis wiped", "redis rolled back", "redis restarted", "redis unavailable", "s3 unavailable"),
     *("cut off from redis", "cut off from s3", "redis answers lost", "disk full"),
     *("clock jumps", "redis clock jumps", "wake-ups lost", "wake-ups multiplied"),
 )
@@ -22,7 +22,7 @@ LONGEST_FREEZE_S = 1500.0
 
 
 class Faults:
-    """Decides for each call whether it goes wrong; the world asks it for everything else."""
+    """Decides which fault each call has, and draws the random numbers of the other faults."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -53,7 +53,7 @@ class Faults:
     now: Callable[[], float]  # set by the world
 
     def disturb(self, service: str, process: str, how: str, seconds: float) -> None:
-        """That service can't be reached, or its answers don't arrive; process: "" for all."""
+        """Makes a service unreachable, or loses its responses, for that many seconds. process: "" for all."""
         self._until[service, process, how] = self.now() + seconds
 
     def calm(self) -> None:
@@ -67,7 +67,7 @@ class Faults:
         return self.spread(0.1, 300.0)
 
     def spread(self, low: float, high: float) -> float:
-        """A number between these, of any order of magnitude."""
+        """Draws a number between `low` and `high`, uniform in its logarithm."""
         return math.exp(self.rng.uniform(math.log(low), math.log(high)))
 
     def trace(self, event: str) -> None:

@@ -1,8 +1,8 @@
-"""A process's connections to Redis, S3 and receivers: every call takes time, and may go wrong in every way.
+"""Simulates a process's connections to Redis, S3 and receivers, where every call takes time and may fail.
 
-A call is sent, takes effect, and is answered. It may fail before the effect or after it (the answer is lost), take
-effect late, after the caller gave up, or twice, as when a client library repeats it; it may hang, and its process may
-die or freeze on the way out or back.
+A call is sent, takes effect, and returns a response. It may fail before its effect or after it (the response is lost);
+take effect late, after the caller gave up, or twice, as when a client library repeats it; hang; or its process may die
+or freeze while the request or the response is in transit.
 """
 
 import io
@@ -15,11 +15,11 @@ from tests.simulation.faults import Faults
 from tests.simulation.scheduler import Killed, Process, Scheduler
 
 PAGE_KEYS, DELETE_BATCH = 4, 3
-HANGS_S = 20.0  # two tries of ten seconds
+HANGS_S = 20.0  # two attempts of ten seconds
 
 
 class Link:
-    """One process's way to one service."""
+    """Connects one process to one service."""
 
     def __init__(
         self, scheduler: Scheduler, process: Process, faults: Faults, service: str, error: type[DreamError]
@@ -28,7 +28,7 @@ class Link:
         self.service, self._error = service, error
 
     def call(self, what: str, effect: Callable[[], object]) -> object:
-        """What the service answers, its errors included, unless something goes wrong."""
+        """Returns the service's response, or raises its error, unless a fault occurs."""
         scheduler, process = self.scheduler, self.process
         fault = self.faults.of_call(self.service, process)
         label = f"{process.name}/{scheduler.current.name} {self.service}.{what} {fault or ''}"
@@ -43,20 +43,20 @@ class Link:
         if fault == "late":
             scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
             raise self._error
-        result, refusal = _answered(effect)
+        result, error = _respond(effect)
         if fault == "twice":
-            result, refusal = _answered(effect)
+            result, error = _respond(effect)
         if fault == "twice, once late":
             scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
-        self.faults.trace(f"{label} {_brief(result)} {refusal or ''}")
+        self.faults.trace(f"{label} {_brief(result)} {error or ''}")
         self._die_if_due(label)
         self._travel(slow=fault == "slow")
         if fault == "hang after":
             scheduler.sleep(HANGS_S)
         if fault in {"after", "hang after", "answers lost"}:
             raise self._error
-        if refusal is not None:
-            raise refusal
+        if error is not None:
+            raise error
         return result
 
     def _travel(self, *, slow: bool) -> None:
@@ -72,10 +72,10 @@ class Link:
             raise Killed
 
 
-LATER = Process("the network")  # carries what arrives after its sender gave up
+LATER = Process("the network")  # runs calls that arrive after their sender gave up
 
 
-def _answered(effect: Callable[[], object]) -> tuple[object, Exception | None]:
+def _respond(effect: Callable[[], object]) -> tuple[object, Exception | None]:
     try:
         return effect(), None
     except DreamError as exc:
@@ -83,7 +83,7 @@ def _answered(effect: Callable[[], object]) -> tuple[object, Exception | None]:
 
 
 def _shielded(effect: Callable[[], object]) -> None:
-    _answered(effect)
+    _respond(effect)
 
 
 def _brief(result: object) -> str:
@@ -92,7 +92,7 @@ def _brief(result: object) -> str:
 
 
 class RedisLink:
-    """The JobStore and JobQueries interfaces and the broker's queue of wake-ups, over a link."""
+    """Implements JobStore, JobQueries and Notifier over a link."""
 
     def __init__(self, link: Link, redis, job_queries) -> None:
         self._link, self._redis, self._job_queries = link, redis, job_queries
@@ -106,13 +106,13 @@ class RedisLink:
 
     def notify_workers(self, times: int = 1) -> None:
         def push() -> None:
-            self._redis.rings += times
-            self._redis.rang()
+            self._redis.wake_ups += times
+            self._redis.notified()
 
         self._link.call("notify", push)
 
     def pending_wake_ups(self) -> int:
-        return self._link.call("pending", lambda: self._redis.rings)
+        return self._link.call("pending", lambda: self._redis.wake_ups)
 
     def __getattr__(self, name: str):
         target = (
@@ -131,7 +131,7 @@ def _first(args: tuple) -> str:
 
 
 class S3Link:
-    """The ObjectStorage interface over a link: lists come in pages, and deletes go in batches."""
+    """Implements ObjectStorage over a link: lists in pages and deletes in batches."""
 
     def __init__(self, link: Link, s3) -> None:
         self._link, self._s3 = link, s3

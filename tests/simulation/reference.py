@@ -1,4 +1,4 @@
-"""The pictures that undisturbed runs make, by the same code."""
+"""Computes the results of undisturbed runs, with the same code."""
 
 import io
 from collections import Counter

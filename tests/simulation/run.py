@@ -1,4 +1,4 @@
-"""One simulated run, from its seed to the verdict."""
+"""Runs one simulation, from its seed to the violations."""
 
 import random
 from collections import Counter
@@ -13,15 +13,15 @@ import structlog
 from shared.lifecycle import JobLifecycle
 from shared.webhooks import delivery
 from tests.simulation import threads
+from tests.simulation.checks import violations
 from tests.simulation.clients import Clients
-from tests.simulation.judge import judge
 from tests.simulation.weather import Weather
 from tests.simulation.world import World
 from worker import reconciliation
 from worker.recovery import housekeeping
 
 CHAOS_S = 900.0
-WALK_EVERY_S, UNACCEPTED_S = 300.0, 600.0  # shorter than in the product, so that a run sees several
+WALK_EVERY_S, UNACCEPTED_S = 300.0, 600.0  # shorter than in the product, so that a run has several
 CALM_S = UNACCEPTED_S + 3 * WALK_EVERY_S
 STUCK_S = 6000.0
 
@@ -31,7 +31,7 @@ class Run:
     seed: int
     faults: Counter[str]
     broken: tuple[str, ...]
-    digest: int  # of everything that happened: the same seed gives the same one
+    digest: int  # of all events: the same seed gives the same digest
     jobs: int
 
 
@@ -41,14 +41,14 @@ def simulate(seed: int, listener: Callable[[str], None] | None = None) -> Run:
     with _observed(world, listener):
         clients, weather = Clients(world), Weather(world)
         clients.begin(world.rng.randint(3, 8), CHAOS_S * 0.7)
-        world.scheduler.spawn(weather.process, "weather", weather.blow)
+        world.scheduler.spawn(weather.process, "weather", weather.run)
         world.scheduler.run(world.scheduler.now + CHAOS_S)
         weather.calm()
         world.faults.trace("--- calm")
         world.scheduler.run(world.scheduler.now + CALM_S)
         world.scheduler.run(world.scheduler.now + STUCK_S, done=lambda: _is_quiet(world))
         world.scheduler.run(world.scheduler.now + WALK_EVERY_S + 100)
-        broken = tuple(dict.fromkeys(judge(world, references)))
+        broken = tuple(dict.fromkeys(violations(world, references)))
         world.scheduler.close()
     return Run(seed, world.faults.counts, broken, world.faults.digest, len(world.witness.seed_of))
 
@@ -61,7 +61,7 @@ def _is_quiet(world: World) -> bool:
 
 @cache
 def _references() -> dict[int, bytes]:
-    """The undisturbed picture of each seed."""
+    """Returns each seed's undisturbed result."""
     from tests.simulation.reference import pictures  # noqa: PLC0415
 
     return pictures(range(1, 20))
@@ -69,16 +69,16 @@ def _references() -> dict[int, bytes]:
 
 @contextmanager
 def _observed(world: World, listener: Callable[[str], None] | None) -> Iterator[None]:
-    """The product under the scheduler, with the witness told of what no interface shows."""
-    settle, owe = JobLifecycle.settle, delivery.owe_completed
+    """Runs the product under the scheduler and reports to the witness the calls that no interface shows."""
+    settle, queue_completed = JobLifecycle.settle, delivery.queue_completed
 
     def settle_seen(self, job_id, outcome):
         world.witness.settles(job_id, outcome)
         return settle(self, job_id, outcome)
 
-    def owe_seen(storage, job_id, outcome):
-        with world.witness.owes(job_id, outcome.retry_count):
-            return owe(storage, job_id, outcome)
+    def queue_completed_seen(storage, job_id, outcome):
+        with world.witness.queues_completed(job_id, outcome.retry_count):
+            return queue_completed(storage, job_id, outcome)
 
     with ExitStack() as patches:
         for target, name, value in (
@@ -86,7 +86,7 @@ def _observed(world: World, listener: Callable[[str], None] | None) -> Iterator[
             (housekeeping, "UNACCEPTED_S", UNACCEPTED_S),
             (reconciliation, "UNACCEPTED_S", UNACCEPTED_S),
             (JobLifecycle, "settle", settle_seen),
-            (delivery, "owe_completed", owe_seen),
+            (delivery, "queue_completed", queue_completed_seen),
         ):
             patches.enter_context(mock.patch.object(target, name, value))
         world.start(patches.enter_context(threads.under(world.scheduler, random.Random(world.rng.random()))))

@@ -1,7 +1,7 @@
-"""Virtual time and cooperative tasks: one runs at a time, and a seed decides which runs next.
+"""Runs cooperative tasks in virtual time: one at a time, in an order that a seed decides.
 
-A task is a greenlet of a process. It gives up control only where it sleeps or waits, which every call on an interface
-does (see `links.py`). A dead process never runs again: whatever its tasks still try raises Killed.
+A task is a greenlet of a process. It yields control only when it sleeps or waits, which every call on an interface does
+(see `links.py`). A dead process never runs again: every further call of its tasks raises Killed.
 """
 
 import heapq
@@ -15,11 +15,11 @@ STARTED_AT = 1_800_000_000.0
 
 
 class Killed(BaseException):
-    """This task's process is dead."""
+    """Ends a task whose process is dead."""
 
 
 class Process:
-    """What freezes, dies and has a clock of its own as a whole."""
+    """Describes a process, whose tasks freeze and die together and share a clock."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class Process:
         self.frozen_until = 0.0
         self.skew_s = 0.0
         self.disk_is_full = False
-        self.calls_left: int | None = None  # set by a fault: it dies in the middle of that many calls from now
+        self.calls_left: int | None = None  # set by a fault: number of calls until it dies in one
 
 
 class Task:
@@ -37,7 +37,7 @@ class Task:
         self.greenlet = greenlet(run, parent=hub)
         self.done = False
         self.error: BaseException | None = None
-        self.wake = 0  # grows with every wake-up, so that an outdated one is recognized
+        self.wake = 0  # incremented by every wake-up, to recognize an outdated one
 
 
 class Scheduler:
@@ -60,7 +60,7 @@ class Scheduler:
                 work()
             except Killed:
                 pass
-            except Exception as exc:  # noqa: BLE001 - that is what is looked for
+            except Exception as exc:  # noqa: BLE001 - the simulation searches for such errors
                 task.error = exc
                 if not process.dead:
                     self.crashes.append(f"{process.name}/{name}: {exc!r}")
@@ -72,14 +72,14 @@ class Scheduler:
         return task
 
     def sleep(self, seconds: float) -> None:
-        """Lets others run until then."""
+        """Lets other tasks run for that many seconds."""
         task = self.current
         self.check(task)
         self._push(task, self.now + seconds)
         self._switch(task)
 
     def wait(self, waiters: list[Task], timeout_s: float | None) -> None:
-        """Until woken through `wake`, or the time is up."""
+        """Waits until `wake` or the timeout, in seconds."""
         task = self.current
         self.check(task)
         waiters.append(task)
@@ -98,7 +98,7 @@ class Scheduler:
             raise Killed
 
     def run(self, until: float, *, done: Callable[[], bool] = lambda: False) -> None:
-        """Runs tasks in the order of time until that time, or until `done`."""
+        """Runs tasks in the order of time, until the virtual time `until` or until `done`."""
         while self._heap and self._heap[0][0] <= until and not done():
             at, tie, _, task, wake = heapq.heappop(self._heap)
             if task.wake != wake or task.done:
@@ -117,7 +117,7 @@ class Scheduler:
         self.now = max(self.now, min(until, self._heap[0][0]) if self._heap else until)
 
     def thaw(self) -> None:
-        """Lets every frozen process go on now."""
+        """Resumes every frozen process."""
         entries, self._heap = self._heap, []
         for at, tie, order, task, wake in entries:
             frozen = at == task.process.frozen_until
@@ -127,7 +127,7 @@ class Scheduler:
             task.process.frozen_until = 0.0
 
     def close(self) -> None:
-        """Ends every task that is left, without any effect."""
+        """Ends every remaining task, without any effect."""
         for task in list(self._tasks.values()):
             task.process.dead = True
             self._unwind(task)
@@ -139,7 +139,7 @@ class Scheduler:
         self._tasks.pop(task.greenlet, None)
 
     def _push(self, task: Task, at: float) -> None:
-        # The tie is random: of what is due at the same time, anyone may come first.
+        # Ties are broken at random: tasks due at the same time may run in any order.
         heapq.heappush(self._heap, (at, self.rng.random(), next(self._order), task, task.wake))
 
     def _switch(self, task: Task) -> None:
@@ -148,7 +148,7 @@ class Scheduler:
 
 
 class SimClock:
-    """A process's own clock: off by its skew, which may change at any time."""
+    """Implements a process's clock, which is off by the process's skew; the skew may change at any time."""
 
     def __init__(self, scheduler: Scheduler, process: Process) -> None:
         self._scheduler = scheduler

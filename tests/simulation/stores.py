@@ -1,4 +1,4 @@
-"""Redis and S3 in memory, with what the simulator needs beyond the twins: loss, pages, and somebody who watches."""
+"""Extends the in-memory fakes of Redis and S3 for the simulator: data loss, pages, callbacks on changes."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,14 @@ KEPT_COPIES = 20
 
 
 class SimRedis(RecordingJobStore):
-    """Remembers what it looked like, so that it can be rolled back to that."""
+    """Keeps copies of its state, so that it can be rolled back to one of them."""
 
     def __init__(self, clock) -> None:
         self.copies: list[dict[str, object]] = []
         self.wake_ups = 0
         self.wipes = 0
-        self.lost_at = 0.0  # when it last lost something
+        self.lost_at = 0.0  # virtual time of the last loss of data
+        self.notified: Callable[[], None] = lambda: None
         self.changed: Callable[[Job, Job], None] = lambda before, after: None
         self.claim_arrived: Callable[[Job], None] = lambda job: None
         super().__init__(clock)
@@ -26,7 +27,7 @@ class SimRedis(RecordingJobStore):
         self.wake_ups = 0
 
     def claim_as(self, claim: str, worker: str, models, *, lease_s: float) -> Job | None:
-        """A claim whose id the caller chose: asked twice it gives the same job, as the script does."""
+        """Claims a job with an id that the caller chose. Idempotent, like the script: a repeat gives the same job."""
         self._reach()
         for job in self.jobs.values():
             if job.claim == claim and job.state.is_claimed:
@@ -59,7 +60,7 @@ LOSABLE = {
     "unacknowledged",
     "leader",
     "entries",
-    "rings",
+    "wake_ups",
 }
 
 
@@ -72,7 +73,7 @@ def _copy(value):
 
 
 class SimS3(MemoryObjectStorage):
-    """Tells of every object that is written or removed."""
+    """Reports every object that is written or removed."""
 
     def __init__(self, clock) -> None:
         super().__init__(clock)

@@ -1,4 +1,4 @@
-"""Stand-ins for `threading`, `tempfile` and random names, so that the product's own threads run under the scheduler."""
+"""Replaces `threading`, `tempfile` and random ids, so that the product's own threads run under the scheduler."""
 
 import errno
 import random
@@ -70,7 +70,7 @@ class Thread:
 
 
 class Pool:
-    """As much of ThreadPoolExecutor as the product uses."""
+    """Implements the part of ThreadPoolExecutor that the product uses."""
 
     def __init__(self, scheduler: Scheduler, max_workers: int) -> None:
         self._scheduler = scheduler
@@ -92,13 +92,13 @@ class Pool:
                 index, item = work.pop(0)
                 try:
                     results[index] = action(item)
-                except Exception as exc:  # noqa: BLE001 - raised in the caller, as the real one does
+                except Exception as exc:  # noqa: BLE001 - raised in the caller, as by ThreadPoolExecutor
                     errors.append(exc)
 
-        crew = [Thread(self._scheduler, take, name="pool") for _ in range(min(self._workers, len(work)))]
-        for thread in crew:
+        workers = [Thread(self._scheduler, take, name="pool") for _ in range(min(self._workers, len(work)))]
+        for thread in workers:
             thread.start()
-        for thread in crew:
+        for thread in workers:
             thread.join()
         if errors:
             raise errors[0]
@@ -106,16 +106,16 @@ class Pool:
 
 
 class Threads:
-    """What the product uses of `threading`."""
+    """Implements the part of `threading` that the product uses."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.Event = partial(Event, scheduler)
         self.Thread = partial(Thread, scheduler)
-        self.Lock = SimpleNamespace  # nobody else runs before the next call on an interface, and none is made under one
+        self.Lock = SimpleNamespace  # no switch of tasks under a lock: no interface is called there
 
 
 class Spool:
-    """A temporary file on a disk that may be full."""
+    """Wraps a temporary file on a disk that may be full."""
 
     def __init__(self, scheduler: Scheduler, file) -> None:
         self._process = scheduler.current.process
@@ -135,7 +135,7 @@ class Spool:
 
 @contextmanager
 def under(scheduler: Scheduler, rng: random.Random) -> Iterator[Threads]:
-    """Everything that the product takes from the system comes from the scheduler and the seed."""
+    """Replaces the product's threads, files and random numbers by those of the scheduler and the seed."""
     threads = Threads(scheduler)
     make_file = tempfile.TemporaryFile
     spools = SimpleNamespace(TemporaryFile=lambda: Spool(scheduler, make_file()))

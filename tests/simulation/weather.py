@@ -1,4 +1,4 @@
-"""Faults beyond calls that fail: processes die and freeze, stores forget, clocks jump."""
+"""Causes faults other than failing calls: processes die and freeze, stores lose data, clocks jump."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from tests.simulation.world import NAMES, World
 
 
 class Weather:
-    """A task of its own, until the world is calmed."""
+    """Causes faults in a separate task, until `calm`."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -23,20 +23,20 @@ class Weather:
             "redis wiped": self._wipe,
             "redis rolled back": self._roll_back,
             "redis restarted": self._restart,
-            "redis away": lambda: self._disturb("redis", "", "cut off", 1.0, 60.0),
-            "s3 away": lambda: self._disturb("s3", "", "cut off", 1.0, 60.0),
+            "redis unavailable": lambda: self._disturb("redis", "", "cut off", 1.0, 60.0),
+            "s3 unavailable": lambda: self._disturb("s3", "", "cut off", 1.0, 60.0),
             "cut off from redis": lambda: self._disturb("redis", self._any(), "cut off", 1.0, 200.0),
             "cut off from s3": lambda: self._disturb("s3", self._any(), "cut off", 1.0, 200.0),
             "redis answers lost": lambda: self._disturb("redis", self._any(), "answers lost", 20.0, 400.0),
             "disk full": lambda: setattr(self._process(), "disk_is_full", True),
             "clock jumps": lambda: self._jump(self._process()),
             "redis clock jumps": lambda: self._jump(world.redis_host),
-            "wake-ups lost": lambda: setattr(world.redis, "rings", 0),
+            "wake-ups lost": lambda: setattr(world.redis, "wake_ups", 0),
             "wake-ups multiplied": self._multiply,
         }
 
-    def blow(self) -> None:
-        """The task."""
+    def run(self) -> None:
+        """Runs the task: causes faults at random times."""
         world = self.world
         while True:
             world.scheduler.sleep(self.rng.expovariate(1 / 20.0))
@@ -50,7 +50,7 @@ class Weather:
                 self._kinds[kind]()
 
     def calm(self) -> None:
-        """Everything runs again, and nothing goes wrong from here on."""
+        """Ends all faults and restarts every process."""
         world = self.world
         world.faults.calm()
         for process in world.processes.values():
@@ -88,5 +88,5 @@ class Weather:
         process.skew_s = self.rng.choice((-1, 1)) * self.world.faults.spread(0.1, 600.0)
 
     def _multiply(self) -> None:
-        self.world.redis.rings += 20
-        self.world.redis.rang()
+        self.world.redis.wake_ups += 20
+        self.world.redis.notified()

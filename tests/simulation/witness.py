@@ -1,4 +1,4 @@
-"""Keeps in mind what was promised to whom, and what was seen; `judge.py` compares it with what is left."""
+"""Records requests, responses and writes during a run; `checks.py` compares them with the final state."""
 
 import json
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Sending:
-    """One logical submission, however often it was sent; its dream's seed tells it from all others."""
+    """Describes one logical submission, however often it was sent; its parameters' seed identifies it."""
 
     owner: str
     key: str | None
@@ -27,26 +27,28 @@ class Sending:
 
 
 class Witness:
+    """Records a run and collects violations in `broken`."""
+
     def __init__(self, world: "World") -> None:
         self.world = world
         self.broken: list[str] = []
         self.sendings: dict[int, Sending] = {}
         self.seed_of: dict[str, int] = {}  # by job id, of every manifest ever written
-        self.wishes: Counter[tuple[str, str]] = Counter()
+        self.requests: Counter[tuple[str, str]] = Counter()
         self.deleted: dict[str, float] = {}
         self.canceled: dict[tuple[str, int], float] = {}
-        self.last_seen: dict[str, int] = {}  # retry count, as the job's client knows it
+        self.last_seen: dict[str, int] = {}  # retry_count that the job's client has seen
         self.retried: set[tuple[str, int]] = set()
-        self.settling: dict[tuple[str, int], float] = {}  # when somebody began to end it otherwise than canceled
+        self.settling: dict[tuple[str, int], float] = {}  # start of settling it as anything but canceled
         self.outcomes: dict[str, bytes] = {}
         self.received_claims: Counter[tuple[str, int]] = Counter()
         self.delivered: dict[str, list[dict]] = defaultdict(list)
         self.finished_deliveries: set[str] = set()
-        self.owing_again: set[Task] = set()
+        self.repeating: set[Task] = set()  # tasks that queue a webhook whose job is no longer pending
         world.s3.wrote, world.s3.removed = self._wrote, self._removed
         world.redis.changed, world.redis.claim_arrived = self._changed, self.claim_received
 
-    # --- told by the clients ---
+    # --- reported by the clients ---
 
     def sent(self, owner: str, seed: int, key: str | None, options) -> None:
         sending = self.sendings.setdefault(seed, Sending(owner, key, options.webhook_url is not None))
@@ -55,13 +57,13 @@ class Witness:
     def accepted(self, job_id: str, seed: int) -> None:
         self.sendings[seed].answered.add(job_id)
         if len(self.sendings[seed].answered) > 1:
-            self.broken.append(f"key doubled: {self.sendings[seed].answered} were answered for one submission")
+            self.broken.append(f"key doubled: responses to one submission named {self.sendings[seed].answered}")
 
     def refused(self, seed: int, error: Exception) -> None:
         pass
 
-    def wished(self, what: str, job_id: str) -> None:
-        self.wishes[what, job_id] += 1
+    def requested(self, what: str, job_id: str) -> None:
+        self.requests[what, job_id] += 1
 
     def granted(self, what: str, job_id: str, job: Job | None) -> None:
         now = self.world.scheduler.now
@@ -72,18 +74,18 @@ class Witness:
         elif what == "retry" and job is not None:
             self.retried.add((job_id, job.retry_count))
             if job.retry_count <= self.last_seen.get(job_id, -1):
-                self.broken.append(f"retry: {job_id} was answered with the job as it was before")
+                self.broken.append(f"retry: the response for {job_id} was the job before the retry")
 
     def saw(self, job_id: str, job: Job | None, *, missing: bool) -> None:
-        """A poll's answer."""
+        """Records the response to a poll."""
         if job is not None:
             self.last_seen[job_id] = job.retry_count
         if job is not None and job_id in self.deleted and self.world.redis.lost_at < self.deleted[job_id]:
-            self.broken.append(f"deleted job returned: {job_id} is {job.state} after its delete was answered")
-        if missing and ("delete", job_id) not in self.wishes:
-            self.broken.append(f"lost: {job_id} was accepted and is answered with 404")
+            self.broken.append(f"deleted job returned: {job_id} is {job.state} after its delete was confirmed")
+        if missing and ("delete", job_id) not in self.requests:
+            self.broken.append(f"lost: {job_id} was accepted but is not found (404)")
 
-    # --- told by the product's own calls ---
+    # --- reported by the product's own calls ---
 
     def settles(self, job_id: str, outcome: Outcome) -> None:
         if outcome.state is not JobState.CANCELED:
@@ -93,38 +95,42 @@ class Witness:
         self.received_claims[job.id, job.retry_count] += 1
 
     @contextmanager
-    def owes(self, job_id: str, retry_count: int) -> Iterator[None]:
-        """Somebody owes the message that the job ended. If nothing is pending, somebody else has owed it before."""
+    def queues_completed(self, job_id: str, retry_count: int) -> Iterator[None]:
+        """Surrounds queueing of the webhook for the job's end.
+
+        If the job is not pending, another process has queued that webhook before.
+        """
         task = self.world.scheduler.current
         if object_keys.pending(job_id, retry_count) not in self.world.s3.objects:
-            self.owing_again.add(task)
+            self.repeating.add(task)
         try:
             yield
         finally:
-            self.owing_again.discard(task)
+            self.repeating.discard(task)
 
     def receive(self, body: bytes, headers: dict[str, str]) -> int:
-        """The receiver."""
+        """Receives a webhook. Returns the HTTP status."""
         status = self.world.rng.choice((200, 200, 200, 503))
         if status == 200:
             self.delivered[headers["webhook-id"]].append(json.loads(body))
         return status
 
-    # --- told by the stores ---
+    # --- reported by the stores ---
 
     def _wrote(self, key: str, before: bytes | None, after: bytes) -> None:
         name = key.rsplit("/", 1)[-1]
         if object_keys.outcome_retry_count(key) is not None and key.startswith(object_keys.JOBS):
-            if self.outcomes.setdefault(key, after) != after and key.split("/")[1] not in self.deleted_or_asked():
+            if self.outcomes.setdefault(key, after) != after and key.split("/")[1] not in self.delete_requested():
                 self.broken.append(f"two outcomes: {key}")
         elif key.startswith("webhooks/") and before is None and name in self.finished_deliveries:
-            if self.world.scheduler.current in self.owing_again:
+            if self.world.scheduler.current in self.repeating:
                 self.broken.append(f"webhook sent again: {name}, long after it was delivered")
         elif name == "manifest.json" and b'"params"' in after:
             self.seed_of[key.split("/")[1]] = json.loads(after)["params"]["seed"]
 
-    def deleted_or_asked(self) -> set[str]:
-        return {job_id for what, job_id in self.wishes if what == "delete"}
+    def delete_requested(self) -> set[str]:
+        """Returns the ids of the jobs for which a delete was requested, confirmed or not."""
+        return {job_id for what, job_id in self.requests if what == "delete"}
 
     def _removed(self, key: str) -> None:
         if key.startswith("webhooks/"):

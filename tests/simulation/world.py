@@ -1,4 +1,4 @@
-"""The processes of a deployment in one simulated world: two of each kind, on one Redis and one S3."""
+"""Runs a deployment's processes in one simulated world: two of each kind, on one Redis and one S3."""
 
 import random
 from collections import Counter
@@ -26,7 +26,7 @@ from worker.runner import Runner
 NAMES = ("api-1", "api-2", "worker-1", "worker-2", "caretaker-1", "caretaker-2")
 LEASE_S = 15.0
 RESTART_S = 5.0
-POLL_S = 300.0  # a worker asks for work this often even if nobody tells it; wake-ups do the rest
+POLL_S = 300.0  # how often a worker checks for work without a wake-up
 
 
 class World:
@@ -39,7 +39,7 @@ class World:
             self.faults.listener = lambda event: listener(f"{self.scheduler.now - 1.8e9:9.2f} {event}")
         self.redis_host, self.s3_host = Process("redis"), Process("s3")
         self.redis = SimRedis(SimClock(self.scheduler, self.redis_host))
-        self.redis.rang = lambda: self.scheduler.wake(self._idle)
+        self.redis.notified = lambda: self.scheduler.wake(self._idle)
         self.job_queries = MemoryJobQueries(self.redis, self.redis.clock)
         self.s3 = SimS3(SimClock(self.scheduler, self.s3_host))
         self.settings = Settings(
@@ -72,7 +72,7 @@ class World:
             self.revive()
 
     def launch(self, name: str) -> None:
-        """A new process of that name; the one before is dead."""
+        """Starts a new process of that name; the previous one is dead."""
         before = self.processes.get(name)
         process = self.processes[name] = Process(name)
         if before is not None:
@@ -84,12 +84,12 @@ class World:
         self.processes[name].dead = True
 
     def revive(self) -> None:
-        """Starts what is dead."""
+        """Restarts dead processes."""
         for name, process in list(self.processes.items()):
             if process.dead:
                 self.launch(name)
 
-    # --- what runs in a process ---
+    # --- the tasks of a process ---
 
     def _links(self, process: Process):
         store = redis_link(self.scheduler, process, self.faults, self.redis, self.job_queries)
@@ -125,13 +125,13 @@ class World:
 
         def work() -> None:
             while not drain.is_set():
-                if not self.redis.rings:
+                if not self.redis.wake_ups:
                     self.scheduler.wait(self._idle, POLL_S)
                     continue
-                self.redis.rings -= 1
+                self.redis.wake_ups -= 1
                 with suppress(DreamError):
                     runner.run_next()
-            process.dead = True  # drained: it ends by itself
+            process.dead = True  # drained: it exits on its own
 
         def register() -> None:
             while not drain.is_set():

@@ -1,1 +1,1 @@
-"""Recovery: the caretaker, housekeeping and the webhook dispatcher."""
+"""Contains the caretaker, reconciliation, housekeeping and the webhook dispatcher."""

@@ -1,4 +1,4 @@
-"""The caretaker process; any number may run, one leads. Run: python -m worker.recovery.caretaker"""
+"""Runs the caretaker process. Any number may run; one of them leads. Run: python -m worker.recovery.caretaker"""
 
 import secrets
 import signal
@@ -30,7 +30,10 @@ T = TypeVar("T")
 
 
 class Caretaker:
-    """Every duty may be repeated, interrupted, or done by two at once."""
+    """Requeues expired leases, ends overdue jobs, reconciles Redis with S3, sends wake-ups, runs housekeeping.
+
+    Every duty may be repeated, interrupted, or run by two caretakers at once.
+    """
 
     def __init__(
         self, *, store: JobStore, storage: ObjectStorage, notifier: Notifier, clock: Clock, settings: Settings
@@ -48,64 +51,73 @@ class Caretaker:
         )
         self._name = secrets.token_hex(4)
         self.leads = False
-        self._generation: str | None = None  # of the Redis that was compared with S3
-        self._looked_at = clock.now()
+        self._generation: str | None = None  # of the Redis data set that was reconciled with S3
+        self._last_round_at = clock.now()
         self._reconcile_at = clock.monotonic()
-        self._distrust()
+        self._pause_lease_expiry()
 
     def run_round(self) -> None:
-        """One round of all duties that are due, if this caretaker leads."""
-        gap_s, self._looked_at = self._clock.now() - self._looked_at, self._clock.now()
-        if gap_s > self._settings.lease_s:  # we were frozen, and maybe the machine with all its workers
-            self._distrust()
-        duties = (self._notice_lost_state, self._judge_lapsed, self._end_overdue, self._reconcile_if_due, self._wake)
+        """Runs one round of all due duties, if this caretaker leads."""
+        gap_s, self._last_round_at = self._clock.now() - self._last_round_at, self._clock.now()
+        if gap_s > self._settings.lease_s:  # this process was frozen, and perhaps the machine with all its workers
+            self._pause_lease_expiry()
+        duties = (
+            self._rebuild_lost_state,
+            self._expire_leases,
+            self._end_overdue,
+            self._reconcile_if_due,
+            self._wake_workers,
+        )
         try:
             self.leads = self._store.lead(self._name, ttl_s=self._settings.lease_s)
             if not self.leads:
                 return
-            for duty in (*duties, self._keep_house):
+            for duty in (*duties, self._run_housekeeping):
                 self._shielded(duty)
         except StoreUnavailable as exc:
-            self._distrust()
+            self._pause_lease_expiry()
             log.warning("redis_unavailable", reason=str(exc))
 
-    def _distrust(self) -> None:
-        """Leases could not be renewed lately, so nobody is judged for the length of one."""
-        self._trusted_at = self._clock.monotonic() + self._settings.lease_s
+    def _pause_lease_expiry(self) -> None:
+        """Pauses lease expiry for one lease period, because renewals may have failed."""
+        self._expiry_resumes_at = self._clock.monotonic() + self._settings.lease_s
 
-    def _notice_lost_state(self) -> None:
+    def _rebuild_lost_state(self) -> None:
+        """Restores Redis from S3 after a wipe or restart, which its generation shows."""
         generation = self._store.generation()
         if generation is not None and generation == self._generation:
             return
         log.warning(
-            "reconciliation_started", reason="Redis is new, was wiped, or was restarted and may lack its last second"
+            "reconciliation_started",
+            reason="Redis is new, was wiped, or was restarted and may have lost its last second.",
         )
-        self._distrust()
+        self._pause_lease_expiry()
         token = self._store.begin_rebuild()
         if not self._reconcile():
             return
-        self._generation = self._store.end_rebuild(token)  # None when it was lost again meanwhile
+        self._generation = self._store.end_rebuild(token)  # None when Redis lost data again meanwhile
         self._housekeeping.start_over()
 
-    def _judge_lapsed(self) -> None:
-        if self._clock.monotonic() >= self._trusted_at:
-            self._each(self._store.expired_leases(), self._judge)
+    def _expire_leases(self) -> None:
+        if self._clock.monotonic() >= self._expiry_resumes_at:
+            self._each(self._store.expired_leases(), self._expire_lease)
 
-    def _judge(self, job: Job) -> None:
+    def _expire_lease(self, job: Job) -> None:
+        """Requeues the job of an expired lease, or ends it if it is being canceled or died too often."""
         outcome = self._lifecycle.records.outcome(job.id, job.retry_count)
-        if outcome is not None:  # it died between the commit and telling Redis
+        if outcome is not None:  # the worker died after the commit, before Redis was updated
             self._lifecycle.close(job.id, outcome)
             return
-        reaped = self._store.expire_lease(job, max_deaths=self._settings.max_deaths)
-        if reaped is None:
+        expired = self._store.expire_lease(job, max_deaths=self._settings.max_deaths)
+        if expired is None:
             return
-        log.warning("lease_expired", job_id=job.id, worker=job.worker, deaths=reaped.deaths, state=reaped.state)
-        worker_metrics.lease_expired(reaped.state)
-        if reaped.state is JobState.CANCELING:
-            self._end(reaped, JobState.CANCELED)
-        elif reaped.state is JobState.RUNNING:
+        log.warning("lease_expired", job_id=job.id, worker=job.worker, deaths=expired.deaths, state=expired.state)
+        worker_metrics.lease_expired(expired.state)
+        if expired.state is JobState.CANCELING:
+            self._end(expired, JobState.CANCELED)
+        elif expired.state is JobState.RUNNING:
             died = WorkerDied()
-            self._end(reaped, JobState.FAILED, JobError(code=died.code, message=str(died), retryable=died.retryable))
+            self._end(expired, JobState.FAILED, JobError(code=died.code, message=str(died), retryable=died.retryable))
 
     def _end_overdue(self) -> None:
         late = DeadlineExceeded()
@@ -128,23 +140,23 @@ class Caretaker:
             self._reconcile()
 
     def _reconcile(self) -> bool:
-        """Compares what S3 owes with what Redis knows. False when some of it could not be done."""
+        """Reconciles Redis with S3. Returns False when jobs were skipped or another caretaker leads now."""
         settings = self._settings
         self._reconcile_at = self._clock.monotonic() + settings.reconcile_interval_s
         skipped, lead_at = 0, self._clock.monotonic()
         for tally in self._reconciliation.run():
             skipped = tally.skipped
-            if self._clock.monotonic() - lead_at > settings.lease_s / 3:  # this may take longer than a leader's lease
+            if self._clock.monotonic() - lead_at > settings.lease_s / 3:  # a reconciliation may outlast leadership
                 self.leads, lead_at = self._store.lead(self._name, ttl_s=settings.lease_s), self._clock.monotonic()
                 if not self.leads:
                     return False
         self._store.rebuild_turns()
         if self._unserved():
-            self._notifier.notify_workers()  # a worker may be able to fetch what it lacks
+            self._notifier.notify_workers()  # a worker may be able to fetch the missing model
         return skipped == 0
 
-    def _wake(self) -> None:
-        """As many wake-ups as jobs wait that a live worker can serve; lost ones are sent again."""
+    def _wake_workers(self) -> None:
+        """Sends the missing wake-ups: one is pending for each waiting job that a live worker can serve."""
         waiting = self._store.waiting()
         missing = sum(waiting.values()) - self._unserved() - self._notifier.pending_wake_ups()
         if missing > 0:
@@ -154,11 +166,14 @@ class Caretaker:
         served = {model for worker in self._store.workers() for model in worker.models}
         return sum(count for model, count in self._store.waiting().items() if model not in served)
 
-    def _keep_house(self) -> None:
+    def _run_housekeeping(self) -> None:
         self._housekeeping.go_on(for_s=self._settings.caretaker_interval_s)
 
     def _each(self, items: Iterable[T], action: Callable[[T], None]) -> None:
-        """Without S3 none of them can be done; otherwise one that can't does not keep the others waiting."""
+        """Applies the action to each item; postpones an item that fails, so that the others are not delayed.
+
+        Raises StoreUnavailable or StorageUnavailable: without Redis or S3 every item would fail.
+        """
         for item in items:
             try:
                 action(item)
@@ -166,11 +181,14 @@ class Caretaker:
                 raise
             except DreamError as exc:
                 log.warning("recovery_postponed", item=getattr(item, "id", item), reason=str(exc))
-            except ValueError:  # a document that this version can't read
+            except ValueError:  # a document that this version cannot read
                 log.exception("document_unreadable", item=getattr(item, "id", item))
 
     def _shielded(self, duty: Callable[[], None]) -> None:
-        """One duty that can't be done now does not keep the others waiting; without Redis there is nothing to do."""
+        """Runs a duty and postpones it if it fails, so that the others are not delayed.
+
+        Raises StoreUnavailable: without Redis no duty can run.
+        """
         try:
             duty()
         except StoreUnavailable:
@@ -180,7 +198,7 @@ class Caretaker:
 
 
 def main() -> None:
-    """Looks around until SIGTERM or SIGINT."""
+    """Runs rounds until SIGTERM or SIGINT."""
     logs.configure()
     settings = load_or_exit()
     ended = threading.Event()

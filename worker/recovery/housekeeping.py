@@ -1,8 +1,8 @@
-"""A slow walk over all that S3 holds: puts ended jobs back into a wiped Redis, removes what nobody needs any more.
+"""Walks slowly over all objects in S3: restores ended jobs to a wiped Redis and removes objects no longer needed.
 
-Anything may happen between what the walk has listed and what it removes, and a frozen process makes that arbitrarily
-long. So it removes only what was decided for good: a deleted job, a submission that was given up, an expired job's
-pictures, outputs of attempts that lost.
+A job may change between the walk's listing and the removal, and a frozen process makes that interval arbitrarily long.
+So the walk removes only objects whose fate is final: those of a deleted job, of a submission that was given up and of
+attempts that lost, and the images of an expired job.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,16 +23,16 @@ from worker.recovery.reconciliation import UNACCEPTED_S
 log = structlog.get_logger(__name__)
 
 WALK_EVERY_S = 3600.0
-VOID_KEPT_S = object_keys.DAY_S  # how long a submission that was given up is kept from being accepted late
+VOID_KEPT_S = object_keys.DAY_S  # how long a void manifest keeps a submission from being accepted late
 KEPT_S = {
     object_keys.UPLOADS: object_keys.UPLOADS_KEPT_S,
     object_keys.IDEMPOTENCY: object_keys.IDEMPOTENCY_KEPT_S,
-}  # nobody asks later
-BATCH = 1000  # S3 deletes so many at once
+}  # seconds; not read after that
+BATCH = 1000  # the most keys that S3 deletes in one request
 
 
 class Housekeeping:
-    """May be interrupted, repeated, or done by two at once."""
+    """Does the walk. It may be interrupted, repeated, or run by two processes at once."""
 
     def __init__(
         self, *, lifecycle: JobLifecycle, store: JobStore, storage: ObjectStorage, clock: Clock, settings: Settings
@@ -46,11 +46,14 @@ class Housekeeping:
         self._due_at = clock.monotonic()
 
     def start_over(self) -> None:
-        """Redis has lost something: do not wait for the hour."""
+        """Starts a new walk at the next call of `go_on`, because Redis has lost data."""
         self._walk, self._due_at = None, self._clock.monotonic()
 
     def go_on(self, *, for_s: float) -> None:
-        """A stretch of the walk, if one is due. Raises what Redis or S3 raise; it starts over then."""
+        """Continues the walk, if one is due, for about `for_s` seconds.
+
+        Raises the errors of Redis and S3; the walk then starts over at the next reconciliation interval.
+        """
         now = self._clock.monotonic()
         if self._walk is None:
             if now < self._due_at:
@@ -69,7 +72,7 @@ class Housekeeping:
     def _steps(self) -> Iterator[None]:
         deleted = {key.removeprefix(object_keys.DELETED) for key in self._storage.keys(object_keys.DELETED)}
         for job_id in deleted:
-            if self._store.get(job_id) is not None:  # Redis was rolled back behind the delete
+            if self._store.get(job_id) is not None:  # Redis was rolled back to a time before the delete
                 self._store.forget(job_id)
             yield
         for prefix, kept_s in KEPT_S.items():
@@ -81,7 +84,7 @@ class Housekeeping:
         for job_id, keys in groupby(self._storage.keys(object_keys.JOBS), lambda key: key.split("/")[1]):
             try:
                 self._one(job_id, list(keys), is_deleted=job_id in deleted)
-            except ValueError:  # a document that this version can't read
+            except ValueError:  # a document that this version cannot read
                 log.exception("document_unreadable", job_id=job_id)
             yield
 
@@ -94,7 +97,7 @@ class Housekeeping:
             self._unaccepted(job_id, keys)
 
     def _unaccepted(self, job_id: str, keys: Sequence[str]) -> None:
-        """A submission that never ended in a job, unless it did: an accepted one is left alone."""
+        """Gives up a submission that was never accepted and removes its objects; leaves an accepted job alone."""
         if not self._lifecycle.give_up(job_id):
             return
         manifest = object_keys.manifest(job_id)
@@ -124,15 +127,18 @@ class Housekeeping:
             self._sweep(job_id, rest)
 
     def _catch_up(self, known: Job) -> Job | None:
-        """Redis was rolled back behind an outcome, unless the job is on its way to another one."""
-        if self._lifecycle.records.owed(known.id):
+        """Applies the latest outcome to a rolled-back Redis, unless the job is pending and gets another outcome."""
+        if self._lifecycle.records.pending_retries(known.id):
             return known
         job = self._lifecycle.records.recall(known.id)
         outcome = self._lifecycle.records.outcome(known.id, job.retry_count) if job else None
         return self._store.finish(known.id, outcome) if outcome else known
 
     def _sweep(self, job_id: str, rest: Sequence[str]) -> None:
-        """The keys were listed before the job is read again, so none of them can be a later retry's."""
+        """Removes a settled job's leftovers.
+
+        Reads the job again after its keys were listed, so that none of them can belong to a later retry.
+        """
         settled = self._lifecycle.records.recall(job_id)
         if settled is not None and settled.state.is_terminal:
             self._storage.delete(leftovers(job_id, settled, rest))

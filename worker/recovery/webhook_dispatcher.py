@@ -1,4 +1,4 @@
-"""Delivers webhooks beside the caretaker, on a thread of its own: a slow receiver must not hold up the other duties."""
+"""Delivers webhooks on a separate thread of the caretaker, so that a slow receiver does not delay its other duties."""
 
 import threading
 from collections.abc import Callable
@@ -15,27 +15,27 @@ from shared.webhooks.outbound import Guard, Post
 
 log = structlog.get_logger(__name__)
 
-ROUND_S = 2.0  # between two looks into the outbox
+ROUND_S = 2.0  # between two deliveries of due messages
 
 
 def start(settings: Settings, *, leads: Callable[[], bool], ended: threading.Event) -> threading.Thread:
-    """Goes round until `ended`, whenever this caretaker leads."""
+    """Starts the thread, which delivers due messages until `ended`, while this caretaker leads."""
     storage, clock = S3ObjectStorage.connect(settings), SystemClock()
-    webhook_dispatcher = WebhookDispatcher(
+    dispatcher = WebhookDispatcher(
         storage=storage,
         clock=clock,
         send=Post(Guard(settings.webhook_networks)),
         master=lambda: Keyring(storage, clock).secret(SECRET),
     )
 
-    def walk() -> None:
+    def run() -> None:
         while not ended.wait(ROUND_S):
             if leads():
                 try:
-                    webhook_dispatcher.deliver_due()
+                    dispatcher.deliver_due()
                 except DreamError as exc:
                     log.warning("webhook_delivery_postponed", reason=str(exc))
 
-    thread = threading.Thread(target=walk, name="webhook_dispatcher", daemon=True)
+    thread = threading.Thread(target=run, name="webhook_dispatcher", daemon=True)
     thread.start()
     return thread

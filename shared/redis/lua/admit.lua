@@ -1,5 +1,6 @@
--- ARGV: owner, id, limit, time to live in ms. 1 when the owner's queue has room for that submission, which holds a place
--- from then on; 0 when as many jobs wait or are being submitted.
+-- Reserves a place in the owner's queue for a submission.
+-- ARGV: owner, id, limit, time to live in ms.
+-- Returns 1 when the place is reserved; 0 when as many jobs as the limit wait or are being submitted.
 local admitted = 'dream:admitted:' .. ARGV[1]
 local now = now_ms()
 redis.call('ZREMRANGEBYSCORE', admitted, '-inf', whole(now))

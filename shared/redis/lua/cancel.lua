@@ -1,4 +1,5 @@
--- ARGV: id, retry count. The job: a running one of that retry told to stop, any other as it was; nil if unknown.
+-- Asks a running job to stop, if its retry_count is the given one; leaves any other job unchanged.
+-- ARGV: id, retry_count. Returns the job; nil if it is unknown.
 local job = load(ARGV[1])
 if not job then return nil end
 if job.state == 'running' and job.retry_count == ARGV[2] then change(job, { state = 'canceling' }) end

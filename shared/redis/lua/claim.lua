@@ -1,6 +1,8 @@
--- ARGV: worker, claim, lease in ms, then the models it serves. The claimed job; nil when nothing waits for it; 'rebuild_turns' when
--- something does that the turns by model lack, which a process of an older version has left behind.
--- Asked twice with one claim, after a connection that broke before the answer, it gives the same job.
+-- Claims the next waiting job for a worker.
+-- ARGV: worker, claim, lease in ms, then the models that the worker serves.
+-- Returns the claimed job; nil when no job waits for these models; 'rebuild_turns' when a waiting job is missing from the
+-- turns by model, because a process of an older version has queued it.
+-- Idempotent: called again with the same claim, after a connection broke before the response, it returns the same job.
 local worker, claim, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local function next_owner(priority)
@@ -16,7 +18,7 @@ local function oldest(priority, owner)
   local best = nil
   for i = 4, #ARGV do
     local head = redis.call('ZRANGE', waiting_key(priority, owner, ARGV[i]), 0, 0)[1]
-    -- Here, and not only when the job goes: an older version takes jobs without a word to the turns by model.
+    -- Needed here as well as in `leave`: an older version claims jobs without updating the turns by model.
     if not head then redis.call('ZREM', turns_key(priority, ARGV[i]), owner) end
     if head and (not best or head < best) then best = head end
   end

@@ -1,4 +1,5 @@
--- Gives up the place that `admit` has reserved. ARGV: id, then the hash's fields and values. 1 if written, 0 if the job is known already.
+-- Creates a job and releases the place that `admit` has reserved.
+-- ARGV: id, then the hash's fields and values. Returns 1 if the job is written, 0 if it exists already.
 local id = ARGV[1]
 for i = 2, #ARGV, 2 do
   if ARGV[i] == 'owner' then redis.call('ZREM', 'dream:admitted:' .. ARGV[i + 1], id) end

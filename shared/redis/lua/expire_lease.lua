@@ -1,6 +1,7 @@
--- ARGV: id, claim, most deaths. The lapsed job: waiting again with one more death, or, when it died too often or is
--- being canceled, as it was, for the caller to end. nil when it was renewed or claimed again meanwhile. A claim that was
--- never acknowledged never reached its worker, so nobody died of it.
+-- Requeues a job whose lease has expired, with one more death. Leaves the state of a job that has reached the limit of
+-- deaths or is being canceled: the caller ends it. A claim that was never acknowledged never reached its worker, so its
+-- expiry does not count as a death.
+-- ARGV: id, claim, limit of deaths. Returns the job; nil when its lease was renewed or it was claimed again meanwhile.
 local job = load(ARGV[1])
 if not job or not CLAIMED[job.state] or job.claim ~= ARGV[2] or tonumber(job.lease_ms) > now_ms() then return nil end
 local deaths = tonumber(job.deaths) + (job.acknowledged and 1 or 0)

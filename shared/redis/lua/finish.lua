@@ -1,16 +1,17 @@
+-- Applies an outcome.
 -- ARGV: id, retry_count, state, finished_at, claim ('' for none), error ('' for none), started_at ('' for none), attempt.
--- The job as it is now, nil if unknown.
+-- Returns the job after it; nil if it is unknown.
 local id, retry_count, state, finished_at, claim, failure, started_at, attempt = unpack(ARGV)
 local job = load(id)
 if not job then return nil end
 if tonumber(job.retry_count) < tonumber(retry_count) then
-  -- Redis was rolled back behind a retry. A retry starts from a failure, so the steps in between are known.
+  -- Redis was rolled back to a time before a retry. Only a failed job can be retried, so the missing steps are known.
   if job.state ~= 'failed' then change(job, { state = 'failed', worker = false, lease_ms = false }) end
   change(job, {
     state = 'queued', retry_count = retry_count, deaths = 0, claim = false, error = false, finished_at = false, started_at = false,
   })
 end
--- The outcome of an retry_count that a retry has left behind says nothing about this one.
+-- An outcome with a lower retry_count does not apply to a job that has been retried since.
 if job.retry_count ~= retry_count or TERMINAL[job.state] then return reply(job) end
 local fields = {
   state = state, finished_at = finished_at, claim = claim ~= '' and claim, error = failure ~= '' and failure,

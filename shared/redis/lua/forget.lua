@@ -1,4 +1,5 @@
--- ARGV: id. Removes the job and everything that points to it.
+-- Removes the job and everything that refers to it.
+-- ARGV: id. Returns 1; 0 if the job is unknown.
 local job = load(ARGV[1])
 if not job then return 0 end
 leave(job)

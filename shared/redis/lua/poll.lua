@@ -1,9 +1,9 @@
--- Polls a job, counts the request against a rate limit and finds the queue position in one round trip, because polls are
+-- Polls a job, counts the request against a rate limit and finds the queue position, in one round trip because polls are
 -- the API's most frequent request.
 -- ARGV: id, owner, version and position that the client has seen ('' for none), rate limit's key ('' for none), limit,
 -- window in ms.
 -- Returns {requests in this window, ms until it ends, status}; status is 'over_limit', 'unknown', 'foreign', 'unchanged',
--- or 'job', followed by the position ('' unless it waits) and the hash.
+-- or 'job', followed by the position ('' unless the job waits) and the hash.
 local id, owner, known_version, known_position, limit_key = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local used, left_ms = 0, 0
 if limit_key ~= '' then

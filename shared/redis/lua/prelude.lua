@@ -1,21 +1,21 @@
--- Put before each of the scripts beside it: one job's hash and all the indexes that must agree with it.
+-- Precedes each of the other scripts here: keeps a job's hash and all indexes consistent with each other.
 --
 -- dream:job:{id}                             the job, a hash
--- dream:events:{id}                          its changes, a stream whose ids are the job's versions
+-- dream:events:{id}                          its events, a stream whose ids are the job's versions
 -- dream:state:{state}                        ids, oldest first (ULIDs sort by time)
 -- dream:owner:{owner}:{state}                the same for one owner
--- dream:waiting:{priority}                   ids that wait, oldest first
--- dream:waiting:{priority}:{owner}:{model}   the same, as a claim picks them
--- dream:turns:{priority}                     owners with waiting jobs, the one longest not served first
--- dream:turns:{priority}:{model}             the same turns, of those with jobs for that model: what a claim looks at
--- dream:owned:{priority}                     how many wait, by owner
--- dream:models                               how many wait, by model
--- dream:counts                               how many there are, by kind:state
--- dream:leases                               claimed ids by the end of their lease, Redis milliseconds
--- dream:deadlines                            ids not yet ended by their deadline, Unix seconds
--- dream:admitted:{owner}                     submissions under way, by when they give up their place in the queue
--- dream:generation                           names this data set; missing after a wipe, until it is rebuilt from S3
--- dream:rebuild                              the token of the rebuild that runs
+-- dream:waiting:{priority}                   ids of waiting jobs, oldest first
+-- dream:waiting:{priority}:{owner}:{model}   the same by owner and model, from which a claim picks
+-- dream:turns:{priority}                     owners with waiting jobs, the least recently served first
+-- dream:turns:{priority}:{model}             the same turns, only owners with jobs for that model; read by a claim
+-- dream:owned:{priority}                     number of waiting jobs by owner
+-- dream:models                               number of waiting jobs by model
+-- dream:counts                               number of jobs by kind:state
+-- dream:leases                               ids of claimed jobs by the end of their lease, milliseconds of Redis TIME
+-- dream:deadlines                            ids of jobs that have not ended, by deadline, Unix seconds
+-- dream:admitted:{owner}                     submissions in progress, by the end of their reservation, same unit
+-- dream:generation                           id of this data set; missing after a wipe, until it is rebuilt from S3
+-- dream:rebuild                              token of the rebuild in progress
 
 local TERMINAL = { succeeded = true, failed = true, canceled = true, expired = true }
 local CLAIMED = { running = true, canceling = true }
@@ -27,7 +27,7 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Lua 5.1 would write large numbers as 1.7e+12.
+-- Formats a whole number, because Lua 5.1 would write a large one as 1.7e+12.
 local function whole(number) return string.format('%.0f', number) end
 
 local function load(id)
@@ -77,7 +77,7 @@ local function enter(job)
     redis.call('ZADD', 'dream:waiting:' .. job.priority, 0, job.id)
     redis.call('HINCRBY', 'dream:models', job.model, 1)
     redis.call('HINCRBY', 'dream:owned:' .. job.priority, job.owner, 1)
-    -- A newcomer takes its turn behind those who wait, or an owner who submits one by one would always be first.
+    -- A new owner queues behind the others: otherwise an owner who submits jobs one by one would always be first.
     local turns = 'dream:turns:' .. job.priority
     redis.call('ZADD', turns, 'NX', redis.call('INCR', 'dream:turn'), job.owner)
     redis.call('ZADD', turns_key(job.priority, job.model), redis.call('ZSCORE', turns, job.owner), job.owner)
@@ -86,7 +86,7 @@ local function enter(job)
   if job.deadline_at and not TERMINAL[job.state] then redis.call('ZADD', 'dream:deadlines', job.deadline_at, job.id) end
 end
 
--- Puts the job's owner behind all others, whatever else of that owner waits.
+-- Moves the job's owner behind all other owners, for all models.
 local function take_turn(job)
   local turn = redis.call('INCR', 'dream:turn')
   redis.call('ZADD', 'dream:turns:' .. job.priority, turn, job.owner)
@@ -95,7 +95,7 @@ local function take_turn(job)
   end
 end
 
--- Tells who watches. The version starts at the clock, so that it also grows over a wiped Redis.
+-- Notifies subscribers. Versions start at the current time, so that they increase even after Redis was wiped.
 local function announce(job, ...)
   local events = 'dream:events:' .. job.id
   job.version = whole(math.max(now_ms(), tonumber(job.version or 0) + 1))
@@ -106,7 +106,8 @@ local function announce(job, ...)
   redis.call('PUBLISH', 'dream:changes', job.id)
 end
 
--- The only way in which a job changes: indexes, hash and watchers together. A field set to false is removed.
+-- Changes a job's hash and indexes and notifies subscribers; nothing else changes a job's state. Removes fields set to
+-- false.
 local function change(job, fields)
   leave(job)
   for name, value in pairs(fields) do

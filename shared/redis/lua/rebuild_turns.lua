@@ -1,4 +1,5 @@
--- ARGV: priority, then owners. Their turns by model, made anew from what waits.
+-- Rebuilds the owners' turns by model from their waiting jobs.
+-- ARGV: priority, then owners. Returns nil.
 for i = 2, #ARGV do
   local turn = redis.call('ZSCORE', 'dream:turns:' .. ARGV[1], ARGV[i])
   for _, model in ipairs(redis.call('HKEYS', 'dream:models')) do

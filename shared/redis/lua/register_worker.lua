@@ -1,4 +1,5 @@
--- ARGV: worker, time to live in ms, its description. Forgets those that have been silent for a day.
+-- Registers a worker and removes registrations that expired more than a day ago.
+-- ARGV: worker, time to live in ms, description. Returns the time in ms.
 local now = now_ms()
 redis.call('ZADD', 'dream:workers', whole(now + ARGV[2]), ARGV[1])
 redis.call('HSET', 'dream:worker', ARGV[1], ARGV[3])

@@ -1,5 +1,5 @@
--- ARGV: id, claim, deaths to add. The job, waiting again at its old place unless it is being canceled; nil when the claim
--- is lost.
+-- Requeues a claimed job at its old place, unless it is being canceled.
+-- ARGV: id, claim, deaths to add. Returns the job; nil when the claim is lost.
 local job = load(ARGV[1])
 if not job or not CLAIMED[job.state] or job.claim ~= ARGV[2] then return nil end
 if job.state == 'running' then

@@ -1,4 +1,5 @@
--- ARGV: id, retry_count. The job: a failed one waiting again as that retry_count, any other as it was; nil if unknown.
+-- Requeues a failed job with that retry_count, if its own is lower; leaves any other job unchanged.
+-- ARGV: id, retry_count. Returns the job; nil if it is unknown.
 local job = load(ARGV[1])
 if not job then return nil end
 if job.state == 'failed' and tonumber(job.retry_count) < tonumber(ARGV[2]) then

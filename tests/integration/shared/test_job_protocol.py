@@ -223,7 +223,7 @@ class Protocol(RuleBasedStateMachine):
         if self.store_knows(attempt):
             self.store.redis.hset(f"dream:job:{attempt.id}", "lease_ms", 0)
             self.store.redis.zadd("dream:leases", {attempt.id: 0})
-            self.caretakers[judge]._judge(attempt)
+            self.caretakers[judge]._expire_lease(attempt)
 
     @rule()
     def flush(self):

@@ -252,7 +252,7 @@ def test_a_late_cancel_of_an_earlier_retry_does_not_stop_a_later_one(world):
 def test_a_retry_is_owed_another_outcome(world):
     failed = world.known(JobState.FAILED)
     retried = world.lifecycle.retry(failed, now=NOW)
-    assert (retried.state, retried.retry_count, world.records.owed(failed.id)) == (JobState.QUEUED, 1, [1])
+    assert (retried.state, retried.retry_count, world.records.pending_retries(failed.id)) == (JobState.QUEUED, 1, [1])
     assert world.notifier.wake_ups == 1
 
 
@@ -276,7 +276,7 @@ def test_a_retry_that_was_held_up_until_another_one_has_ended_owes_nothing_again
     retried = world.lifecycle.retry(failed, now=NOW)
     world.settle(retried, claim="won")
     assert world.lifecycle.retry(failed, now=NOW).state is JobState.SUCCEEDED
-    assert world.records.owed(failed.id) == []
+    assert world.records.pending_retries(failed.id) == []
 
 
 def test_a_retried_job_keeps_its_photograph_whatever_retention_wanted(world):
@@ -291,7 +291,7 @@ def test_an_expired_job_is_not_retried(world):
     assert world.lifecycle.expire(failed)
     with pytest.raises(ResultExpired):
         world.lifecycle.retry(failed, now=NOW)
-    assert world.records.owed(failed.id) == []
+    assert world.records.pending_retries(failed.id) == []
     world.store.wipe()
     assert world.restore(failed).state is JobState.EXPIRED
 
@@ -323,18 +323,18 @@ def test_a_job_deleted_while_it_was_being_restored_does_not_come_back(world):
     assert world.store.get(job.id) is None
 
 
-@pytest.mark.parametrize("owed", [None, [0]])
-def test_a_job_that_ended_while_it_was_being_restored_has_ended(world, owed):
+@pytest.mark.parametrize("pending", [None, [0]])
+def test_a_job_that_ended_while_it_was_being_restored_has_ended(world, pending):
     job = world.accepted()
     world.before(world.store, "create", lambda: world.settle(job))
-    assert world.restore(job, owed=owed).state is JobState.SUCCEEDED
+    assert world.restore(job, pending=pending).state is JobState.SUCCEEDED
 
 
-@pytest.mark.parametrize("owed", [None, [0]])
-def test_a_cancel_that_nobody_carried_out_is_carried_out_by_the_restore(world, owed):
+@pytest.mark.parametrize("pending", [None, [0]])
+def test_a_cancel_that_nobody_carried_out_is_carried_out_by_the_restore(world, pending):
     job = world.accepted()
     documents.cancel_asked(world.storage, job)
-    assert world.restore(job, owed=owed).state is JobState.CANCELED
+    assert world.restore(job, pending=pending).state is JobState.CANCELED
     assert world.records.outcome(job.id, 0).state is JobState.CANCELED
 
 
@@ -350,23 +350,23 @@ def test_the_latest_retry_counts_whatever_was_left_behind_by_the_others(world):
     job = world.known(JobState.FAILED)
     documents.retried(world.storage, job)
     world.settle(replace(job, retry_count=1), claim="won")
-    documents.owed(world.storage, job.id, 0)  # a crash before it was removed
+    documents.pending(world.storage, job.id, 0)  # a crash before it was removed
     recalled = world.records.recall(job.id)
     assert (recalled.state, recalled.retry_count, recalled.claim) == (JobState.SUCCEEDED, 1, "won")
 
 
 def test_what_was_never_accepted_is_not_restored(world):
     manifest = a_manifest()
-    documents.owed(world.storage, manifest.id, 0)
-    assert world.restore(Job.from_manifest(manifest), owed=[0]) is None
+    documents.pending(world.storage, manifest.id, 0)
+    assert world.restore(Job.from_manifest(manifest), pending=[0]) is None
     documents.given_up(world.storage, manifest.id)
-    assert world.restore(Job.from_manifest(manifest), owed=[0]) is None
+    assert world.restore(Job.from_manifest(manifest), pending=[0]) is None
     assert world.store.jobs == {}
 
 
 @pytest.mark.parametrize("retry_count", [0, 1, 12])
 def test_keys_tell_their_retry_count(retry_count):
     job_id = a_manifest().id
-    assert object_keys.owed(object_keys.pending(job_id, retry_count)) == (job_id, retry_count)
+    assert object_keys.parse_pending(object_keys.pending(job_id, retry_count)) == (job_id, retry_count)
     assert object_keys.outcome_retry_count(object_keys.outcome(job_id, retry_count)) == retry_count
     assert object_keys.outcome_retry_count(object_keys.manifest(job_id)) is None

@@ -90,8 +90,8 @@ def test_an_end_is_told_once_with_a_signature_that_the_standard_accepts(world):
 def test_a_beginning_is_told_too_where_that_was_asked_for(world):
     job = world.accept()
 
-    delivery.owe_started(world.storage, job.id, retry_count=0, started_at=world.clock.now())
-    delivery.owe_started(world.storage, job.id, retry_count=0, started_at=world.clock.now())
+    delivery.queue_started(world.storage, job.id, retry_count=0, started_at=world.clock.now())
+    delivery.queue_started(world.storage, job.id, retry_count=0, started_at=world.clock.now())
     world.webhook_dispatcher.deliver_due()
 
     ((_, body, _),) = world.receiver.heard
@@ -102,7 +102,7 @@ def test_only_what_was_asked_for_is_told(world):
     manifest = a_manifest(webhook=Webhook(url=URL))
     documents.accepted(world.storage, manifest)
 
-    delivery.owe_started(world.storage, manifest.id, retry_count=0, started_at=1.0)
+    delivery.queue_started(world.storage, manifest.id, retry_count=0, started_at=1.0)
 
     assert world.outbox == []
 

@@ -278,7 +278,7 @@ def test_what_was_never_accepted_is_given_up_and_swept_and_what_waits_is_not(wor
     waiting = world.submit()
     orphan = a_manifest()
     world.storage.put(object_keys.image(orphan.id), b"pixels")
-    documents.owed(world.storage, orphan.id, 0)
+    documents.pending(world.storage, orphan.id, 0)
 
     # when
     walk(world, caretaker)
@@ -380,6 +380,6 @@ def test_a_deleted_job_that_a_restart_brought_back_goes_again(world):
 
 def test_every_minute_the_order_of_claims_is_mended(world):
     caretaker = world.trusted()
-    before = world.store.mended
+    before = world.store.turn_rebuilds
     world.look(caretaker, 120)
-    assert world.store.mended == before + 2
+    assert world.store.turn_rebuilds == before + 2

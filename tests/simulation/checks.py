@@ -1,4 +1,4 @@
-"""What must be true once everything runs undisturbed again."""
+"""Checks what must be true once all faults have ended."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from tests.simulation.world import World
 KNOWN_FAILURES = {"out_of_memory", "deadline_exceeded", "worker_died", "local_disk_error"}
 
 
-def judge(world: World, reference: "dict[int, bytes]") -> list[str]:
-    """Every promise that was broken, each beginning with its kind."""
+def violations(world: World, reference: "dict[int, bytes]") -> list[str]:
+    """Lists the violations, each a sentence that begins with its kind."""
     broken = [f"crash: {crash}" for crash in world.scheduler.crashes]
     broken += world.witness.broken
     jobs = _folders(world)
-    wished = world.witness.deleted_or_asked()
+    delete_requested = world.witness.delete_requested()
     for seed, sending in world.witness.sendings.items():
         mine = [job_id for job_id, made in world.witness.seed_of.items() if made == seed]
         for job_id in sending.answered:
-            if job_id not in wished and _outcome(world, job_id) is None:
-                broken.append(f"lost: {job_id} was answered and has not ended")
+            if job_id not in delete_requested and _outcome(world, job_id) is None:
+                broken.append(f"lost: {job_id} was accepted and has not ended")
         ran = [job_id for job_id in mine if job_id in jobs and _outcome(world, job_id) is not None]
         if sending.key is not None and len(ran) > 1:
-            broken.append(f"key doubled: {ran} were made of one submission with a key")
+            broken.append(f"key doubled: one submission with a key created {ran}")
     for job_id in jobs:
-        broken += _judge_job(world, job_id, reference)
+        broken += _check_job(world, job_id, reference)
     for job_id in world.witness.deleted:
         if job_id in world.redis.jobs:
             broken.append(f"deleted job returned: {job_id} is in Redis")
@@ -36,7 +36,7 @@ def judge(world: World, reference: "dict[int, bytes]") -> list[str]:
 
 
 def _folders(world: World) -> dict[str, set[str]]:
-    """The keys of each job's folder."""
+    """Returns the keys of each job's folder, without submissions that were given up."""
     jobs: dict[str, set[str]] = defaultdict(set)
     for key in world.s3.objects:
         if key.startswith(object_keys.JOBS):
@@ -45,7 +45,7 @@ def _folders(world: World) -> dict[str, set[str]]:
 
 
 def _is_void(world: World, job_id: str) -> bool:
-    """A submission that was given up: its manifest says so, and keeps a late one out."""
+    """Returns True for a submission that was given up: its manifest is void."""
     return b'"void"' in world.s3.objects.get(object_keys.manifest(job_id), b"")
 
 
@@ -59,7 +59,7 @@ def _outcome(world: World, job_id: str) -> Outcome | None:
     return Outcome.model_validate_json(world.s3.objects[object_keys.outcome(job_id, latest)])
 
 
-def _judge_job(world: World, job_id: str, reference: dict[int, bytes]) -> Iterator[str]:
+def _check_job(world: World, job_id: str, reference: dict[int, bytes]) -> Iterator[str]:
     witness = world.witness
     outcome, known = _outcome(world, job_id), world.redis.jobs.get(job_id)
     if outcome is None:
@@ -71,7 +71,7 @@ def _judge_job(world: World, job_id: str, reference: dict[int, bytes]) -> Iterat
         return
     for retry_count in (retry_count for job, retry_count in witness.retried if job == job_id):
         if retry_count > outcome.retry_count:
-            yield f"lost: {job_id}'s retry {retry_count} was answered and has not ended"
+            yield f"lost: {job_id}'s retry {retry_count} was accepted and has not ended"
     if known is None or known.state not in {outcome.state, JobState.EXPIRED}:
         yield f"disagree: {job_id} is {outcome.state} in S3 and {known and known.state} in Redis"
     yield from _how_it_ended(world, job_id, outcome, reference, expired=known and known.state is JobState.EXPIRED)
@@ -87,11 +87,11 @@ def _how_it_ended(
     if outcome.state is JobState.SUCCEEDED and not expired:
         picture = world.s3.objects.get(object_keys.output(job_id, outcome.claim or "", "result.png"))
         if picture != reference[witness.seed_of[job_id]]:
-            yield f"result: {job_id}'s picture is {'missing' if picture is None else 'not the undisturbed one'}"
+            yield f"result: {job_id}'s image is {'missing' if picture is None else 'not the undisturbed one'}"
         if object_keys.image(job_id) not in world.s3.objects:
             yield f"result: {job_id}'s photograph is missing"
-    if outcome.state is JobState.CANCELED and ("cancel", job_id) not in witness.wishes:
-        yield f"canceled by nobody: {job_id}"
+    if outcome.state is JobState.CANCELED and ("cancel", job_id) not in witness.requests:
+        yield f"canceled without a request: {job_id}"
     if outcome.error and outcome.error.code not in KNOWN_FAILURES:
         yield f"failed: {job_id} with {outcome.error.code}: {outcome.error.message}"
     if outcome.error and outcome.error.code == "worker_died":
@@ -144,11 +144,11 @@ def _webhooks(world: World) -> Iterator[str]:
         if event == "completed":
             states = {body["data"]["state"] for body in bodies}
             if document is None or states != {Outcome.model_validate_json(document).state}:
-                yield f"webhook made up: {message} says {states}"
+                yield f"webhook wrong: {message} says {states}"
     for key, document in witness.outcomes.items():
         job_id = key.split("/")[1]
         sending = witness.sendings.get(witness.seed_of.get(job_id, 0))
-        if sending is None or not sending.webhook or job_id in witness.deleted_or_asked():
+        if sending is None or not sending.webhook or job_id in witness.delete_requested():
             continue
         message = f"{job_id}-{Outcome.model_validate_json(document).retry_count}-completed"
         if not witness.delivered[message]:
