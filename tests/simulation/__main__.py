@@ -21,6 +21,8 @@ def main() -> None:
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
     logging.disable()
+    import worker.dream  # noqa: F401, PLC0415 - demands to be imported before TensorFlow
+
     sys.modules["tensorflow"] = MagicMock()  # the simulated engine does not use it, and importing it takes seconds
     from tests.simulation.run import simulate  # noqa: PLC0415
 

@@ -55,7 +55,7 @@ class SimDreamer:
     def choose_tile_size(self, params, height: int, width: int) -> int:
         return 256
 
-    def dream(self, image, params, *, inputs, keep_gradient, watch, resume):
+    def dream(self, image, params, *, inputs, keep_gradient, observer, resume):
         image = np.array(resume.image if resume else image, np.float32)
         done = resume.octave * ITERATIONS + resume.iteration if resume else 0
         total = OCTAVES * ITERATIONS
@@ -70,9 +70,9 @@ class SimDreamer:
                 done_px=step + 1,
                 total_px=total,
             )
-            watch.tiles_done(mark)
+            observer.tiles_done(mark)
             image = (image * 3 + step + params.seed) % 251
-            watch.iteration_done(
+            observer.iteration_done(
                 ResumePoint(octave=octave, iteration=iteration + 1, image=image, tile_size=params.tile_size)
             )
             if step == total // 2 and self._failures[params.seed] > 0:

@@ -16,12 +16,12 @@ def pictures(seeds) -> dict[int, bytes]:
 
 def _picture(seed: int) -> bytes:
     still = SimpleNamespace(sleep=lambda _: None, rng=SimpleNamespace(expovariate=lambda _: 0.0))
-    watch = SimpleNamespace(tiles_done=lambda _: None, iteration_done=lambda _: None)
+    observer = SimpleNamespace(tiles_done=lambda _: None, iteration_done=lambda _: None)
     dreamer = SimDreamer(still, Counter(), 1.0)
     photograph = io.BytesIO(a_photograph())
     image = images.decode(io.BytesIO(a_photograph()), max_pixels=10_000)
     params = DreamParams(seed=seed, octaves=2, iterations=3)
-    result, report = dreamer.dream(image, params, inputs=None, keep_gradient=None, watch=watch, resume=None)
+    result, report = dreamer.dream(image, params, inputs=None, keep_gradient=None, observer=observer, resume=None)
     file = io.BytesIO()
     recipe = {**report.recipe(), "kind": "dream", "inputs": {"image": sha256_of(photograph)}}
     images.encode(result, file, format="png", recipe=recipe)

@@ -17,8 +17,7 @@ from tests.simulation.checks import violations
 from tests.simulation.clients import Clients
 from tests.simulation.weather import Weather
 from tests.simulation.world import World
-from worker import reconciliation
-from worker.recovery import housekeeping
+from worker.recovery import housekeeping, reconciliation
 
 CHAOS_S = 900.0
 WALK_EVERY_S, UNACCEPTED_S = 300.0, 600.0  # shorter than in the product, so that a run has several
