@@ -47,7 +47,7 @@ class Submission:
     mask: Picture | None = None
 
     @property
-    def beside(self) -> dict[str, Picture]:
+    def extra_pictures(self) -> dict[str, Picture]:
         """The images other than the photograph, by field name."""
         images = {"guide": self.guide, "mask": self.mask}
         return {name: picture for name, picture in images.items() if picture is not None}
@@ -55,5 +55,5 @@ class Submission:
     def fingerprint(self) -> str:
         """Hashes options, parameters and images, to recognize a repeated request."""
         parts = [self.options.model_dump_json(), self.params.model_dump_json(), self.image.fingerprint()]
-        parts += [f"{name} {picture.fingerprint()}" for name, picture in self.beside.items()]
+        parts += [f"{name} {picture.fingerprint()}" for name, picture in self.extra_pictures.items()]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()

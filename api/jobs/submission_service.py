@@ -145,7 +145,7 @@ class SubmissionService:
         options, now = submission.options, self.clock.now()
         headers: dict[str, InputImage] = {}
         pictures: dict[str, BinaryIO] = {}
-        for name, picture in {"image": submission.image, **submission.beside}.items():
+        for name, picture in {"image": submission.image, **submission.extra_pictures}.items():
             place = PLACES[name](job_id)
             headers[name], file = opened.enter_context(self._checked(owner, picture, name, place))
             if file is not None:
@@ -209,7 +209,7 @@ class SubmissionService:
 def _resolved(submission: Submission) -> Params:
     if isinstance(submission.params, DreamParams):
         return resolve(submission.params, path="params.")
-    for name in submission.beside:
+    for name in submission.extra_pictures:
         raise InvalidField(f"feature maps are drawn of the image alone; leave the {name} out", path=name)
     return resolve_maps(submission.params, path="params.")
 

@@ -31,6 +31,8 @@ ENV = {
     "DREAM_PROGRESS_INTERVAL_S": "0.1",
     "DREAM_CARETAKER_INTERVAL_S": "0.3",
     "DREAM_TILE_THREADS": "1",
+    # With the default, several faults in a row that hit one job would correctly fail it.
+    "DREAM_MAX_DEATHS": "100",
 }
 WORKERS = ("worker-1", "worker-2")
 WAIT_FOR_A_DREAM_S = 20.0  # on an idle machine
@@ -100,7 +102,7 @@ class Stage:
         """Returns a worker and its child process, if possible one in the middle of a job."""
         limit = TimeLimit(WAIT_FOR_A_DREAM_S)
         while True:
-            names = [name for name in WORKERS if self._child(name) and not self._is_near_death_limit(name)]
+            names = [name for name in WORKERS if self._child(name)]
             busy = [name for name in names if self._is_dreaming(name)]
             if busy or (names and limit.is_over()):
                 name = self.random.choice(busy or names)
@@ -110,14 +112,6 @@ class Stage:
 
     def _is_dreaming(self, name: str) -> bool:
         return any(0 < job.progress.fraction < 1 for job in self._running(name))
-
-    def _is_near_death_limit(self, name: str) -> bool:
-        """Returns True if another death would correctly fail the worker's job.
-
-        That happens because a resumed job shows its old progress, so faults can hit each next attempt right after its
-        claim.
-        """
-        return any(job.deaths >= self.stack.settings.max_deaths - 1 for job in self._running(name))
 
     def _running(self, name: str) -> list[Job]:
         with suppress(DreamError):

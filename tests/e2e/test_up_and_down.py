@@ -29,7 +29,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def up(home):
-    """Starts `up`, waits until it reports success, and returns its process and those of its parts."""
+    """Starts `up`, waits until it reports success, and returns its process and those of its components."""
     started = []
 
     def start():
@@ -42,8 +42,8 @@ def up(home):
         )
         started.append(process)
         assert any("Dreamqueue is up" in line for line in process.stdout)
-        parts = json.loads((home / "stack.json").read_text())["parts"]
-        return process, [p for part in parts for p in _family(part["pid"])]
+        components = json.loads((home / "stack.json").read_text())["components"]
+        return process, [p for component in components for p in _family(component["pid"])]
 
     yield start
     for process in started:
@@ -74,7 +74,7 @@ def test_down_from_another_terminal_stops_everything(up, home):
 
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert down.stdout == "stopped redis, s3, api, caretaker\n"
+    assert down.stdout == "Stopped redis, s3, api, caretaker.\n"
     assert exit_code(process) == 0
     assert_gone(family)
 
@@ -100,11 +100,11 @@ def test_no_process_survives_a_killed_stack_and_the_next_one_starts(up):
     assert exit_code(process) == 0
 
 
-def test_down_stops_parts_that_survived_a_killed_stack(up, home):
+def test_down_stops_components_that_survived_a_killed_stack(up, home):
     process, family = up()
     frozen = [p for p in family if "weed" in p.name()]
-    for part in frozen:
-        part.suspend()  # so that it ignores the signal of its parent's death
+    for survivor in frozen:
+        survivor.suspend()  # so that it ignores the signal of its parent's death
     process.kill()
     process.wait()
 
@@ -119,14 +119,14 @@ def test_a_second_up_reports_that_the_stack_is_running(up, home):
     second = subprocess.run([*LOCAL, "up", "--home", home], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert second.returncode == 1
-    assert "up already" in second.stdout
+    assert "already running" in second.stdout
     assert process.poll() is None
 
 
 def test_down_without_a_running_stack_reports_it(home):
     down = subprocess.run([*LOCAL, "down", "--home", home], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert down.stdout == "nothing was running\n"
+    assert down.stdout == "Nothing was running.\n"
 
 
 def test_jobs_and_credentials_survive_a_restart(tmp_path, photograph):

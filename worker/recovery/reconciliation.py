@@ -68,7 +68,7 @@ class Reconciliation:
                 self._wake(tally)
                 yield tally
         if tally.restored or tally.skipped:
-            log.info("reconciled", restored=tally.restored, skipped=tally.skipped)
+            log.info("reconciliation_completed", restored=tally.restored, skipped=tally.skipped)
 
     def _shielded(self, tally: Tally, known: Mapping[str, Job], one: tuple[str, list[int]]) -> None:
         job_id, pending = one

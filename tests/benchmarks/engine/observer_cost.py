@@ -1,6 +1,6 @@
 """What progress, previews and the looks for cancel and drain cost: the engine's time inside the worker's own observer.
 
-The real attempt, lease and settings, on the in-memory twins of Redis and S3: both are only spoken to by other threads.
+The real attempt, lease and settings, on in-memory versions of Redis and S3: both are only used by other threads.
 """
 
 import io

@@ -153,7 +153,7 @@ def test_a_broken_zip_installs_nothing(served, settings, monkeypatch):
 
 
 def test_a_zip_without_the_graph_installs_nothing(served, settings, monkeypatch):
-    with pytest.raises(ModelCorrupt, match=r"does not contain tensorflow_inception_graph\.pb"):
+    with pytest.raises(ModelCorrupt, match=r"holds no tensorflow_inception_graph\.pb"):
         fetch(pinned(served, monkeypatch, "empty.zip"), settings)
     assert left_in(settings) == []
 
@@ -171,7 +171,7 @@ def test_a_zip_with_another_graph_installs_nothing(model, settings):
         ("http://127.0.0.1:9/x.zip", "can't be fetched: .*--from"),
         ("{url}/nowhere.zip", "answered 404"),
         ("/no/such/file.zip", "No such file"),
-        ("ftp://somewhere/x.zip", "Unsupported source"),
+        ("ftp://somewhere/x.zip", r"is neither http\(s\)://"),
     ],
 )
 def test_an_unreachable_source_is_a_retryable_error(model, settings, served, source, said):

@@ -89,7 +89,7 @@ class World:
             notifier=self.notifier,
             dreamer=self.dreamer,
             clock=self.clock,
-            # An hour between the heart's own looks: in these tests it beats when the work asks.
+            # An hour between the heartbeat thread's own beats: in these tests it beats when the work asks.
             settings=Settings(worker_name="w1", progress_interval_s=3600, **settings),
             drain=self.drain,
             die=self.die,

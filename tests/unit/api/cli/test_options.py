@@ -10,8 +10,11 @@ GIVEN = {
     "octaves": 2,
     "octave_scale": 0.5,
     "blend": 0.25,
+    "detail": "carry",
     "iterations": 3,
     "step_size": 1.5,
+    "normalize": "mean",
+    "smooth": False,
     "color": "free",
     "brightness_lock": True,
     "strength": 0.5,
@@ -40,9 +43,9 @@ def test_the_examples_cover_every_parameter():
 @pytest.mark.parametrize("name", GIVEN)
 def test_every_parameter_has_an_option(dream, server, world, name):
     server.ends_as = None
-    option = "--" + name.replace("_", "-")
+    option = ("--no-" if GIVEN[name] is False else "--") + name.replace("_", "-")
 
-    params = submitted(dream, world, option, *([] if GIVEN[name] is True else [str(GIVEN[name])]))
+    params = submitted(dream, world, option, *([] if isinstance(GIVEN[name], bool) else [str(GIVEN[name])]))
 
     assert getattr(params, name) == GIVEN[name]
 

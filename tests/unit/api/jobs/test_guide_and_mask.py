@@ -82,7 +82,7 @@ def test_invalid_parameters_are_refused_with_their_path_and_nothing_is_stored(su
 
 
 def test_scale_and_long_side_exclude_each_other(submit):
-    assert "send one of them" in submit(params={"scale": 2, "long_side": 100}).json["detail"]
+    assert "send only one of them" in submit(params={"scale": 2, "long_side": 100}).json["detail"]
 
 
 @pytest.mark.parametrize(("asked", "name"), [("png16", "png"), ("jpeg", "jpg"), ("webp", "webp")])

@@ -161,7 +161,7 @@ def test_code_in_a_keras_file_is_refused(tmp_path):
         ("[[model]]\nname = 'x'\n", "title: Field required"),
         ("model = 3", "can't be read"),
         ("[[model", "can't be read"),
-        ("layers", "'a:b/c' does not read"),
+        ("layers", "'a:b/c' does not have the form"),
         ("default", "has no layer 'c'"),
         ("twice", "named twice"),
     ],
