@@ -63,11 +63,12 @@ COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emi
 	--no-header --python-version 3.11
 
 lock: .venv/installed ## write the lock files from pyproject.toml, with equal versions for the images
-	$(COMPILE) --extra api --extra worker --extra local --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --extra api --extra worker --extra heif --extra local --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) -c requirements.lock deploy/docker/tools.in -o deploy/docker/tools.lock
 	for extra in api worker worker-gpu; do \
 		$(COMPILE) -c requirements.lock --extra $$extra pyproject.toml -o deploy/docker/$$extra.lock || exit 1; \
 	done
+	echo pillow-heif | $(COMPILE) -c requirements.lock --no-deps - -o deploy/docker/heif.lock
 
 docs: .venv/installed ## write the generated docs, api/openapi.json, dashboard and alerts
 	@$(VENV)/python -m tools.configuration_docs

@@ -1,6 +1,5 @@
 """The WSGI application: `gunicorn "api.app:create_app()"`."""
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.access import authentication, request_limits, security_headers
 from api.http import openapi, problem_responses, request_metrics
+from api.http.bodies import check_bodies
+from api.jobs.forms import FormRequest
+from api.jobs.request_parsing import MAX_TEXT_BYTES
 from api.request_context import EXTENSION
 from api.routes import (
     docs,
@@ -37,11 +39,12 @@ RESOURCES = (
     *(webhooks, jobs, events, outputs, uploads, models, presets, status, session, keys, health),  # as /docs lists them
     *(pages, docs),
 )
-FORM_FIELD_BYTES = 1 << 20  # room for the longest parameters: 16 layers with 4096 channels each
 FORM_PARTS = 20
 
 
 class Application(APIFlask):
+    request_class = FormRequest
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Returns the function itself: no view is async, and checking a dozen functions per request costs time."""
         return func
@@ -58,20 +61,20 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
 
         settings = load()
     catalog.extend(settings.catalog)
-    warnings.filterwarnings("error", module=r"PIL(\..*)?")  # refuse images that Pillow warns about
 
     app = Application(
         __name__, title="Dreamqueue", version=VERSION, spec_path="/openapi.json", docs_path=None, json_errors=False
     )
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
-        MAX_FORM_MEMORY_SIZE=FORM_FIELD_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
     )
     if settings.trusted_proxies:  # x_proto=0: gunicorn sets the scheme itself, for the peers that it trusts
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)  # type: ignore[method-assign] # Flask's documented way
     app.json = DefaultJSONProvider(app)
     app.json.sort_keys = False  # keep the order of the schemas
+    app.wsgi_app = check_bodies(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented way
     app.extensions[EXTENSION] = services = services or connect(settings)
     request_metrics.install(app, services.jobs.store)
     security_headers.install(app)

@@ -104,6 +104,8 @@ def assemble(
             notifier=notifier,
             clock=clock,
             max_pixels=settings.max_pixels,
+            formats=settings.formats,
+            strip_inputs=settings.strip_inputs,
             max_bytes=settings.max_upload_bytes,
             max_queued=settings.max_queued,
             webhook_networks=settings.webhook_networks,

@@ -3,12 +3,14 @@
 import gc
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType
 
+from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -37,6 +39,16 @@ class OneLog(Logger):
         logs.configure()
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+
+
+def write_problem(sock: socket.socket, status: int, reason: str, message: str) -> None:
+    """gunicorn's own refusals, of a malformed or oversized request, in the form of all others; its own are HTML."""
+    from api.http import refusals  # noqa: PLC0415 - after the settings
+
+    util.write_nonblock(sock, refusals.response(status, reason, message))
+
+
+util.write_error = write_problem
 
 
 class Worker(ThreadWorker):

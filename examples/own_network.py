@@ -41,7 +41,7 @@ def main(photograph: Path, result: Path) -> None:
         network = registry.load("my-net", Path(folder))
     params = catalog.resolve(DreamParams(model="my-net", layers=(Target(layer="shapes"),), octaves=3))
     with photograph.open("rb") as file:
-        image = images.decode(file, max_pixels=100_000_000)
+        image = images.decode(file, max_pixels=100_000_000).image
     dreamed, report = dream(network, image, params)
     with result.open("wb") as file:
         images.encode(dreamed, file, format="png", recipe=report.recipe())

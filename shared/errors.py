@@ -38,7 +38,7 @@ class ImageUnreadable(DreamError):
 
 
 class UnsupportedImage(DreamError):
-    """The file is not a PNG, JPEG or WebP image."""
+    """The file is not an image of a supported kind."""
 
     code = "unsupported_image"
 

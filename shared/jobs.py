@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.images.header import Format as ImageFormat
 from shared.params import Params
 
 
@@ -66,7 +67,7 @@ class InputImage(BaseModel):
     """Format and size of a submitted image, from its header."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    format: Literal["png", "jpeg", "webp"]
+    format: ImageFormat
     width: int  # pixels, as displayed: after the EXIF orientation
     height: int
     size_bytes: int
@@ -94,9 +95,16 @@ class Manifest(Document):
     input: InputImage
     guide: InputImage | None = None
     mask: InputImage | None = None
+    name: str | None = None  # of the photograph's file, cleaned
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None  # Unix time, seconds
     webhook: Webhook | None = None
+
+
+class JobName(Document):
+    """`jobs/{id}/name.json`: what the owner calls the job now; outweighs the manifest."""
+
+    name: str | None
 
 
 class Pending(Document):
@@ -152,6 +160,7 @@ class Job:
     input: InputImage
     guide: InputImage | None = None
     mask: InputImage | None = None
+    name: str | None = None  # the title; at first that of the photograph's file
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None
     started_at: float | None = None  # start of the first attempt since the last retry
@@ -178,6 +187,7 @@ class Job:
             input=manifest.input,
             guide=manifest.guide,
             mask=manifest.mask,
+            name=manifest.name,
             created_at=manifest.created_at,
             deadline_at=manifest.deadline_at,
             retry_count=retry_count,

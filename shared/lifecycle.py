@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from shared.acceptance import JSON, Acceptance
 from shared.errors import ClaimLost, JobNotFound, ResultExpired, StoreUnavailable
-from shared.jobs import Job, JobState, Manifest, Outcome
+from shared.jobs import Job, JobName, JobState, Manifest, Outcome
 from shared.s3 import object_keys
 from shared.s3.job_records import Sequel, Step, leftovers
 from shared.webhooks import delivery
@@ -143,6 +143,18 @@ class JobLifecycle(Acceptance):
             self._notifier.notify_workers()
         return known or Job.from_manifest(self._accepted(job.id), retry_count=retry_count)
 
+    def rename(self, job: Job, name: str | None) -> Job:
+        """Gives the job another name, or none. The job as it is then. Raises JobNotFound when a delete was faster.
+
+        Order: the document, which outweighs the manifest, then Redis. A rename that lost against a delete cleans up.
+        """
+        document = JobName(name=name).model_dump_json().encode()
+        self._storage.put(object_keys.name(job.id), document, content_type=JSON)
+        if self.records.is_deleted(job.id):
+            self.delete(job.id)
+            raise JobNotFound
+        return self._store.rename(job.id, name) or replace(job, name=name)
+
     def delete(self, job_id: str) -> None:
         """Removes the job permanently.
 
@@ -177,6 +189,8 @@ class JobLifecycle(Acceptance):
         if job is None or not self._introduce(job):
             return None
         keys = self.records.keys(job_id)
+        if object_keys.name(job_id) in keys:
+            self._store.rename(job_id, self.records.name(job_id, keys, otherwise=job.name))
         outcome = (
             self.records.outcome(job_id, job.retry_count)
             if object_keys.outcome(job_id, job.retry_count) in keys

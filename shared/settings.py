@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from shared.errors import InvalidSettings
+from shared.images.header import Format as ImageFormat
 from shared.redis.address import SentinelAddress
 
 PREFIX = "DREAM_"
@@ -53,6 +54,15 @@ class Settings(BaseSettings):
 
     max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
     max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20
+
+    formats: Annotated[
+        tuple[ImageFormat, ...] | None,
+        NoDecode,
+        Field(description="Image formats that are accepted, separated by commas. Unset: all."),
+    ] = None
+    strip_inputs: Annotated[
+        bool, Field(description="Store photographs without their metadata, like place and date.")
+    ] = False
 
     keys: Annotated[
         Literal["on", "off"] | None,
@@ -157,7 +167,7 @@ class Settings(BaseSettings):
             SentinelAddress.parse(value)
         return value
 
-    @field_validator("models", "webhook_networks", mode="before")
+    @field_validator("formats", "models", "webhook_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value

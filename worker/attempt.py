@@ -2,8 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Collection
-from typing import BinaryIO, cast
+from collections.abc import Callable, Collection
+from typing import BinaryIO, TypeVar, cast
 
 import structlog
 
@@ -25,6 +25,7 @@ from worker.dream.observer import EngineProgress, ResumePoint
 from worker.dream.report import Report
 from worker.dream.types import Image
 from worker.dreamer import Dreamer
+from worker.images.raster import Samples
 from worker.lease import LeaseKeeper
 from worker.patience import Patience
 
@@ -35,6 +36,8 @@ PLACES = {"image": object_keys.image, "guide": object_keys.guide, "mask": object
 
 # The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
 STALL_FETCH_S, STALL_DECODE_S, STALL_LOAD_S, STALL_DREAM_S, STALL_STORE_S = 120.0, 300.0, 600.0, 600.0, 300.0
+
+T = TypeVar("T")
 
 
 def sha256_of(file: BinaryIO) -> str:
@@ -73,6 +76,8 @@ class Attempt:
         self._due = False  # a checkpoint
         self._last_saved = False
         self._sha256: dict[str, str] = {}  # of the pictures that came with the job
+        self._alpha: Samples | None = None  # of the photograph
+        self._warnings: tuple[str, ...] = ()  # for the report
         self._previews = BackgroundTask("preview")
         self._pace = worker_metrics.Pace()
 
@@ -87,8 +92,8 @@ class Attempt:
         resume = self.patiently(lambda: self._checkpoints.latest(kept, self._watched))
         params = self._fix_tile_size(resume)
         inputs = Inputs(
-            guide=shrunk(self._fetch("guide")) if self._job.guide else None,
-            mask=images.mask_of(self._fetch("mask")) if self._job.mask else None,
+            guide=shrunk(self._fetch("guide", images.decode).image) if self._job.guide else None,
+            mask=self._fetch("mask", images.decode_mask) if self._job.mask else None,
         )
         keep_gradient = self._keep_gradient if params.keep_gradients else None
         # The engine consumes the photograph: no name here may keep it alive.
@@ -166,7 +171,7 @@ class Attempt:
         return cast(DreamParams, self._job.params)  # the runner gives feature maps to another attempt
 
     def _photograph(self, params: DreamParams, resume: ResumePoint | None) -> Image:
-        image = self._fetch("image")
+        image = self._fetch_image()
         log.info(
             "dream_started",
             resumed_from=resume and f"{resume.octave}-{resume.iteration}",
@@ -175,8 +180,14 @@ class Attempt:
         )
         return image
 
-    def _fetch(self, part: str) -> Image:
-        """The image, the guide or the mask."""
+    def _fetch_image(self) -> Image:
+        decoded = self._fetch("image", images.decode)
+        self._alpha = decoded.alpha
+        self._warnings += decoded.notes
+        return decoded.image
+
+    def _fetch(self, part: str, decode: Callable[..., T]) -> T:
+        """The image, the guide or the mask, decoded."""
         key = PLACES[part](self._job.id)
         self._lease.enter("fetch", stall_s=STALL_FETCH_S)
         with tempfile.TemporaryFile() as file:
@@ -191,9 +202,9 @@ class Attempt:
             self._sha256[part] = sha256_of(file)
             self._lease.enter("decode", stall_s=STALL_DECODE_S)
             file.seek(0)
-            image = images.decode(file, max_pixels=self._settings.max_pixels)
+            decoded = decode(file, max_pixels=self._settings.max_pixels, formats=self._settings.formats)
             self._lease.enter("dream", stall_s=STALL_DREAM_S)
-            return image
+            return decoded
 
     def _fix_tile_size(self, resume: ResumePoint | None) -> DreamParams:
         # A resumed dream is only the same picture with the same tiles, so the checkpoint's word counts first.
@@ -229,18 +240,19 @@ class Attempt:
     def _store_outputs(self, result: Image, format: Format, report: Report | FeatureMapsReport) -> None:  # noqa: A002
         recipe = {**report.recipe(), "kind": self._job.kind, "inputs": self._sha256}
         with tempfile.TemporaryFile() as file:
-            images.encode(result, file, format=format, recipe=recipe)
+            encoded = images.encode(result, file, format=format, recipe=recipe, alpha=self._alpha)
             self._lease.move()
 
             def upload() -> bool:
                 file.seek(0)
-                key = object_keys.output(self._job.id, self._job.claim or "", object_keys.result(format))
-                return self._storage.put(key, self._watched(file), content_type=images.CONTENT_TYPES[format])
+                key = object_keys.output(self._job.id, self._job.claim or "", object_keys.result(encoded.format))
+                return self._storage.put(key, self._watched(file), content_type=images.CONTENT_TYPES[encoded.format])
 
             self.patiently(upload)
         self._previews.wait()  # or an older one might arrive after the last
         self.patiently(lambda: self._put("preview.jpg", images.preview(result), "image/jpeg"))
-        self.patiently(lambda: self._put("report.json", report.to_json(), "application/json"))
+        account = report.with_warnings((*self._warnings, *encoded.warnings)).to_json()
+        self.patiently(lambda: self._put("report.json", account, "application/json"))
 
     def _put(self, name: str, body: bytes, content_type: str) -> bool:
         return self._storage.put(

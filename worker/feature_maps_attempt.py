@@ -14,7 +14,8 @@ class FeatureMapsAttempt(Attempt):
         params = cast(FeatureMapsParams, self._job.params)
         self._lease.enter("load", stall_s=STALL_LOAD_S)
         self._dreamer.load(params.model)
-        image = self._fetch("image")
+        image = self._fetch_image()
+        self._alpha = None  # of the photograph, not of the maps
         self._lease.enter("maps", stall_s=STALL_DREAM_S)
         made = self._dreamer.feature_maps(image, params)
         self._lease.enter("store", stall_s=STALL_STORE_S)

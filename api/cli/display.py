@@ -18,6 +18,7 @@ from shared.clock import Clock, SystemClock
 from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
+NAME_WIDTH = 12  # what a list shows of long names at least
 
 
 class JobProgressBars:
@@ -103,6 +104,7 @@ def job_table(job: JobView) -> Table:
     table = Table(show_header=False, box=None)
     rows: dict[str, RenderableType | None] = {
         "job": job.id,
+        "name": None if job.name is None else Text(job.name),
         "state": _styled(job.state),
         "waits for": None if job.queue_position is None else Text(_waits_for(job)),
         "progress": f"{job.progress.fraction:.0%}, octave {job.progress.octave + 1} of {job.progress.octaves}, "
@@ -125,15 +127,16 @@ def job_table(job: JobView) -> Table:
 
 
 def jobs_table(page: JobPage) -> Table:
-    """Returns one line per job, at 80 columns too: only the layers are cut."""
-    table = _table("job", (job.id for job in page.jobs), "state", "done", "submitted (UTC)", "image", wide=("layers",))
+    """Returns one line per job, at 80 columns too: only the name and the layers are cut."""
+    table = _table("job", (job.id for job in page.jobs), "state", "done", "submitted (UTC)", wide=("name", "layers"))
+    table.columns[-2].min_width = min(NAME_WIDTH, max((len(job.name or "") for job in page.jobs), default=0))
     for job in page.jobs:
         table.add_row(
             job.id,
             _styled(job.state),
             f"{job.progress.fraction:.0%}",
             f"{job.created_at:%Y-%m-%d %H:%M}",
-            f"{job.input.width}x{job.input.height}",
+            _cut(Text(job.name or "")),
             _cut(_layers(job)),
         )
     return table

@@ -93,18 +93,26 @@ def download(
     context: typer.Context,
     job: JobId,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The file, or a folder; by default, dream.png or its like."),
-    ] = None,
+        Path,
+        typer.Option("--output", "-o", help="The file, or a folder, where it is named after the photograph."),
+    ] = Path(),
 ) -> None:
     """Saves a finished dream. Run it again to resume an interrupted download."""
     client = connection.client(context)
-    found = client.get(job)
-    output = output or Path(f"dream{results.ending(found)}")
-    results.check_file(output, found.params.model_dump())
-    saved = results.file_for(found, output)
-    client.download(job, saved)
+    results.check_file(output, client.get(job).params.model_dump())
+    saved = client.download(job, output)
     connection.console(context).print(f"Saved {saved}")
+
+
+@command(app)
+def rename(
+    context: typer.Context, job: JobId, name: Annotated[str, typer.Argument(help="The new name; empty for none.")]
+) -> None:
+    """Renames a job. Downloads are named after it."""
+    renamed = connection.client(context).rename(job, name or None)
+    connection.print_record(
+        context, renamed, lambda: f"{job} is named {renamed.name}" if renamed.name else f"{job} has no name"
+    )
 
 
 @command(app)

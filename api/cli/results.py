@@ -7,8 +7,6 @@ from typing import Any
 
 import typer
 
-from api.schemas.job_view import JobView
-from shared.params import DreamParams
 from shared.s3 import object_keys
 
 FORMATS = {".png": ("png", "png16"), ".jpg": ("jpeg",), ".jpeg": ("jpeg",), ".webp": ("webp",)}  # by ending
@@ -60,15 +58,6 @@ def check_file(output: Path, params: Mapping[str, Any]) -> None:
     check_writable(output, folder=output.is_dir())
     if not output.is_dir():
         format_of(output, {"format": params.get("format", "png")}, fixed=True)
-
-
-def file_for(job: JobView, output: Path) -> Path:
-    """Returns the file for the job's result: in the folder, if the output is one."""
-    return output / f"{job.id}{ending(job)}" if output.is_dir() else output
-
-
-def ending(job: JobView) -> str:
-    return ending_of(job.params.format if isinstance(job.params, DreamParams) else "png")
 
 
 def ending_of(picture_format: str) -> str:

@@ -18,13 +18,15 @@ from shared.errors import InvalidField, Unauthorized
 from shared.jobs import JobState, Priority
 from shared.params import DEFAULT_MODEL
 
-OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A PNG, JPEG or WebP file.")]
+OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="An image file.")]
 
 
 @dream_options
 def submit(  # noqa: PLR0913 - typer reads the options from here
     context: typer.Context,
-    image: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or WebP files.")],
+    image: Annotated[
+        list[Path], typer.Argument(exists=True, dir_okay=False, help="Photographs: JPEG, PNG, HEIC, TIFF and others.")
+    ],
     *,
     given: dict[str, Any],
     targets: dict[str, list[Any]],
@@ -34,6 +36,7 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     params: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with parameters; options override it.")
     ] = None,
+    name: Annotated[str | None, typer.Option(help="The jobs' name; by default, that of the photograph's file.")] = None,
     priority: Annotated[Priority, typer.Option(help="Jobs with a higher priority start first.")] = "normal",
     deadline_s: Annotated[
         float | None, typer.Option(help="Fail the job if it is not done after this many seconds.")
@@ -56,6 +59,8 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     chosen = (_preset_params(client, look) if look else {}) | from_file | given
     chosen |= _layers(client, chosen, targets)
     options: dict[str, str | float] = {"priority": priority}
+    if name is not None:
+        options["name"] = name
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
     jobs = _submit_each(
@@ -112,9 +117,7 @@ def watch_job(context: typer.Context, client: DreamClient, job: JobView, output:
         Console(stderr=True).print(f"The job ended as {ended.state}{reason}", style="red", markup=False)
         raise typer.Exit(UNSUCCESSFUL)
     if output:
-        saved = results.file_for(job, output)
-        client.download(job.id, saved)
-        console.print(f"Saved {saved}")
+        console.print(f"Saved {client.download(job.id, output)}")
 
 
 def watch_all(context: typer.Context, client: DreamClient, jobs: list[JobView], output: Path | None) -> None:
@@ -127,7 +130,7 @@ def watch_all(context: typer.Context, client: DreamClient, jobs: list[JobView], 
     if output:
         output.mkdir(parents=True, exist_ok=True)
         for job in succeeded:
-            client.download(job.id, results.file_for(job, output))
+            client.download(job.id, output)
         console.print(f"Saved {len(succeeded)} in {output}")
     if len(succeeded) < len(ended):
         raise typer.Exit(UNSUCCESSFUL)

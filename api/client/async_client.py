@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, closing
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,7 +12,7 @@ from tenacity import AsyncRetrying
 
 from api.client import calls, steps
 from api.client.calls import Call, FilePath, Result
-from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, refusal, translated
+from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events_async
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
@@ -99,6 +100,9 @@ class AsyncDreamClient:
     async def retry(self, job_id: str) -> JobView:
         return await self._send(calls.retry(job_id))
 
+    async def rename(self, job_id: str, name: str | None) -> JobView:
+        return await self._send(calls.rename(job_id, name))
+
     async def delete(self, job_id: str) -> None:
         await self._send(calls.delete(job_id))
 
@@ -135,8 +139,8 @@ class AsyncDreamClient:
                 return
             await self._sleep(POLL_S)
 
-    async def download(self, job_id: str, to: FilePath) -> None:
-        await self._run(steps.download(job_id, to))
+    async def download(self, job_id: str, to: FilePath) -> Path:
+        return await self._run(steps.download(job_id, to))
 
     async def create_key(self, owner: str, name: str = "") -> NewKeyView:
         return await self._send(calls.create_key(owner, name))
@@ -169,26 +173,27 @@ class AsyncDreamClient:
                 done: Done = stop.value
                 return done
 
-    async def _carry_out(self, step: Call[Result] | Pause | Save) -> Result | None:
+    async def _carry_out(self, step: Call[Result] | Pause | Save) -> Result | str | None:
         if isinstance(step, Call):
             return await self._send(step)
         if isinstance(step, Pause):
             await self._sleep(step.seconds)
-        else:
-            await AsyncRetrying(sleep=self._sleep, **DOWNLOAD_RETRIES)(self._save, step)
-        return None
+            return None
+        return await AsyncRetrying(sleep=self._sleep, **DOWNLOAD_RETRIES)(self._save, step)
 
-    async def _save(self, save: Save) -> None:
+    async def _save(self, save: Save) -> str:
         with translated(self.url):
             async with self._http.stream("GET", save.path, headers=save.headers()) as response:
+                name = name_of(response, save.job_id)
                 if save.is_complete(response):
-                    return
+                    return name
                 if response.is_error:
                     await response.aread()
                     raise refusal(response)
                 with save.opened(response) as file:
                     async for chunk in response.aiter_bytes():
                         file.write(chunk)
+                return name
 
     async def _stream(self, position: EventPosition) -> AsyncGenerator[Event, None]:
         with translated(self.url):

@@ -104,6 +104,10 @@ def retry(job_id: str) -> Call[JobView]:
     return _record(JobView, "POST", f"/v1/jobs/{job_id}/retry")
 
 
+def rename(job_id: str, name: str | None) -> Call[JobView]:
+    return _record(JobView, "PATCH", f"/v1/jobs/{job_id}", json={"name": name})
+
+
 def delete(job_id: str) -> Call[None]:
     return Call(method="DELETE", path=f"/v1/jobs/{job_id}", read=lambda _: None)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -10,7 +11,7 @@ from tenacity import Retrying
 
 from api.client import calls, steps
 from api.client.calls import Call, FilePath, Result
-from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, refusal, translated
+from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
@@ -86,7 +87,8 @@ class DreamClient:
     ) -> JobView:
         """Submits a job; safe to retry, since repeated requests create one job only. Uploads the files as streams.
 
-        params: as in DreamParams.   options: kind, priority, deadline_s, webhook_url, webhook_events (comma-separated).
+        params: as in DreamParams.   options: kind, name, priority, deadline_s, webhook_url,
+        webhook_events (comma-separated).
         """
         return self._send(calls.submit(image, params, guide=guide, mask=mask, options=options))
 
@@ -104,6 +106,10 @@ class DreamClient:
 
     def retry(self, job_id: str) -> JobView:
         return self._send(calls.retry(job_id))
+
+    def rename(self, job_id: str, name: str | None) -> JobView:
+        """Gives the job another name, or none. Downloads are named after it."""
+        return self._send(calls.rename(job_id, name))
 
     def delete(self, job_id: str) -> None:
         self._send(calls.delete(job_id))
@@ -150,9 +156,12 @@ class DreamClient:
                 return
             self._clock.sleep(POLL_S)
 
-    def download(self, job_id: str, to: FilePath) -> None:
-        """Saves the result, completely or not at all. Interrupted downloads resume, even in a later run."""
-        self._run(steps.download(job_id, to))
+    def download(self, job_id: str, to: FilePath) -> Path:
+        """Saves the result as that file, or in that folder under the server's name for it. Returns the file.
+
+        The file appears complete or not at all. Interrupted downloads resume, even in a later run.
+        """
+        return self._run(steps.download(job_id, to))
 
     def create_key(self, owner: str, name: str = "") -> NewKeyView:
         """Creates an API key. This client's own key must be the admin key, as for `keys` and `revoke_key`."""
@@ -187,25 +196,27 @@ class DreamClient:
                 done: Done = stop.value
                 return done
 
-    def _carry_out(self, step: Call[Result] | Pause | Save) -> Result | None:
+    def _carry_out(self, step: Call[Result] | Pause | Save) -> Result | str | None:
         if isinstance(step, Call):
             return self._send(step)
         if isinstance(step, Pause):
             self._clock.sleep(step.seconds)
-        else:
-            Retrying(sleep=self._clock.sleep, **DOWNLOAD_RETRIES)(self._save, step)
-        return None
+            return None
+        return Retrying(sleep=self._clock.sleep, **DOWNLOAD_RETRIES)(self._save, step)
 
-    def _save(self, save: Save) -> None:
+    def _save(self, save: Save) -> str:
+        """Returns the server's name for the file."""
         with translated(self.url), self._http.stream("GET", save.path, headers=save.headers()) as response:
+            name = name_of(response, save.job_id)
             if save.is_complete(response):
-                return
+                return name
             if response.is_error:
                 response.read()
                 raise refusal(response)
             with save.opened(response) as file:
                 for chunk in response.iter_bytes():  # no chunk size: it would buffer, and an interruption lose that
                     file.write(chunk)
+            return name
 
     def _stream(self, position: EventPosition) -> Iterator[Event]:
         with translated(self.url), self._http.stream("GET", position.path, headers=position.headers) as response:

@@ -1,8 +1,11 @@
 """Turns responses into records or errors, and decides when a request is sent again."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -18,11 +21,14 @@ from api.schemas.job_view import JobView
 from api.schemas.problem import Problem
 from shared.clock import Clock
 from shared.errors import DreamError
+from shared.file_names import cleaned
 
 MAX_ATTEMPTS = 5
 MAX_BACKOFF_S = 30.0
 MAX_OUTAGE_S = 60.0  # how long waiting and streaming tolerate an unavailable server
 TEMPORARY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}
+EXACT_NAME = re.compile(r"filename\*=utf-8''([^;\s]+)", re.IGNORECASE)  # in a Content-Disposition
+PLAIN_NAME = re.compile(r'filename="([^"]*)"', re.IGNORECASE)
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -112,6 +118,14 @@ def translated(url: str) -> Iterator[None]:
         raise ServerAway(f"The server at {url} did not respond in time.") from exc
     except httpx.TransportError as exc:
         raise ServerAway(f"Can't reach the server at {url}: {exc}.") from exc
+
+
+def name_of(response: httpx.Response, job_id: str) -> str:
+    """Returns the file name in the response, made safe; without one, the job's id with the ending of the address."""
+    header = response.headers.get("Content-Disposition", "")
+    exact, plain = EXACT_NAME.search(header), PLAIN_NAME.search(header)
+    name = unquote(exact[1], errors="replace") if exact else plain[1] if plain else ""
+    return cleaned(name) or f"{job_id}{PurePosixPath(response.url.path).suffix}"
 
 
 def read(kind: type[Record], response: httpx.Response) -> Record:

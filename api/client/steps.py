@@ -19,6 +19,7 @@ from api.schemas.job_view import JobView
 from api.schemas.network_views import PresetList
 from shared.clock import Clock
 from shared.errors import InvalidField
+from shared.file_names import free
 from shared.jobs import JobState
 
 POLL_S = 0.5
@@ -33,7 +34,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Save:
-    """Appends the rest of a job's result to a file, repeatedly until it is complete."""
+    """Appends the rest of a job's result to a file, repeatedly until it is complete; gives the server's name for it."""
 
     job_id: str
     part: Path
@@ -76,12 +77,16 @@ def wait(job_id: str, on_change: Callable[[JobView], None] | None, clock: Clock)
         yield Pause(POLL_S)
 
 
-def download(job_id: str, to: FilePath) -> Steps[None]:
-    """Saves the result under another name until it is complete."""
+def download(job_id: str, to: FilePath) -> Steps[Path]:
+    """Saves the result under another name until it is complete. Into a folder: as the server names it."""
     target = Path(to)
-    part = target.with_name(f"{target.name}.{job_id}.part")
-    yield Save(job_id, part)
+    into_folder = target.is_dir()
+    part = target / f".{job_id}.part" if into_folder else target.with_name(f"{target.name}.{job_id}.part")
+    name: str = yield Save(job_id, part)
+    if into_folder:
+        target = free(target / name)
     part.replace(target)
+    return target
 
 
 def preset_params(name: str) -> Steps[dict[str, Any]]:

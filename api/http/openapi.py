@@ -21,6 +21,7 @@ from api.schemas.requests import FeatureMapsForm, FeatureMapsRequest, JobForm, J
 
 SCHEMAS = "#/components/schemas/"
 JSON = "application/json"
+IMAGE_FILE = "A JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF or JPEG XL file; of several pictures the first one counts."
 PROBLEM = {"application/problem+json": {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
 JOB_ID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 AUTHENTICATED: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
@@ -34,7 +35,12 @@ REFUSALS = {
 }
 
 
-BODIES = {"createKey": "KeyRequest", "logIn": "SessionRequest", "createUpload": "UploadRequest"}
+BODIES = {
+    "createKey": "KeyRequest",
+    "logIn": "SessionRequest",
+    "createUpload": "UploadRequest",
+    "renameJob": "JobPatch",
+}
 
 
 def install(app: APIFlask) -> None:
@@ -160,9 +166,7 @@ def _form(record: type[BaseModel]) -> dict[str, Any]:
     _, defined = models_json_schema([(record, "validation")], ref_template=SCHEMAS + "{model}")
     form: dict[str, Any] = defined["$defs"][record.__name__]
     allowed = FILES if record is JobForm else FILES[:1]
-    files = {
-        name: {"type": "string", "format": "binary", "description": "A PNG, JPEG or WebP file."} for name in allowed
-    }
+    files = {name: {"type": "string", "format": "binary", "description": IMAGE_FILE} for name in allowed}
     for field in form["properties"].values():
         if "anyOf" in field:  # a form has no null; an unused field is left out
             field.update(field.pop("anyOf")[0])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from zlib import crc32
 
+from api.jobs import downloads
 from api.jobs.submission_service import is_ulid
 from api.schemas.status_views import Readiness
 from shared.clock import Clock
@@ -106,6 +107,9 @@ class JobService:
             raise WrongState("The job's deadline has passed; submit it again with a later one.")
         return self.lifecycle.retry(job, now=self.clock.now())
 
+    def rename(self, owner: str, job_id: str, name: str | None) -> Job:
+        return self.lifecycle.rename(self.get(owner, job_id), name)
+
     def delete(self, owner: str, job_id: str) -> None:
         """Removes the job and all its objects; a worker that runs it stops at its next lease renewal."""
         self.get(owner, job_id)
@@ -132,8 +136,14 @@ class JobService:
     def result_url(self, owner: str, job_id: str) -> str:
         """Returns a short-lived URL of the result image. Raises NotReady, WrongState or ResultExpired."""
         job = self.get(owner, job_id)
-        name = object_keys.result(job.params.format if isinstance(job.params, DreamParams) else "png")
-        return self._address(self._settled_output(job, name), f"dream-{job_id}{name.removeprefix('result')}")
+        asked = object_keys.result(job.params.format if isinstance(job.params, DreamParams) else "png")
+        for name in dict.fromkeys(
+            (asked, object_keys.result("png"))
+        ):  # a PNG where the format that was asked for failed
+            key = self._settled_output(job, name)
+            if self.storage.size(key) is not None:
+                return self._signed(key, downloads.result_name(job, name.removeprefix("result")))
+        raise ResultExpired
 
     def data_url(self, owner: str, job_id: str) -> str:
         """Returns a short-lived URL of the numbers behind feature maps.
@@ -143,7 +153,7 @@ class JobService:
         job = self.get(owner, job_id)
         if job.kind != "feature_maps":
             raise WrongState("Only feature maps have numbers; this job is a dream.")
-        return self._address(self._settled_output(job, "maps.npz"), f"maps-{job_id}.npz")
+        return self._address(self._settled_output(job, "maps.npz"), downloads.output_name(job, "maps", ".npz"))
 
     def input_url(self, owner: str, job_id: str, part: Literal["image", "guide", "mask"] = "image") -> str:
         """Returns a short-lived URL of an image submitted with the job.
@@ -156,7 +166,7 @@ class JobService:
             raise WrongState(f"The job was submitted without a {part}.")
         place = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}[part]
         name = "photo" if part == "image" else part
-        return self._address(place(job_id), f"{name}-{job_id}.{sent.format}")
+        return self._address(place(job_id), downloads.output_name(job, name, f".{sent.format}"))
 
     def gradients(self, owner: str, job_id: str) -> Sequence[int]:
         """Returns the octaves whose gradient is stored so far."""
@@ -168,15 +178,18 @@ class JobService:
 
         Raises NotReady when it is not stored yet, and always for a job without `keep_gradients`.
         """
-        self.get(owner, job_id)
+        job = self.get(owner, job_id)
         key = object_keys.gradient(job_id, octave)
         if self.storage.size(key) is None:
             raise NotReady("There is no gradient of that octave; jobs with `keep_gradients` store them while they run.")
-        return self._address(key, f"gradient-{job_id}-{octave}.png")
+        return self._address(key, downloads.output_name(job, f"gradient-{octave}", ".png"))
 
     def _address(self, key: str, filename: str) -> str:
         if self.storage.size(key) is None:
             raise ResultExpired
+        return self._signed(key, filename)
+
+    def _signed(self, key: str, filename: str) -> str:
         return self.storage.presigned_get(key, expires_s=RESULT_URL_S, filename=filename)
 
     def report(self, owner: str, job_id: str) -> bytes:

@@ -1,25 +1,32 @@
 """From a request to records and pictures."""
 
+import codecs
 import contextlib
 import difflib
 import json
 import math
 import re
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO, TypeVar, cast
 
 from flask import Request
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from api.jobs.submission import Picture, Sent, Submission, Uploaded
 from api.schemas.requests import FeatureMapsForm, FeatureMapsRequest, JobForm, JobOptions, JobRequest, JobSketch
 from shared.errors import InvalidField
+from shared.params import DreamParams, FeatureMapsParams
 
 T = TypeVar("T")
 Record = TypeVar("Record", bound=BaseModel)
 
 FILES = ("image", "guide", "mask")
+TEXTS = tuple(JobForm.model_fields)
+PARAMS = {*DreamParams.model_fields, *FeatureMapsParams.model_fields}
+MAX_TEXT_BYTES = 1 << 20  # 16 layers with 4096 channels each are the longest parameters there are
 LONGEST_WAIT_S = 30
 LONGEST_KEY = 255
 WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?")
@@ -40,13 +47,13 @@ def submission(request: Request) -> Submission:
 
 
 def body(request: Request, record: type[Record], *, optional: bool = False) -> Record:
-    """A JSON body, taken at its word: `"3"` and `true` are no numbers. Raises pydantic's ValidationError."""
+    """A JSON body, parsed strictly: strings and booleans are not coerced. Raises pydantic's ValidationError."""
     sent = request.get_data()
     if optional and not sent:
         return record()
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("Send the request as application/json.")
-    return record.model_validate_json(_whole(sent), strict=True)
+    return record.model_validate_json(_whole(sent.removeprefix(codecs.BOM_UTF8)), strict=True)
 
 
 def _whole(text: str | bytes) -> bytes:
@@ -66,20 +73,23 @@ def _wholes(node: object) -> object:
 
 
 def _json(text: bytes) -> JobRequest | FeatureMapsRequest:
+    text = text.removeprefix(codecs.BOM_UTF8)
     sketch = JobSketch.model_validate_json(text)
     record: type[JobRequest | FeatureMapsRequest] = FeatureMapsRequest if sketch.kind == "feature_maps" else JobRequest
+    _refuse_misplaced(sketch.model_extra or {}, record)
     return record.model_validate_json(_whole(text), strict=True)
 
 
 def _form(request: Request) -> Submission:
+    fields = _text_fields(request)
     for name in FILES:
-        if name in request.form:
+        if any(fields.pop(name, ())):
             raise InvalidField(f"'{name}' must be a file: its part needs a filename", path=name)
-    fields = {name: _once(name, request.form.getlist(name)) for name in request.form}
-    record: type[JobForm | FeatureMapsForm] = FeatureMapsForm if fields.get("kind") == "feature_maps" else JobForm
+    record: type[JobForm | FeatureMapsForm] = FeatureMapsForm if fields.get("kind") == ["feature_maps"] else JobForm
+    _refuse_misplaced(fields, record)
     form = record.model_validate_json(_as_json(fields), strict=True)
     for name in request.files:
-        if name not in FILES:
+        if name not in (*FILES, *TEXTS):
             near = next(iter(difflib.get_close_matches(name, FILES, n=1)), "image")
             raise InvalidField(
                 f"unknown file field '{name[:100]}'; did you mean '{near}'?", path=name[:100], suggestion=near
@@ -91,21 +101,54 @@ def _form(request: Request) -> Submission:
     return Submission(options=_options(form), params=form.params, image=image, guide=guide, mask=mask)
 
 
-def _as_json(fields: dict[str, str | None]) -> str:
+def _text_fields(request: Request) -> dict[str, list[str]]:
+    """All values of each field that is text. Browsers and generated clients send some with a file name, as a Blob."""
+    fields = {name: request.form.getlist(name) for name in request.form}
+    for name in TEXTS:
+        for blob in request.files.getlist(name):
+            text = blob.stream.read(MAX_TEXT_BYTES + 1)
+            if len(text) > MAX_TEXT_BYTES:
+                raise RequestEntityTooLarge
+            fields.setdefault(name, []).append(text.decode("utf-8", "replace"))
+    return fields
+
+
+def _refuse_misplaced(names: Iterable[str], record: type[BaseModel]) -> None:
+    """Raises InvalidField for a field of the parameters that stands beside them."""
+    for name in names:
+        if name in PARAMS and name not in record.model_fields:
+            raise InvalidField(
+                f"'{name}' belongs into `params`: send params as JSON, like {{\"{name}\": ...}}",
+                path=name,
+                suggestion=f"params.{name}",
+            )
+
+
+def _as_json(fields: dict[str, list[str]]) -> str:
     """A form is all text; its parameters are JSON already, and its numbers become numbers."""
-    pieces = {name: json.dumps(value) for name, value in fields.items()}
-    if (params := fields.get("params")) is not None:
+    events = fields.pop("webhook_events", [])
+    pieces = {name: json.dumps(_once(name, values)) for name, values in fields.items()}
+    if (params := _once("params", fields.get("params", []))) is not None:
+        params = params.removeprefix("\ufeff")
         try:
             from_json(params)
         except ValueError as exc:
             raise InvalidField(f"params: is not JSON: {exc}", path="params") from exc
         pieces["params"] = _whole(params).decode()
-    if (events := fields.get("webhook_events")) is not None:
-        pieces["webhook_events"] = json.dumps(events.split(","))
+    if events:
+        pieces["webhook_events"] = json.dumps(_events(events))
     with contextlib.suppress(ValueError):
-        deadline_s = float(fields.get("deadline_s") or "")
+        deadline_s = float("".join(fields.get("deadline_s", [])))
         pieces["deadline_s"] = json.dumps(deadline_s) if math.isfinite(deadline_s) else pieces["deadline_s"]
     return f"{{{', '.join(f'{json.dumps(name)}: {piece}' for name, piece in pieces.items())}}}"
+
+
+def _events(values: list[str]) -> list[object]:
+    """The field repeated, as OpenAPI has it, or once with commas, or once as JSON."""
+    if len(values) == 1 and values[0].lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            return list(from_json(values[0]))
+    return [event.strip() for value in values for event in value.split(",")]
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -127,11 +170,18 @@ def _options(asked: JobOptions) -> JobOptions:
 
 
 def _picture(request: Request, name: str) -> Picture | None:
-    file = _once(name, request.files.getlist(name))
-    return None if file is None else Sent(cast(BinaryIO, file.stream))
+    """The file of that field; None for one that was not chosen: browsers send it without a name and without content."""
+    file = _once(name, [file for file in request.files.getlist(name) if file.filename or _holds_bytes(file)])
+    return None if file is None else Sent(cast(BinaryIO, file.stream), name=file.filename)
 
 
-def _once(name: str, values: list[T]) -> T | None:
+def _holds_bytes(file: FileStorage) -> bool:
+    begins = file.stream.read(1)
+    file.stream.seek(0)
+    return bool(begins)
+
+
+def _once(name: str, values: Sequence[T]) -> T | None:
     if len(values) > 1:
         raise InvalidField(f"the field '{name[:100]}' came {len(values)} times; send it once", path=name[:100])
     return values[0] if values else None

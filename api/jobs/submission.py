@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from api.schemas.requests import JobOptions
+from shared.file_names import cleaned
 from shared.params import Params
 
 
@@ -13,6 +14,7 @@ class Sent:
     """An image sent with the request."""
 
     file: BinaryIO
+    name: str | None = None  # of the file, as the client sent it
 
     def fingerprint(self) -> str:
         self.file.seek(0)
@@ -52,8 +54,17 @@ class Submission:
         images = {"guide": self.guide, "mask": self.mask}
         return {name: picture for name, picture in images.items() if picture is not None}
 
+    @property
+    def name(self) -> str | None:
+        """The job's name: the requested one, or that of the photograph's file."""
+        if self.options.name is not None:
+            return self.options.name
+        return cleaned(self.image.name) if isinstance(self.image, Sent) and self.image.name else None
+
     def fingerprint(self) -> str:
         """Hashes options, parameters and images, to recognize a repeated request."""
-        parts = [self.options.model_dump_json(), self.params.model_dump_json(), self.image.fingerprint()]
+        # A name that was not given is left out, as it was before there were names: keys outlive an upgrade.
+        without = {"name"} if self.options.name is None else set()
+        parts = [self.options.model_dump_json(exclude=without), self.params.model_dump_json(), self.image.fingerprint()]
         parts += [f"{name} {picture.fingerprint()}" for name, picture in self.extra_pictures.items()]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -25,6 +25,9 @@ from shared.errors import (
     UnsupportedImage,
     WrongState,
 )
+from shared.images.header import Format as ImageFormat
+from shared.images.plain import without_metadata
+from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
 from shared.jobs import InputImage, Job, Manifest, Webhook
 from shared.lifecycle import JobLifecycle
@@ -55,6 +58,8 @@ class SubmissionService:
     max_pixels: int
     max_bytes: int
     max_queued: int
+    formats: tuple[ImageFormat, ...] | None = None  # those that are accepted; all of them when None
+    strip_inputs: bool = False
     webhook_networks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -162,6 +167,7 @@ class SubmissionService:
             input=headers["image"],
             guide=headers.get("guide"),
             mask=headers.get("mask"),
+            name=submission.name,
             created_at=now,
             deadline_at=None if options.deadline_s is None else now + options.deadline_s,
             webhook=self._webhook(options),
@@ -180,7 +186,8 @@ class SubmissionService:
     ) -> Iterator[tuple[InputImage, BinaryIO | None]]:
         """What the picture's header says, and the file, None where it lies at its place already."""
         if isinstance(image, Sent):
-            yield self._sniffed(image.file, field), image.file
+            with self._kept(image.file, field) as (header, file):
+                yield header, file
             return
         # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
         if not (is_ulid(image.upload_id) and self._take(owner, image.upload_id, place)):
@@ -190,13 +197,28 @@ class SubmissionService:
         try:
             with tempfile.TemporaryFile() as copy:
                 self.storage.download(place, copy)
-                yield self._sniffed(copy, field), None
+                with self._kept(copy, field) as (header, file):
+                    yield header, file if self.strip_inputs else None
+        except OSError as exc:
+            raise LocalDiskError from exc
+
+    @contextlib.contextmanager
+    def _kept(self, file: BinaryIO, field: str) -> Iterator[tuple[InputImage, BinaryIO]]:
+        """The picture as it is stored: as it came, or without its metadata."""
+        header = self._sniffed(file, field)
+        if not self.strip_inputs:
+            yield header, file
+            return
+        try:
+            with tempfile.TemporaryFile() as stripped:
+                without_metadata(file, read_header(file), stripped)
+                yield self._sniffed(stripped, field), stripped
         except OSError as exc:
             raise LocalDiskError from exc
 
     def _sniffed(self, file: BinaryIO, field: str) -> InputImage:
         try:
-            return sniff(file, max_pixels=self.max_pixels)
+            return sniff(file, max_pixels=self.max_pixels, formats=self.formats)
         except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
             if field == "image":
                 raise

@@ -6,9 +6,9 @@ from flask import Response, g, request
 from api import request_context
 from api.events import wait
 from api.jobs.poll_cursor import PollCursor
-from api.jobs.request_parsing import idempotency_key, preferred_wait_s, submission
+from api.jobs.request_parsing import body, idempotency_key, preferred_wait_s, submission
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.requests import ListQuery, encode_cursor
+from api.schemas.requests import JobPatch, ListQuery, encode_cursor
 from shared.jobs import Job, JobState
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
@@ -91,6 +91,16 @@ def get(job_id: str) -> Response:
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s}"
     return response
+
+
+@bp.patch("/<job_id>")
+@bp.output(JobView)
+@bp.doc(summary="Rename a job", operation_id="renameJob", responses=[404, 415, 422, 429, 503])
+def rename(job_id: str) -> Response:
+    """Changes the name of the job, after which its downloads are named. Nothing else of it can be changed."""
+    patch = body(request, JobPatch)
+    job = request_context.jobs().rename(request_context.owner(), job_id, patch.name)
+    return _job_response(job, request_context.jobs().position(job))
 
 
 @bp.post("/<job_id>/cancel")

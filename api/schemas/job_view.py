@@ -33,6 +33,7 @@ class JobView(View):
     id: Annotated[str, Field(description="A ULID; sorts by time of submission.")]
     kind: Kind
     state: JobState
+    name: Annotated[str | None, Field(description="The title; at first that of the photograph's file.")] = None
     priority: Priority
     params: Annotated[
         DreamParams | FeatureMapsParams, Field(description="The parameters, with all defaults filled in.")
@@ -60,6 +61,7 @@ class JobView(View):
             id=job.id,
             kind=job.kind,
             state=job.state,
+            name=job.name,
             priority=job.priority,
             params=job.params,
             input=job.input,

@@ -4,13 +4,30 @@ import base64
 import binascii
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from shared.api_keys import OWNER
+from shared.file_names import cleaned
 from shared.jobs import JobState, Kind, Priority, WebhookEvent
 from shared.params import DreamParams, FeatureMapsParams, Frozen
 
 MAX_DEADLINE_S = 30 * 86400
+
+
+def _title(name: str) -> str:
+    title = cleaned(name)
+    if title is None:
+        raise ValueError("nothing is left of this name once it is cleaned; send another one")
+    return title
+
+
+Name = Annotated[
+    str,
+    Field(
+        max_length=1000, description="A title: shown in lists, and downloads are called after it. 255 bytes at most."
+    ),
+    AfterValidator(_title),
+]
 
 
 class JobOptions(Frozen):
@@ -22,6 +39,7 @@ class JobOptions(Frozen):
         float | None,
         Field(gt=0, le=MAX_DEADLINE_S, description="Seconds from now after which an unfinished job fails."),
     ] = None
+    name: Annotated[Name | None, Field(description="A title; else that of the photograph's file.")] = None
     webhook_url: Annotated[
         str | None,
         Field(
@@ -75,8 +93,14 @@ class FeatureMapsRequest(JobOptions):
 class JobSketch(BaseModel):
     """The one field of a request that decides how to parse the rest."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
     kind: Kind = "dream"
+
+
+class JobPatch(Frozen):
+    """What of a job can be changed."""
+
+    name: Annotated[Name | None, Field(description="The new title; null takes it away.")]
 
 
 class UploadRequest(Frozen):

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The steps of an image's build stage, which also run without a container engine:
 #   build.sh dependencies LOCK TARGET   creates a virtual environment from the lock, hashes checked
+#   build.sh further LOCK TARGET        installs what another lock names into it; nothing when LOCK is empty
 #   build.sh application SOURCE TARGET  installs the service into it
 # Needs the tools of tools.lock in the Python that runs it (PYTHON, by default python3).
 set -eu
@@ -16,6 +17,12 @@ dependencies() {
     # Of the 400 services that botocore describes, keeps those that access to objects can need.
     find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d \
         ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} +
+}
+
+further() {
+    if [ -n "$1" ]; then
+        uv pip install --quiet --python "$2/bin/python" --require-hashes --no-deps --link-mode copy --compile-bytecode -r "$1"
+    fi
 }
 
 application() {

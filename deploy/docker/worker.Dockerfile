@@ -2,14 +2,15 @@
 # host):
 #   docker build -f deploy/docker/worker.Dockerfile -t dreamqueue-worker .
 #   docker build -f deploy/docker/worker.Dockerfile -t dreamqueue-worker:gpu --build-arg LOCK=worker-gpu.lock .
+# With --build-arg HEIF= it can't read HEIC and holds no GPL code (see DECISIONS.md); set DREAM_FORMATS without heic then.
 # The base is pinned by digest; to renew it: docker buildx imagetools inspect python:3.11-slim-bookworm
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d AS build
-ARG LOCK=worker.lock
+ARG LOCK=worker.lock HEIF=heif.lock
 WORKDIR /build
 COPY deploy/docker/tools.lock ./
 RUN pip install --no-cache-dir --require-hashes -r tools.lock
-COPY deploy/docker/build.sh deploy/docker/worker.lock deploy/docker/worker-gpu.lock ./
-RUN ./build.sh dependencies "$LOCK" /opt/dream
+COPY deploy/docker/build.sh deploy/docker/worker.lock deploy/docker/worker-gpu.lock deploy/docker/heif.lock ./
+RUN ./build.sh dependencies "$LOCK" /opt/dream && ./build.sh further "$HEIF" /opt/dream
 COPY . source
 RUN ./build.sh application source /opt/dream
 

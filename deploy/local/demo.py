@@ -30,9 +30,7 @@ class DemoFailed(Exception):
 
 
 def main(
-    image: Annotated[
-        Path | None, typer.Option(envvar="IMAGE", help="PNG, JPEG or WebP; by default a bundled photograph.")
-    ] = None,
+    image: Annotated[Path | None, typer.Option(envvar="IMAGE", help="A photograph; by default a bundled one.")] = None,
     folder: Annotated[Path, typer.Option(help="Output folder.")] = ROOT / "dreams",
 ) -> None:
     """Dream on one photograph and print the paths of the results."""
@@ -65,7 +63,7 @@ def _fail(text: str) -> None:
 def _choose_photograph(image: Path | None) -> Path:
     if image is not None:
         if not image.is_file():
-            raise DemoFailed(f"{image} does not exist; set IMAGE to a PNG, JPEG or WebP file.")
+            raise DemoFailed(f"{image} does not exist; set IMAGE to an image file.")
         return image
     spec = importlib.util.find_spec("skimage")
     for folder in (spec.submodule_search_locations if spec else None) or ():

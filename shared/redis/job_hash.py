@@ -22,6 +22,7 @@ def to_hash(job: Job) -> dict[str, str | int | float]:
         "tile_size": job.params.tile_size if isinstance(job.params, DreamParams) else None,
         "guide": job.guide.model_dump_json() if job.guide else None,
         "mask": job.mask.model_dump_json() if job.mask else None,
+        "name": job.name,
         "error": job.error.model_dump_json() if job.error else None,
     }
     required: dict[str, str | int | float] = {
@@ -74,6 +75,7 @@ def from_hash(fields: dict[str, str]) -> Job | None:
         input=_input(fields["input"]),
         guide=InputImage.model_validate_json(fields["guide"]) if "guide" in fields else None,
         mask=InputImage.model_validate_json(fields["mask"]) if "mask" in fields else None,
+        name=fields.get("name"),
         created_at=float(fields["created_at"]),
         deadline_at=number(fields.get("deadline_at")),
         started_at=number(fields.get("started_at")),

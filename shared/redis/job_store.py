@@ -75,6 +75,10 @@ class RedisJobStore(RedisFleet):
         return from_flat(self._run("retry", job_id, retry_count))
 
     @translated()
+    def rename(self, job_id: str, name: str | None) -> Job | None:
+        return from_flat(self._run("rename", job_id, name or ""))
+
+    @translated()
     def forget(self, job_id: str) -> None:
         self._run("forget", job_id)
 

@@ -25,6 +25,7 @@ SCRIPTS = (
         "forget",
     ),
     *("fix_tile_size", "expire", "register_worker", "lead", "preview_stored", "rebuild_turns", "admit", "end_rebuild"),
+    "rename",
 )
 
 log = structlog.get_logger(__name__)

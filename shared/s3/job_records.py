@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shared.interfaces import ObjectStorage
-from shared.jobs import Document, Job, JobState, Manifest, Outcome
+from shared.jobs import Document, Job, JobName, JobState, Manifest, Outcome
 from shared.s3 import object_keys
 
 # Takes the place of a manifest: the submission was given up, and a delayed write of the real manifest fails.
@@ -56,6 +56,12 @@ class JobRecords:
         document = self._storage.get(object_keys.sequel(job_id, retry_count))
         return None if document is None else Sequel.model_validate_json(document).step
 
+    def name(self, job_id: str, keys: Collection[str], *, otherwise: str | None) -> str | None:
+        """Returns the job's name if it was renamed. keys: those of its folder. otherwise: the name in its manifest."""
+        key = object_keys.name(job_id)
+        document = self._storage.get(key) if key in keys else None
+        return otherwise if document is None else JobName.model_validate_json(document).name
+
     def pending_retries(self, job_id: str) -> list[int]:
         """Returns the `retry_count` of each pending marker of the job."""
         return [object_keys.parse_pending(key)[1] for key in self._storage.keys(object_keys.pending(job_id))]
@@ -75,6 +81,7 @@ class JobRecords:
         if retry_count > 0 and self.sequel(manifest.id, retry_count - 1) == "expired":
             retry_count -= 1  # a retry that lost against expiry; only its `pending` is left
         job = Job.from_manifest(manifest, retry_count=retry_count)
+        job = replace(job, name=self.name(manifest.id, keys, otherwise=job.name))
         outcome = self.outcome(manifest.id, retry_count)
         if outcome is None:
             return job
@@ -109,10 +116,10 @@ def leftovers(job_id: str, ended: Job | Outcome, keys: Iterable[str]) -> list[st
 
 
 def _is_document(job_id: str, key: str) -> bool:
-    """Returns True for the documents that expiry keeps: the request, the outcomes and the sequels."""
+    """Returns True for the documents that expiry keeps: the request, the name, the outcomes and the sequels."""
     folder = object_keys.job(job_id)
     return (
-        key == object_keys.manifest(job_id)
+        key in (object_keys.manifest(job_id), object_keys.name(job_id))
         or key.startswith(f"{folder}sequel-")
         or (key.count("/") == folder.count("/") and object_keys.outcome_retry_count(key) is not None)
     )

@@ -69,6 +69,11 @@ def result(format: str) -> str:  # noqa: A002 - the parameter's name in the API
     return {"jpeg": "result.jpg", "webp": "result.webp"}.get(format, "result.png")
 
 
+def name(job_id: str) -> str:
+    """Written when the job is renamed."""
+    return f"jobs/{job_id}/name.json"
+
+
 def cancel(job_id: str, retry_count: int = 0) -> str:
     """Returns the key of the cancel mark, which is written before the response to a cancel.
 

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import dependency_metrics
 from shared.errors import LocalDiskError, StorageFull, StorageUnavailable, UnfitService
+from shared.file_names import attachment
 from shared.interfaces import PresignedForm
 from shared.s3.clients import Uploaders, make_client
 from shared.settings import Settings
@@ -144,7 +145,7 @@ class S3ObjectStorage:
     def presigned_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
         params = {"Bucket": self.bucket, "Key": key}
         if filename:
-            params["ResponseContentDisposition"] = f'attachment; filename="{filename}"'
+            params["ResponseContentDisposition"] = attachment(filename)
         return self._public.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_s)
 
     def presigned_post(self, key: str, *, expires_s: int, max_bytes: int) -> PresignedForm:

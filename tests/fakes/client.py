@@ -6,6 +6,7 @@ import inspect
 import httpx
 
 from api.client import AsyncDreamClient
+from shared.file_names import attachment
 from shared.jobs import JobState
 from shared.s3 import object_keys
 from tests.fakes.clock import FakeClock
@@ -24,7 +25,8 @@ class ApplicationTransport(httpx.BaseTransport):
             raise httpx.ConnectError("Connection refused")
         if request.url.scheme == "memory":
             key = f"{request.url.host}{request.url.path}"
-            return httpx.Response(200, content=self.world.storage.objects[key], request=request)
+            headers = {"Content-Disposition": attachment(request.url.params["filename"])}
+            return httpx.Response(200, content=self.world.storage.objects[key], headers=headers, request=request)
         return self.api.handle_request(request)
 
 

@@ -102,6 +102,13 @@ class MemoryJobStore:
             self._retry(job, retry_count)
         return self.jobs.get(job_id)
 
+    def rename(self, job_id: str, name: str | None) -> Job | None:
+        self._reach()
+        job = self.jobs.get(job_id)
+        if job is not None and job.name != name:
+            self._change(job, name=name)
+        return self.jobs.get(job_id)
+
     def forget(self, job_id: str) -> None:
         self._reach()
         self.jobs.pop(job_id, None)

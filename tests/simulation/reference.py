@@ -19,7 +19,7 @@ def _picture(seed: int) -> bytes:
     observer = SimpleNamespace(tiles_done=lambda _: None, iteration_done=lambda _: None)
     dreamer = SimDreamer(still, Counter(), 1.0)
     photograph = io.BytesIO(a_photograph())
-    image = images.decode(io.BytesIO(a_photograph()), max_pixels=10_000)
+    image = images.decode(io.BytesIO(a_photograph()), max_pixels=10_000).image
     params = DreamParams(seed=seed, octaves=2, iterations=3)
     result, report = dreamer.dream(image, params, inputs=None, keep_gradient=None, observer=observer, resume=None)
     file = io.BytesIO()

@@ -18,13 +18,32 @@ from worker.terminal import check_writable, native_logs_hidden
 if TYPE_CHECKING:
     from worker.dream.report import Report
     from worker.dream.types import Image
+    from worker.images import Decoded
+    from worker.images.raster import Samples
 
 FORMATS: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 MAX_PIXELS = 400_000_000  # generous: the user's own machine has to provide the memory
 
 
+class Photo:
+    """The photograph's file, and what is kept of it after the dream. The engine consumes its pixels."""
+
+    alpha: "Samples | None" = None
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> "Image":
+        decoded = _read(self._path)
+        self.alpha, self.notes = decoded.alpha, decoded.notes
+        return decoded.image
+
+
 def main(
-    photo: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)],
+    photo: Annotated[
+        Path, typer.Argument(help="PNG, JPEG, WebP, GIF, TIFF, HEIC, AVIF or JPEG XL.", exists=True, dir_okay=False)
+    ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", help="PNG, JPEG or WebP, by its suffix.")] = Path("dream.png"),
     params: Annotated[
@@ -53,8 +72,9 @@ def main(
     try:
         catalog.extend(own_catalog)
         resolved = catalog.resolve(_read_params(params))
-        result, account = _dream(photo, resolved, model_dir, console, guide=guide, mask=mask)
-        _encode(result, account, out)
+        photograph = Photo(photo)
+        result, account = _dream(photograph, resolved, model_dir, console, guide=guide, mask=mask)
+        account = _encode(result, account, out, photograph, resolved)
         if report is not None:
             report.write_bytes(account.to_json())
     except InvalidField as exc:
@@ -63,6 +83,8 @@ def main(
     except (DreamError, ValidationError, OSError) as exc:
         console.print(str(exc), style="red")
         raise typer.Exit(1) from exc
+    for warning in account.warnings:
+        console.print(warning, style="yellow")
     seconds = account.timings
     console.print(f"{out}: {seconds.total_s:.1f} s, {seconds.network_s:.1f} s of them in the network")
 
@@ -72,7 +94,7 @@ def _read_params(path: Path | None) -> DreamParams:
 
 
 def _dream(
-    photo: Path, params: DreamParams, model_dir: Path, console: Console, *, guide: Path | None, mask: Path | None
+    photo: Photo, params: DreamParams, model_dir: Path, console: Console, *, guide: Path | None, mask: Path | None
 ) -> "tuple[Image, Report]":
     with native_logs_hidden():
         from worker import images  # noqa: PLC0415 - these modules import TensorFlow
@@ -85,20 +107,35 @@ def _dream(
         device.gpu()  # opened here because TensorFlow also logs when it opens its devices
         network = registry.load(params.model, model_dir)
 
-    def read(path: Path) -> "Image":
-        with path.open("rb") as file:
-            return images.decode(file, max_pixels=MAX_PIXELS)
-
-    inputs = Inputs(guide=read(guide) if guide else None, mask=images.mask_of(read(mask)) if mask else None)
+    decoded_mask = None
+    if mask:
+        with mask.open("rb") as file:
+            decoded_mask = images.decode_mask(file, max_pixels=MAX_PIXELS)
+    inputs = Inputs(guide=_read(guide).image if guide else None, mask=decoded_mask)
     with ProgressBar(console) as bar:
-        return engine.dream(network, read(photo), params, inputs=inputs, observer=bar)
+        return engine.dream(network, photo.read(), params, inputs=inputs, observer=bar)
 
 
-def _encode(result: "Image", account: "Report", out: Path) -> None:
+def _read(path: Path) -> "Decoded":
+    from worker import images  # noqa: PLC0415 - it imports NumPy and OpenCV
+
+    with path.open("rb") as file:
+        return images.decode(file, max_pixels=MAX_PIXELS)
+
+
+def _encode(result: "Image", account: "Report", out: Path, photo: Photo, params: DreamParams) -> "Report":
+    """Writes the result. Returns its report with the warnings about the photograph and the result."""
     from worker import images  # noqa: PLC0415 - it imports NumPy and OpenCV
 
     with out.open("wb") as file:
-        images.encode(result, file, format=FORMATS[out.suffix.lower()], recipe=account.recipe())
+        encoded = images.encode(result, file, format=_format(out, params), recipe=account.recipe(), alpha=photo.alpha)
+    return account.with_warnings((*photo.notes, *encoded.warnings))
+
+
+def _format(out: Path, params: DreamParams) -> Format:
+    """Returns the format of the file's suffix; a PNG has 16 bits if the parameters say so."""
+    by_suffix = FORMATS[out.suffix.lower()]
+    return "png16" if by_suffix == "png" and params.format == "png16" else by_suffix
 
 
 if __name__ == "__main__":

@@ -45,6 +45,10 @@ class FeatureMapsReport(BaseModel):
     size: tuple[int, int]  # (height, width) of the image that the network processed
     cells: tuple[Cell, ...]
     versions: dict[str, str]
+    warnings: tuple[str, ...] = ()  # what of the inputs was ignored, and what of the result is not as asked
+
+    def with_warnings(self, warnings: tuple[str, ...]) -> "FeatureMapsReport":
+        return self.model_copy(update={"warnings": warnings})
 
     def recipe(self) -> dict[str, object]:
         """Returns the fields that are embedded in the picture file."""

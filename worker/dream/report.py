@@ -56,6 +56,10 @@ class Report(_Record):
     iterations: tuple[IterationStatistics, ...]
     timings: Timings
     versions: dict[str, str]
+    warnings: tuple[str, ...] = ()  # what of the inputs was ignored, and what of the result is not as asked
+
+    def with_warnings(self, warnings: tuple[str, ...]) -> "Report":
+        return self.model_copy(update={"warnings": warnings})
 
     def recipe(self) -> dict[str, object]:
         """Returns the fields embedded in the result's file, which suffice to repeat the job.

@@ -64,7 +64,7 @@ def test_a_submitted_job_ends_as_a_downloaded_result(http, settings, store, stor
     assert http.get(f"/v1/jobs/{job_id}/preview").data == b"jpg"
     body, disposition = fetch(http.get(f"/v1/jobs/{job_id}/result").location)
     assert body == b"png"
-    assert disposition == f'attachment; filename="dream-{job_id}.png"'
+    assert disposition == 'attachment; filename="photo-dream.png"'
 
 
 def test_the_address_of_a_result_gives_access_to_nothing_else(http, store, storage, settings):

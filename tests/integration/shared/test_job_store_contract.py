@@ -325,6 +325,30 @@ def test_after_a_wipe_the_first_to_claim_wins(store, backend):
         store.renew(job, lease_s=10)
 
 
+def test_a_job_is_renamed_in_any_state_and_those_who_watch_hear_of_it(store):
+    job = a_job(name="cat.jpg")
+    store.create(job)
+    before = store.get(job.id)
+    assert before.name == "cat.jpg"
+
+    renamed = store.rename(job.id, "Miezi, große Katze")
+    assert (renamed.name, renamed.state) == ("Miezi, große Katze", JobState.QUEUED)
+    assert renamed.version > before.version
+    assert store.rename(job.id, "Miezi, große Katze").version == renamed.version
+    assert store.claim("w", ["efficientnet-lite0"], lease_s=15).name == "Miezi, große Katze"
+    assert store.rename(job.id, None).name is None
+    assert store.get(job.id).state is JobState.RUNNING
+    assert store.rename("01ARZ3NDEKTSV4RRFFQ69G5FAV", "x") is None
+
+
+def test_a_renamed_job_keeps_its_owners_turn(store):
+    first, second = a_job(owner="ann"), a_job(owner="ben")
+    store.create(first)
+    store.create(second)
+    store.rename(first.id, "later")
+    assert store.claim("w", ["efficientnet-lite0"], lease_s=15).id == first.id
+
+
 def test_a_forgotten_job_leaves_nothing_behind(store, backend):
     job = claimed(store, deadline_at=1_900_000_000.0)
     store.forget(job.id)

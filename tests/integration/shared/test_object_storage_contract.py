@@ -93,6 +93,8 @@ def test_a_presigned_address_serves_the_object_as_a_download(s3):
     answer = httpx.get(s3.presigned_get("picture", expires_s=60, filename="dream.png"))
     assert answer.content == b"pixels"
     assert answer.headers["content-disposition"] == 'attachment; filename="dream.png"'
+    answer = httpx.get(s3.presigned_get("picture", expires_s=60, filename="Katze „große“.png"))
+    assert "filename*=UTF-8''Katze%20%E2%80%9Egro%C3%9Fe%E2%80%9C.png" in answer.headers["content-disposition"]
     assert answer.headers["content-type"] == "image/png"
 
 

@@ -77,6 +77,14 @@ def test_an_images_lock_has_every_dependency_in_the_tested_version(extra):
     assert not differing, "run `make lock`"
 
 
+def test_what_reads_heic_is_locked_by_itself_because_its_wheels_are_gpl():
+    lock, tested = locked(DOCKER / "heif.lock"), locked(ROOT / "requirements.lock")
+
+    assert lock == {"pillow-heif": tested["pillow-heif"]}, "run `make lock`"
+    for image in ("api", "worker", "worker-gpu"):
+        assert "pillow-heif" not in locked(DOCKER / f"{image}.lock")
+
+
 def test_the_api_image_has_no_tensorflow():
     assert not {"tensorflow", "tensorflow-cpu", "numpy", "scipy", "keras"} & locked(DOCKER / "api.lock").keys()
 

@@ -1,5 +1,6 @@
 """Tests the API under gunicorn: /metrics sums up all processes, and no file is left behind."""
 
+import json
 import os
 import re
 import signal
@@ -73,3 +74,34 @@ def test_one_connection_asks_again_and_again_at_once_and_several_times_in_one_br
             received = connection.recv(65536)
             assert received, "closed before the third answer"
             answers += received
+
+
+HOST = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+FORM = b"POST /v1/jobs" + HOST + b"Content-Type: multipart/form-data; boundary=BB\r\n"
+
+
+REFUSED = [
+    (b"GET /" + b"a" * 9000 + HOST + b"\r\n", 414, "uri_too_long"),
+    (b"GET /healthz" + HOST + b"X-Long: " + b"a" * 20_000 + b"\r\n\r\n", 431, "headers_too_large"),
+    (b"GET /healthz" + HOST + b"X-Many: 1\r\n" * 200 + b"\r\n", 431, "headers_too_large"),
+    (b"GET /healthz" + HOST + b"Bad Name: 1\r\n\r\n", 400, "bad_request"),
+    (b"nonsense\r\n\r\n", 400, "bad_request"),
+    (FORM + b"Transfer-Encoding: chunked\r\n\r\nzz--BB\r\n\r\n", 400, "bad_request"),
+    (FORM + b"Transfer-Encoding: chunked\r\n\r\n5\r\n--BB\r\n", 400, "bad_request"),
+    (FORM + b"Content-Length: 5000\r\n\r\n--BB\r\n", 400, "bad_request"),
+]
+
+
+def test_what_the_server_itself_refuses_is_a_problem_like_all_others(api):
+    url, _ = api
+    for request, status, code in REFUSED:  # in one test: a start of the api takes seconds
+        with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)  # the client says no more
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        head, body = answer.split(b"\r\n\r\n", 1)
+
+        assert int(head.split()[1]) == status, request[:60]
+        assert b"content-type: application/problem+json" in head.lower()
+        problem = json.loads(body)
+        assert (problem["status"], problem["code"], bool(problem["detail"])) == (status, code, True)

@@ -1,6 +1,7 @@
 """One job at a time, through every way an attempt can end."""
 
 import io
+import json
 import threading
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image as Pillow
 
 from shared.errors import ModelUnavailable, NonFiniteGradient, StoreUnavailable
-from shared.jobs import Job, JobState
+from shared.jobs import InputImage, Job, JobState
 from shared.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.s3.job_records import JobRecords
@@ -18,13 +19,23 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
+from tests.zoo.exif import damaged
+from tests.zoo.jpeg import phone, with_exif
+from tests.zoo.png import chunk, with_chunks
+from tests.zoo.specimen import PICTURE, encoded
 from worker.dream.observer import EngineProgress, ResumePoint
 from worker.runner import Runner
 
 
 class FakeReport:
+    def __init__(self, warnings=()):
+        self.warnings = warnings
+
+    def with_warnings(self, warnings):
+        return FakeReport(warnings)
+
     def to_json(self):
-        return b'{"params": {"octaves": 1}}'
+        return json.dumps({"params": {"octaves": 1}, "warnings": self.warnings}).encode()
 
     def recipe(self):
         return {"params": {"octaves": 1}}
@@ -142,6 +153,48 @@ def test_a_job_is_dreamt_stored_and_committed(world):
     assert names == {"result.png", "preview.jpg", "report.json"}
     assert list(world.storage.keys("pending/")) == []
     assert list(world.storage.keys(object_keys.checkpoints(job.id))) == []
+
+
+def test_what_of_a_photograph_was_ignored_stands_in_the_report_and_its_transparency_stays(world):
+    # given a photograph that is clear on the left, with damaged EXIF data
+    clear = Pillow.new("RGBA", (96, 80), (100, 110, 120, 255))
+    clear.paste((0, 0, 0, 0), (0, 0, 40, 80))
+    photograph = with_chunks(encoded(clear, "PNG"), chunk(b"eXIf", b"damaged"))
+
+    # when
+    job = world.submit(photograph)
+    world.runner().run_next()
+
+    # then
+    done = world.job(job.id)
+    assert done.state is JobState.SUCCEEDED
+    assert world.pixels(done)[0, 0, 3] == 0
+    assert world.pixels(done)[0, -1].tolist() == [102, 112, 122, 255]
+    report = json.loads(world.storage.get(object_keys.output(job.id, done.claim, "report.json")))
+    assert report["warnings"] == ["The EXIF data can't be read; it is ignored."]
+
+
+PHONE = phone(encoded(PICTURE, "JPEG"), encoded(PICTURE, "JPEG"))
+
+
+@pytest.mark.parametrize(
+    ("part", "photograph"),
+    [
+        *((part, PHONE) for part in ("image", "guide", "mask")),
+        ("image", PHONE[:-200]),
+        ("image", with_exif(PHONE, {name: block for name, block, _ in damaged()}["odd-type"])),
+        ("image", with_exif(PHONE, {name: block for name, block, _ in damaged()}["two-resolutions"])),
+    ],
+)
+def test_the_first_picture_of_a_phones_file_is_dreamt_whatever_stands_around_it(world, part, photograph):
+    found = InputImage(format="jpeg", width=48, height=32, size_bytes=len(photograph))
+    job = world.submit(**({"content": photograph} if part == "image" else {part: found}))
+    if part != "image":
+        world.storage.put({"guide": object_keys.guide, "mask": object_keys.mask}[part](job.id), photograph)
+
+    world.runner().run_next()
+
+    assert world.job(job.id).state is JobState.SUCCEEDED
 
 
 def test_a_job_whose_engine_raises_fails_with_a_sentence_and_the_next_one_runs(world):

@@ -172,10 +172,10 @@ def test_a_download_that_cannot_be_saved_is_a_usage_error(dream, output, reason)
 def test_a_download_is_named_by_the_results_format(dream, tmp_path):
     job = dream("submit", "photo.jpg", "--format", "webp")[1].strip()
 
-    assert "Saved dream.webp" in dream("download", job)[1]
+    assert "Saved photo-dream.webp" in dream("download", job)[1]
     assert dream("download", job, "-o", ".")[0] == 0
-    assert (tmp_path / "dream.webp").exists()
-    assert (tmp_path / f"{job}.webp").exists()
+    assert (tmp_path / "photo-dream.webp").exists()
+    assert (tmp_path / "photo-dream (2).webp").exists()
 
 
 def test_a_file_that_cannot_be_written_is_reported_in_one_line(dream, monkeypatch):
@@ -207,6 +207,19 @@ def test_events_prints_one_line_of_json_per_event(dream, server, world):
     lines = [json.loads(line) for line in dream("events", job)[1].splitlines()]
 
     assert [line["data"]["state"] for line in lines] == ["canceled"]
+
+
+def test_a_job_is_named_after_its_photograph_or_as_requested_and_can_be_renamed(dream, server, tmp_path):
+    job = dream("submit", "photo.jpg", "--watch")[1].split()[0]
+    named = dream("submit", "photo.jpg", "--name", "My [bold]cat")[1].split()[0]
+
+    assert "photo.jpg" in dream("status", job)[1]
+    assert "My [bold]cat" in dream("status", named)[1]
+    assert "is named Miezi" in dream("rename", job, "Miezi")[1]
+    assert "Miezi" in dream("list")[1]
+    assert dream("download", job)[0] == 0
+    assert (tmp_path / "Miezi-dream.png").exists()
+    assert "has no name" in dream("rename", job, "")[1]
 
 
 def test_download_retry_and_delete(dream, server, tmp_path):

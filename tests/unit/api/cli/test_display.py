@@ -7,7 +7,7 @@ from api.cli.display import JobProgressBars, duration, job_table, jobs_table, ke
 from api.schemas.account_views import KeyList, KeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import ModelList, ModelView
-from shared.jobs import InputImage, JobError, JobProgress, JobState
+from shared.jobs import JobError, JobProgress, JobState
 from shared.networks.catalog import MODELS
 from tests.fakes.job_factory import a_job, an_ended_job
 
@@ -56,14 +56,14 @@ def printed(capsys, table, width=80):
 
 
 def test_a_list_of_jobs_has_a_line_per_job_with_its_whole_id_and_date_at_80_columns(capsys):
-    image = InputImage(format="png", width=12_000, height=10_000, size_bytes=1)
-    jobs = tuple(view(an_ended_job(JobState.SUCCEEDED), input=image) for _ in range(3))
+    name = "IMG_1234 [from a phone] with a long name.heic"
+    jobs = tuple(view(an_ended_job(JobState.SUCCEEDED), name=name) for _ in range(3))
 
     lines = printed(capsys, jobs_table(JobPage(jobs=jobs, next_cursor=None)))
 
     assert len(lines) == 1 + len(jobs)
     for line, job in zip(lines[1:], jobs, strict=True):
-        for whole in (job.id, "succeeded", f"{job.created_at:%Y-%m-%d %H:%M}", "12000x10000"):
+        for whole in (job.id, "succeeded", f"{job.created_at:%Y-%m-%d %H:%M}", "IMG_1234"):
             assert whole in line
 
 

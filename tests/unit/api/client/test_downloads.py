@@ -59,3 +59,18 @@ def test_an_interrupted_download_resumes(connect, app, world, photo, tmp_path):
     assert (tmp_path / "out.png").read_bytes() == content
     assert ranges == [None, "bytes=5000-"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.jpg"]
+
+
+def test_a_download_into_a_folder_gets_the_servers_name_and_overwrites_nothing(client, photo, world, tmp_path):
+    # given
+    job = client.submit(photo, name="../Miezi \N{SNOWMAN}.jpg")
+    world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
+    folder = tmp_path / "dreams"
+    folder.mkdir()
+
+    # when
+    saved = [client.download(job.id, folder) for _ in range(2)]
+
+    # then
+    assert [path.name for path in saved] == ["Miezi \N{SNOWMAN}-dream.png", "Miezi \N{SNOWMAN}-dream (2).png"]
+    assert sorted(folder.iterdir()) == sorted(saved)

@@ -142,3 +142,11 @@ def test_unknown_fields_of_a_newer_server_are_ignored(connect, photo):
 
     # then
     assert job.params.octaves == 3
+
+
+def test_a_job_can_be_renamed(client, photo):
+    job = client.submit(photo)
+
+    assert job.name == "photo.jpg"
+    assert client.rename(job.id, "Miezi").name == "Miezi"
+    assert client.rename(job.id, None).name is None

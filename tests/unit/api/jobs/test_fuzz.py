@@ -131,7 +131,7 @@ def check(http, data: bytes, *, well: bool = False) -> None:
 def decoded(data: bytes):
     """As the worker does it; None where it refuses clearly, which the job then tells."""
     try:
-        return images.decode(io.BytesIO(data), max_pixels=MAX_PIXELS)
+        return images.decode(io.BytesIO(data), max_pixels=MAX_PIXELS).image
     except CLEAR:
         return None
 

@@ -92,6 +92,25 @@ def test_the_result_has_the_requested_format(submit, http, world, asked, name):
     assert f"result.{name}" in http.get(f"/v1/jobs/{done.id}/result").location
 
 
+def test_a_result_that_had_to_become_a_png_is_found_all_the_same(submit, http, world):
+    submit(params={"format": "jpeg"})
+    done = world.end(world.claim(), JobState.SUCCEEDED, result_png=b"the dream")
+    assert "result.png" in http.get(f"/v1/jobs/{done.id}/result").location
+
+
+@pytest.mark.parametrize(("form", "side"), [("webp", 16_384), ("jpeg", 65_501)])
+def test_a_side_that_the_format_can_not_hold_is_refused_on_submission(submit, stored, form, side):
+    answer = submit(image=part(a_picture("PNG", width=side, height=1)), params={"format": form})
+    assert (answer.status_code, answer.json["path"], answer.json["suggestion"]) == (422, "params.format", "png")
+    assert stored() == []
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "AVIF"])
+def test_photographs_in_other_formats_are_taken(submit, world, kind):
+    job = submit(image=part(a_picture(kind))).json
+    assert (job["input"]["format"], job["input"]["width"]) == (kind.lower(), 96)
+
+
 def test_feature_maps_have_their_own_parameters(submit, http, world):
     job = submit(kind="feature_maps", params={"layer": "block9", "count": 4}).json
     assert (job["kind"], job["params"]["layer"], job["params"]["count"]) == ("feature_maps", "block9", 4)

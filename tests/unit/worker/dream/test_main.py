@@ -47,6 +47,12 @@ def run(monkeypatch):
         class timings:  # noqa: N801 - read like the report's field
             total_s, network_s = 2.0, 1.0
 
+        warnings = ()
+
+        def with_warnings(self, warnings):
+            self.warnings = warnings
+            return self
+
         def recipe(self):
             return {}
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from worker.png16 import write_png16
+from worker.images.png16 import write_png16
 
 
 def written(image, **text):

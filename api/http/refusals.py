@@ -1,0 +1,27 @@
+"""What the HTTP server refuses before the application hears of it, as `application/problem+json` like all refusals."""
+
+from api.schemas.problem import Problem
+
+CODES = {400: "bad_request", 403: "forbidden", 414: "uri_too_long", 417: "expectation_failed", 431: "headers_too_large"}
+SENTENCES = {
+    414: "The address is longer than this server accepts.",
+    431: "The request's headers are larger than this server accepts.",
+}
+
+
+def response(status: int, reason: str, why: str) -> bytes:
+    """The whole HTTP response; the connection ends with it.   why: the server's own words."""
+    code = CODES.get(status, "internal_error" if status >= 500 else "bad_request")
+    said = why.strip(" .") or reason
+    detail = SENTENCES.get(status, f"{said[:1].upper()}{said[1:]}.")
+    problem = Problem(
+        type=f"urn:dreamqueue:problem:{code}", title=reason, status=status, detail=detail[:500], code=code
+    )
+    body = problem.model_dump_json(exclude_defaults=True).encode()
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\n"
+        "Connection: close\r\n"
+        "Content-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("latin-1") + body

@@ -1,0 +1,18 @@
+"""Photographs in, pictures out: any file becomes sRGB numbers once, and a dream carries its recipe."""
+
+from worker.images.decode import Decoded, decode, decode_mask, mask_of
+from worker.images.encode import CONTENT_TYPES, RECIPE, Encoded, encode, gradient_picture, preview, to_pixels
+
+__all__ = [
+    "CONTENT_TYPES",
+    "RECIPE",
+    "Decoded",
+    "Encoded",
+    "decode",
+    "decode_mask",
+    "encode",
+    "gradient_picture",
+    "mask_of",
+    "preview",
+    "to_pixels",
+]
