@@ -24,7 +24,8 @@ def _title(name: str) -> str:
 Name = Annotated[
     str,
     Field(
-        max_length=1000, description="A title: shown in lists, and downloads are called after it. 255 bytes at most."
+        max_length=1000,
+        description="A title: shown in lists, and downloads are named after it. 255 bytes at most.",
     ),
     AfterValidator(_title),
 ]

@@ -28,6 +28,9 @@ class SimReport:
     def recipe(self) -> dict[str, object]:
         return {"seed": self._seed}
 
+    def with_warnings(self, warnings: tuple[str, ...]) -> "SimReport":
+        return self
+
     def to_json(self) -> bytes:
         return b"{}"
 
