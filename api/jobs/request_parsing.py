@@ -114,7 +114,7 @@ def _text_fields(request: Request) -> dict[str, list[str]]:
 
 
 def _refuse_misplaced(names: Iterable[str], record: type[BaseModel]) -> None:
-    """Raises InvalidField for a field of the parameters that stands beside them."""
+    """Raises InvalidField for a parameter that was sent as a form field, outside `params`."""
     for name in names:
         if name in PARAMS and name not in record.model_fields:
             raise InvalidField(

@@ -41,7 +41,7 @@ def choices(ascent, height, width, octave, iteration):
 
 
 class RecordingObserver:
-    """A observer that keeps every iteration's image."""
+    """Keeps every iteration's image."""
 
     def __init__(self):
         self.images = []
