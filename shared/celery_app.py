@@ -30,7 +30,7 @@ def make_app(settings: Settings) -> Celery:
         worker_pool="prefork",
         worker_concurrency=1,
         worker_pool_start_method="spawn",
-        worker_proc_alive_timeout=300.0,  # a child loads TensorFlow first; 4 s, the default, kills it in a loop
+        worker_proc_alive_timeout=900.0,  # a child loads TensorFlow first; 4 s, the default, kills it in a loop
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,

@@ -27,7 +27,7 @@ WORKDIR /tmp
 VOLUME /models
 EXPOSE 9100
 # The parent touches the file every 5 s, even while Redis is unavailable: that is no reason for a restart.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s \
     CMD ["sh", "-c", "test $(($(date +%s) - $(stat -c %Y /tmp/alive))) -lt 30"]
 # Gossip, mingle and Celery's heartbeats message every other worker, which would load Redis in a large fleet.
 CMD ["celery", "-A", "worker.app", "worker", "--pool=prefork", "--concurrency=1", "--loglevel=INFO", \
