@@ -106,7 +106,7 @@ def on_starting(server: Arbiter) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn calls it so
-    """What was imported stays for good: the collector need not look at it again, which would hold up requests."""
+    """Exempts what was imported from garbage collection: looking at it again would hold up requests."""
     gc.collect()
     gc.freeze()
 

@@ -18,7 +18,10 @@ JOINERS = "\u200c\u200d"  # invisible, but parts of words and of emoji
 
 
 def cleaned(raw: str) -> str | None:
-    """The name without folders, control characters and odd spaces, at most 255 bytes; None if nothing is left of it."""
+    """Returns the name without folders, control characters and odd spaces, at most 255 bytes.
+
+    None if nothing is left of it.
+    """
     if ENCODED_WORD.match(raw):
         raw = _decoded(raw)
     raw = raw.replace("%22", '"')  # how browsers write a quote in a form
@@ -30,7 +33,7 @@ def cleaned(raw: str) -> str | None:
 
 
 def shortened(name: str, ending: str = "", *, more: str = "") -> str:
-    """name + more + ending in at most 255 bytes; what is cut is the end of the name, before its own ending."""
+    """Returns name + more + ending in at most 255 bytes; cuts the end of the name, before its own ending."""
     if not ending:
         found = re.search(r"\.\w{1,10}$", name)
         name, ending = (name[: found.start()], found[0]) if found else (name, "")
@@ -39,12 +42,15 @@ def shortened(name: str, ending: str = "", *, more: str = "") -> str:
 
 
 def stem(name: str) -> str:
-    """The name without the ending of an image file."""
+    """Returns the name without the ending of an image file."""
     return IMAGE_ENDINGS.sub("", name) or name
 
 
 def download_name(name: str | None, what: str, ending: str, *, otherwise: str) -> str:
-    """`cat-animals.png`: of the name, what it is, and the ending. otherwise: the whole stem where there is no name."""
+    """Returns `cat-animals.png`: of the name, what it is, and the ending.
+
+    Otherwise: the whole stem where there is no name.
+    """
     if name is None:
         return f"{otherwise}{ending}"
     safe = UNSAFE.sub("_", stem(name)).strip(" .") or "dream"
@@ -52,13 +58,13 @@ def download_name(name: str | None, what: str, ending: str, *, otherwise: str) -
 
 
 def free(path: Path) -> Path:
-    """The path, or `name (2).png` and so on where a file of that name is there already."""
+    """Returns the path, or `name (2).png` and so on where a file of that name is there already."""
     others = (path.with_name(shortened(path.stem, path.suffix, more=f" ({number})")) for number in count(2))
     return next(option for option in chain([path], others) if not option.exists())
 
 
 def attachment(name: str) -> str:
-    """The Content-Disposition of a download, for old and new clients. Source: RFC 6266 and 8187."""
+    """Returns the Content-Disposition of a download, for old and new clients. Source: RFC 6266 and 8187."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = re.sub(r'["\\;%]', "_", plain)
     if plain == name:

@@ -70,7 +70,7 @@ class JobStore(Protocol):
         """
 
     def rename(self, job_id: str, name: str | None) -> Job | None:
-        """The job under that name, None when Redis does not know it."""
+        """Returns the job under that name, None when Redis does not know it."""
 
     def forget(self, job_id: str) -> None:
         """Removes the job and everything that refers to it."""

@@ -82,7 +82,7 @@ class Attempt:
         self._pace = worker_metrics.Pace()
 
     def run(self, kept: Collection[str]) -> None:
-        """The whole attempt, up to the commit. Raises what ended it early.
+        """Runs the whole attempt, up to the commit. Raises what ended it early.
 
         kept: the keys of what lies with the job.
         """
@@ -187,7 +187,7 @@ class Attempt:
         return decoded.image
 
     def _fetch(self, part: str, decode: Callable[..., T]) -> T:
-        """The image, the guide or the mask, decoded."""
+        """Returns the image, the guide or the mask, decoded."""
         key = PLACES[part](self._job.id)
         self._lease.enter("fetch", stall_s=STALL_FETCH_S)
         with tempfile.TemporaryFile() as file:

@@ -37,7 +37,7 @@ class Dreamer(Protocol):
         observer: EngineObserver,
         resume: ResumePoint | None,
     ) -> tuple[Image, Report]:
-        """See worker.dream.engine.dream."""
+        """Dreams; see worker.dream.engine.dream."""
 
     def feature_maps(self, image: Image, params: FeatureMapsParams) -> FeatureMaps:
-        """See worker.dream.feature_maps.feature_maps."""
+        """Computes feature maps; see worker.dream.feature_maps.feature_maps."""

@@ -49,7 +49,7 @@ def fetch(
     sha256: str | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Path:
-    """Where the weights now are; nothing is fetched where they are ready and no source is named.
+    """Returns where the weights now are; nothing is fetched where they are ready and no source is named.
 
     source: http(s)://…, s3://bucket/key or a path; by default the catalog's addresses, one after the other. It holds
     the weights file, or what the addresses hold (for Inception5h, a zip with it).
@@ -96,7 +96,10 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def _first_that_fits(sources: Sequence[str], request: _Request) -> Path:
-    """The checked weights file of the first source that has it. Raises one error that names what failed everywhere."""
+    """Returns the checked weights file of the first source that has it.
+
+    Raises one error that names what failed everywhere.
+    """
     model, failures = request.model, list[ModelUnavailable | ModelCorrupt]()
     for source in sources:
         fetched = request.folder / "download"
@@ -174,7 +177,7 @@ def _from_s3(source: str, into: BinaryIO, settings: Settings) -> None:
 
 
 def _weights_in(fetched: Path, request: _Request) -> Path:
-    """The weights file, checked. Raises ModelCorrupt."""
+    """Returns the weights file, checked. Raises ModelCorrupt."""
     model, folder, sha256 = request.model, request.folder, request.sha256
     expected = sha256 or model.sha256
     whole = expected is not None and digest(fetched, "sha256") == expected  # the file itself, from wherever

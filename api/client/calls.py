@@ -78,7 +78,7 @@ def get(job_id: str) -> Call[JobView]:
 
 
 def poll(job_id: str, etag: str) -> Call[tuple[JobView | None, str]]:
-    """The job and its ETag; None instead of the job if it has not changed since that ETag."""
+    """Returns the job and its ETag; None instead of the job if it has not changed since that ETag."""
 
     def changed(response: httpx.Response) -> tuple[JobView | None, str]:
         if response.status_code == httpx.codes.NOT_MODIFIED:

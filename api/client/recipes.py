@@ -28,7 +28,7 @@ class NoRecipe(DreamError):
 
 
 def read_recipe(result: Path) -> Recipe:
-    """The recipe in a PNG, JPEG or WebP that was dreamed here. Raises NoRecipe."""
+    """Returns the recipe in a PNG, JPEG or WebP that was dreamed here. Raises NoRecipe."""
     from PIL import Image  # noqa: PLC0415 - the other commands start without it
 
     try:
@@ -44,7 +44,7 @@ def read_recipe(result: Path) -> Recipe:
 
 
 def _from_xmp(segments: Sequence[tuple[str, bytes]]) -> str | None:
-    """The recipe that a JPEG's extended XMP holds, as worker.images.xmp writes it where EXIF has no room.
+    """Returns the recipe that a JPEG's extended XMP holds, as worker.images.xmp writes it where EXIF has no room.
 
     segments: the JPEG's application segments, in order.
     """
@@ -56,7 +56,7 @@ def _from_xmp(segments: Sequence[tuple[str, bytes]]) -> str | None:
 
 
 def other_pictures(recipe: Recipe, pictures: Mapping[str, Path | None]) -> Iterator[str]:
-    """A sentence for each picture that is not the one that the recipe was cooked with."""
+    """Returns a sentence for each picture that is not the one that the recipe was cooked with."""
     for name, sha256 in recipe.get("inputs", {}).items():
         given = pictures.get(name)
         if given is None:
@@ -69,7 +69,7 @@ def other_pictures(recipe: Recipe, pictures: Mapping[str, Path | None]) -> Itera
 
 
 def differences(recipe: Recipe, report: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each thing that has changed between the recipe and the new dream's report."""
+    """Returns a sentence for each thing that has changed between the recipe and the new dream's report."""
     if report["weights_sha256"] != recipe["weights_sha256"]:
         yield f"the weights of {recipe['model']} are others than then"
     for name in sorted(recipe["versions"].keys() | report["versions"].keys()):
@@ -81,7 +81,7 @@ def differences(recipe: Recipe, report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sha256s(path: Path) -> Iterator[str]:
-    """Of the file, and of how a server stores it that strips metadata."""
+    """Returns the digests of the file and of the file as a server that strips metadata stores it."""
     with path.open("rb") as file:
         yield hashlib.file_digest(file, "sha256").hexdigest()
         with contextlib.suppress(DreamError), tempfile.TemporaryFile() as stripped:

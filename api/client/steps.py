@@ -140,7 +140,7 @@ class EventPosition:
         self.ended = event.is_last
 
     def closed(self) -> None:
-        """The server closed the stream: for good, if it has never sent an event."""
+        """Handles that the server closed the stream: for good, if it has never sent an event."""
         self.ended = self.ended or not self._last_id
 
     def interrupted(self, error: ServerAway) -> None:

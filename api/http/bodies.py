@@ -37,7 +37,7 @@ def _checked(read: Callable[[], T]) -> T:
 
 
 def check_bodies(app: Callable[..., T]) -> Callable[..., T]:
-    """The WSGI application, with its requests' bodies read so."""
+    """Returns the WSGI application, with its request bodies read so."""
 
     def call(environ: dict[str, Any], start_response: object) -> T:
         environ["wsgi.input"] = CheckedBody(environ["wsgi.input"])

@@ -122,7 +122,7 @@ def _from_framework(error: HTTPException) -> Response:
 
 
 def _from_system(error: OSError) -> Response:
-    """A body that does not fit on this machine's disk, say; anything else is a bug."""
+    """Responds to an OSError: a body that does not fit on this machine's disk, or a bug."""
     if error.errno not in LocalDiskError.errnos:
         return _from_bug(error)
     log.error("local_disk_failed", reason=str(error))

@@ -10,7 +10,7 @@ SENTENCES = {
 
 
 def response(status: int, reason: str, why: str) -> bytes:
-    """The whole HTTP response; the connection ends with it.   why: the server's own words."""
+    """Returns the whole HTTP response; the connection ends with it.   why: the server's own words."""
     code = CODES.get(status, "internal_error" if status >= 500 else "bad_request")
     said = why.strip(" .") or reason
     detail = SENTENCES.get(status, f"{said[:1].upper()}{said[1:]}.")

@@ -9,7 +9,7 @@ from shared.params import DreamParams
 
 
 def result_name(job: Job, ending: str) -> str:
-    """`cat-animals.png`, by the look whose parameters the dream has; `cat-dream.png` where there is none."""
+    """Returns `cat-animals.png`, by the look whose parameters the dream has; `cat-dream.png` where there is none."""
     if job.kind == "feature_maps":
         return download_name(job.name, "maps", ending, otherwise=f"dream-{job.id}")
     what = look_of(job.params) if isinstance(job.params, DreamParams) else None
@@ -17,12 +17,12 @@ def result_name(job: Job, ending: str) -> str:
 
 
 def output_name(job: Job, what: str, ending: str) -> str:
-    """Of anything else that belongs to the job: `cat-gradient-2.png`."""
+    """Returns the file name of anything else that belongs to the job: `cat-gradient-2.png`."""
     return download_name(job.name, what, ending, otherwise=f"{what}-{job.id}")
 
 
 def look_of(params: DreamParams) -> str | None:
-    """The preset whose parameters these are, whatever the others are; of several the one that says most."""
+    """Returns the preset whose parameters these are, whatever the others are; of several the one that says most."""
     said = [(name, given) for name, given in _presets() if all(getattr(params, key) == given[key] for key in given)]
     return max(said, key=lambda preset: len(preset[1]))[0] if said else None
 

@@ -8,7 +8,7 @@ from shared.jobs import InputImage
 
 
 def sniff(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> InputImage:
-    """What the file's header says, with the file checked for completeness; the file is rewound.
+    """Returns what the file's header says, with the file checked for completeness; the file is rewound.
 
     formats: those that are accepted; all of them when None.
     Raises UnsupportedImage, ImageUnreadable or ImageTooLarge.

@@ -33,7 +33,7 @@ WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?")
 
 
 def submission(request: Request) -> Submission:
-    """What a client asks for. Raises InvalidField or pydantic's ValidationError."""
+    """Returns what a client asks for. Raises InvalidField or pydantic's ValidationError."""
     if request.mimetype == "application/json":
         asked = _json(request.get_data())
         guide, mask = (Uploaded(sent.upload) if sent else None for sent in (asked.guide, asked.mask))
@@ -47,7 +47,7 @@ def submission(request: Request) -> Submission:
 
 
 def body(request: Request, record: type[Record], *, optional: bool = False) -> Record:
-    """A JSON body, parsed strictly: strings and booleans are not coerced. Raises pydantic's ValidationError."""
+    """Returns a JSON body, parsed strictly: strings and booleans are not coerced. Raises pydantic's ValidationError."""
     sent = request.get_data()
     if optional and not sent:
         return record()
@@ -57,7 +57,7 @@ def body(request: Request, record: type[Record], *, optional: bool = False) -> R
 
 
 def _whole(text: str | bytes) -> bytes:
-    """The same JSON with 3.0 written as 3, which to JSON is the same number."""
+    """Returns the same JSON with 3.0 written as 3, which to JSON is the same number."""
     try:
         return to_json(_wholes(from_json(text)), inf_nan_mode="constants")
     except ValueError:
@@ -102,7 +102,10 @@ def _form(request: Request) -> Submission:
 
 
 def _text_fields(request: Request) -> dict[str, list[str]]:
-    """All values of each field that is text. Browsers and generated clients send some with a file name, as a Blob."""
+    """Returns all values of each field that is text.
+
+    Browsers and generated clients send some with a file name, as a Blob.
+    """
     fields = {name: request.form.getlist(name) for name in request.form}
     for name in TEXTS:
         for blob in request.files.getlist(name):
@@ -125,7 +128,7 @@ def _refuse_misplaced(names: Iterable[str], record: type[BaseModel]) -> None:
 
 
 def _as_json(fields: dict[str, list[str]]) -> str:
-    """A form is all text; its parameters are JSON already, and its numbers become numbers."""
+    """Builds the document from a form: parameters are JSON already, and its numbers become numbers."""
     events = fields.pop("webhook_events", [])
     pieces = {name: json.dumps(_once(name, values)) for name, values in fields.items()}
     if (params := _once("params", fields.get("params", []))) is not None:
@@ -144,7 +147,7 @@ def _as_json(fields: dict[str, list[str]]) -> str:
 
 
 def _events(values: list[str]) -> list[object]:
-    """The field repeated, as OpenAPI has it, or once with commas, or once as JSON."""
+    """Returns the field repeated, as OpenAPI has it, or once with commas, or once as JSON."""
     if len(values) == 1 and values[0].lstrip().startswith("["):
         with contextlib.suppress(ValueError):
             return list(from_json(values[0]))
@@ -160,7 +163,7 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def preferred_wait_s(request: Request) -> int | None:
-    """RFC 7240's `Prefer: wait=N`, at most 30 s. What can't be read is, as the RFC has it, no preference."""
+    """Reads RFC 7240's `Prefer: wait=N`, at most 30 s. As the RFC says, ignores what it can't read."""
     found = WAIT.search(request.headers.get("Prefer", ""))
     return min(int(found[1]), LONGEST_WAIT_S) if found else None
 
@@ -170,7 +173,10 @@ def _options(asked: JobOptions) -> JobOptions:
 
 
 def _picture(request: Request, name: str) -> Picture | None:
-    """The file of that field; None for one that was not chosen: browsers send it without a name and without content."""
+    """Returns the file of that field.
+
+    None for one that was not chosen: browsers send it without a name and without content.
+    """
     file = _once(name, [file for file in request.files.getlist(name) if file.filename or _holds_bytes(file)])
     return None if file is None else Sent(cast(BinaryIO, file.stream), name=file.filename)
 

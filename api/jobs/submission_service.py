@@ -71,7 +71,10 @@ class SubmissionService:
     keys: IdempotencyKeys = field(init=False, repr=False)
 
     def upload(self, owner: str, *, size_bytes: int | None = None) -> tuple[str, PresignedForm]:
-        """The id and the form for one picture that goes straight to S3. Raises ImageTooLarge for an announced size."""
+        """Returns the id and the form for one picture that goes straight to S3.
+
+        Raises ImageTooLarge for an announced size.
+        """
         if size_bytes is not None and size_bytes > self.max_bytes:
             raise ImageTooLarge(f"The image has {size_bytes:,} bytes; this service accepts {self.max_bytes:,}.")
         upload_id = str(ULID.from_timestamp(self.clock.now()))
@@ -81,7 +84,7 @@ class SubmissionService:
         return upload_id, form
 
     def submit(self, owner: str, submission: Submission, *, key: str | None = None) -> Accepted:
-        """The accepted job. Once this returns it is owed an outcome, whatever happens to Redis.
+        """Returns the accepted job. Once this returns it is owed an outcome, whatever happens to Redis.
 
         key: makes the submission safe to repeat. Raises InvalidField, one of the image errors, TooManyQueued,
         IdempotencyKeyReused or IdempotencyKeyInFlight before anything is stored.
@@ -106,7 +109,7 @@ class SubmissionService:
         return self._replayed(winner)
 
     def _accept(self, manifest: Manifest, pictures: dict[str, BinaryIO], request: KeyedRequest | None) -> Accepted:
-        """From here on the lifecycle alone removes anything: the job may be accepted although an answer is missing."""
+        """Leaves all removal to the lifecycle: the job may be accepted although a response is missing."""
         try:
             return Accepted(job=self.lifecycle.accept(manifest, pictures), replayed=False)
         except DreamError as exc:
@@ -146,7 +149,7 @@ class SubmissionService:
     def _manifest(
         self, owner: str, submission: Submission, params: Params, job_id: str, opened: contextlib.ExitStack
     ) -> tuple[Manifest, dict[str, BinaryIO]]:
-        """The request, checked, and those of its pictures that still have to be stored, by their keys."""
+        """Returns the request, checked, and those of its pictures that still have to be stored, by their keys."""
         options, now = submission.options, self.clock.now()
         headers: dict[str, InputImage] = {}
         pictures: dict[str, BinaryIO] = {}
@@ -184,7 +187,7 @@ class SubmissionService:
     def _checked(
         self, owner: str, image: Picture, field: str, place: str
     ) -> Iterator[tuple[InputImage, BinaryIO | None]]:
-        """What the picture's header says, and the file, None where it lies at its place already."""
+        """Returns what the picture's header says, and the file, None where it lies at its place already."""
         if isinstance(image, Sent):
             with self._kept(image.file, field) as (header, file):
                 yield header, file
@@ -204,7 +207,7 @@ class SubmissionService:
 
     @contextlib.contextmanager
     def _kept(self, file: BinaryIO, field: str) -> Iterator[tuple[InputImage, BinaryIO]]:
-        """The picture as it is stored: as it came, or without its metadata."""
+        """Returns the picture as it is stored: as it came, or without its metadata."""
         header = self._sniffed(file, field)
         if not self.strip_inputs:
             yield header, file

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def slowdown() -> float:
-    """How much longer a process takes than on a quiet machine: what wants to run, per core, and at least 1.
+    """Returns how much longer a process takes than on a quiet machine: what wants to run, per core, and at least 1.
 
     The load average counts processes that wait for the disk as well. It lags by a minute, so limits are generous.
     """
@@ -35,7 +35,10 @@ class TimeLimit:
         return f"{self.limit_s:g} s of a quiet machine"
 
     def is_over(self) -> bool:
-        """Whether the limit has passed; ask again and again, since the machine may be busy now and quiet later."""
+        """Returns whether the limit has passed.
+
+        Ask again and again, since the machine may be busy now and quiet later.
+        """
         now = self._monotonic()
         self._spent_s += (now - self._asked_at) / self._slowdown()
         self._asked_at = now

@@ -16,7 +16,9 @@ class Box:
 
 
 def boxes(reader: Reader, inside: Span, *, pixels: frozenset[bytes] = frozenset()) -> Iterator[Box]:
-    """The boxes in a range, in order. One that reaches beyond its end is cut off if it holds pixels, else the last.
+    """Returns the boxes in a range, in order.
+
+    One that reaches beyond its end is cut off if it holds pixels, else the last.
 
     Raises ImageUnreadable.
     """
@@ -39,5 +41,5 @@ def boxes(reader: Reader, inside: Span, *, pixels: frozenset[bytes] = frozenset(
 
 
 def full(box: Box) -> Span:
-    """The body of a box that begins with a version and flags."""
+    """Returns the body of a box that begins with a version and flags."""
     return Span(box.body.at + 4, box.body.size - 4)

@@ -8,7 +8,7 @@ UNREADABLE = "The EXIF data can't be read; it is ignored."
 
 
 def orientation_of(block: bytes) -> tuple[int, str | None]:
-    """The orientation, 1 to 8, and a note if the block can't be read. 1 where there is none.
+    """Returns the orientation, 1 to 8, and a note if the block can't be read. 1 where there is none.
 
     block: as it stands in the file, with or without the `Exif` in front of its TIFF header.
     """

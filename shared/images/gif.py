@@ -72,7 +72,7 @@ def _palette(reader: Reader, at: int, flags: int) -> tuple[Span | None, int]:
 
 
 def _blocks_end(reader: Reader, at: int) -> int:
-    """Behind the empty block that ends a row of blocks."""
+    """Skips to behind the empty block that ends a row of blocks."""
     while piece := reader.up_to(at, PIECE_BYTES):
         inside = blocks = 0
         while inside < len(piece):
@@ -88,7 +88,7 @@ def _blocks_end(reader: Reader, at: int) -> int:
 
 
 def _has_more(reader: Reader, at: int) -> bool:
-    """Whether another frame follows; only extensions may stand before it."""
+    """Returns whether another frame follows; only extensions may stand before it."""
     try:
         while (kind := reader.read(at, 1)) == b"!":
             reader.step()

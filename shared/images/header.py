@@ -65,7 +65,7 @@ class Header:
 
 
 def checked_size(width: int, height: int) -> Size:
-    """The size. Raises ImageUnreadable if there is none."""
+    """Returns the size. Raises ImageUnreadable if there is none."""
     if width < 1 or height < 1:
         raise ImageUnreadable("The image can't be read: its header gives no size.")
     return width, height

@@ -62,7 +62,7 @@ class HeifHeader(Header):
 
 
 def is_heif(start: bytes) -> bool:
-    """Whether a file that begins so says that it is one. start: its first 64 bytes."""
+    """Returns whether a file that begins so says that it is one. start: its first 64 bytes."""
     return start[4:8] == b"ftyp" and bool(_brands(start))
 
 
@@ -123,7 +123,7 @@ def _header(reader: Reader, items: Items, coding: Format, leaf: int, parts: list
 
 
 def _sequences(reader: Reader, parts: list[Box]) -> list[tuple[int, bytes]]:
-    """How to hide a sequence from decoders, which would take its first frame for the primary picture."""
+    """Returns how to hide a sequence from decoders, which would take its first frame for the primary picture."""
     if not any(box.name == b"moov" for box in parts):
         return []
     hidden = [(box.whole.at + 4, b"free") for box in parts if box.name == b"moov"]

@@ -27,12 +27,12 @@ class Items:
     associations: dict[int, list[int]] = field(default_factory=dict)  # indexes of properties, from 1
 
     def owned(self, item: int) -> list[Box]:
-        """The properties of an item, in order."""
+        """Returns the properties of an item, in order."""
         indexes = self.associations.get(item, [])
         return [self.properties[index - 1] for index in indexes if 1 <= index <= len(self.properties)]
 
     def leaves(self) -> list[int]:
-        """The coded pictures that the primary one is made of. Raises ImageUnreadable if there are none."""
+        """Returns the coded pictures that the primary one is made of. Raises ImageUnreadable if there are none."""
         left, found = [self.primary], []
         for _ in range(MAX_ITEMS):
             if not left or len(left) > MAX_ITEMS:
@@ -48,7 +48,7 @@ class Items:
 
 
 def read_items(reader: Reader, box: Box) -> Items:
-    """The items of a `meta` box."""
+    """Returns the items of a `meta` box."""
     meta = Items()
     for part in boxes(reader, full(box)):
         if part.name == b"pitm":
@@ -69,7 +69,7 @@ def read_items(reader: Reader, box: Box) -> Items:
 
 
 def _sized(reader: Reader, box: Box, at: int, small: int) -> int:
-    """A number of two bytes, or of four in later versions of the box."""
+    """Returns a number of two bytes, or of four in later versions of the box."""
     return reader.number(at, small if reader.number(box.body.at, 1) == 0 else 4)
 
 

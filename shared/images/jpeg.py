@@ -69,7 +69,10 @@ def read_jpeg(reader: Reader) -> JpegHeader:
 
 
 def _next_marker(reader: Reader, at: int) -> tuple[int, int]:
-    """The next marker's second byte and where its segment begins. Skips fill bytes and what lies between segments."""
+    """Returns the next marker's second byte and where its segment begins.
+
+    Skips fill bytes and what lies between segments.
+    """
     two = reader.read(at, 2)
     if two[0] == 0xFF and two[1] not in {0x00, 0xFF}:
         return two[1], at + 2
@@ -156,7 +159,10 @@ def _header(reader: Reader, found: _Found, *, scan: int, data: int) -> JpegHeade
 
 
 def _end(reader: Reader, data: int) -> int:
-    """Behind the end marker. FF D9 can't occur in the data of a scan, but in a segment between two of them."""
+    """Returns the position behind the end marker.
+
+    FF D9 can occur in a segment between two scans, not in a scan's data.
+    """
     at = data
     while True:
         reader.step(500)  # each time a large piece is read

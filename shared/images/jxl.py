@@ -43,7 +43,7 @@ class _Bits:
         return bool(self.take(1))
 
     def choose(self, *options: tuple[int, int]) -> int:
-        """One of four (constant, further bits), as two bits choose: the specification's U32."""
+        """Reads one of four (constant, further bits), as two bits choose: the specification's U32."""
         constant, count = options[self.take(2)]
         return constant + self.take(count)
 
@@ -76,7 +76,7 @@ def read_jxl(reader: Reader) -> JxlHeader:
 
 
 def _head(reader: Reader) -> tuple[bytes, tuple[Span, ...]]:
-    """The codestream's first bytes after its signature."""
+    """Returns the codestream's first bytes after its signature."""
     if reader.up_to(0, 2) == CODESTREAM:
         return reader.up_to(2, HEAD_BYTES), ()
     head, metadata = b"", []
@@ -106,7 +106,7 @@ def _size(bits: _Bits) -> Size:
 
 
 def _extra_fields(bits: _Bits) -> tuple[int, bool]:
-    """The orientation, and whether the file is animated."""
+    """Returns the orientation, and whether the file is animated."""
     if not bits.flag():
         return 1, False
     orientation = 1 + bits.take(3)
@@ -163,7 +163,7 @@ def _extra_channel(bits: _Bits) -> None:
 
 
 def _colors(bits: _Bits) -> tuple[Colors, bool]:
-    """The color encoding, and whether it is a profile, which only the decoder could unpack."""
+    """Returns the color encoding, and whether it is a profile, which only the decoder could unpack."""
     if bits.flag():  # sRGB
         return Colors(), False
     has_profile = bits.flag()

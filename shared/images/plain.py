@@ -22,7 +22,9 @@ ALPHA_HINT = 1 << 28  # in the header of VP8L
 
 
 def pixels_only(file: BinaryIO, header: Header) -> BinaryIO:
-    """The coded picture alone, in the smallest file that holds it: no profile, no orientation, one frame, no canvas.
+    """Returns the coded picture alone, in the smallest file that holds it: no profile, no orientation, one frame.
+
+    No canvas.
 
     Decoders have no opinion to give on anything else.
     """
@@ -67,7 +69,7 @@ def without_metadata(file: BinaryIO, header: Header, into: BinaryIO) -> None:
 
 
 def exif_of(orientation: int) -> bytes:
-    """An EXIF block that holds the orientation and nothing else."""
+    """Returns an EXIF block that holds the orientation and nothing else."""
     return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
@@ -155,7 +157,7 @@ def _gif(file: BinaryIO, header: GifHeader, into: BinaryIO, canvas: Size, offset
 
 
 def _blank(file: BinaryIO, spans: tuple[Span, ...], into: BinaryIO) -> None:
-    """The same file with these bytes zero: where others point behind them, they can't be taken out."""
+    """Returns the same file with these bytes zero: where others point behind them, they can't be taken out."""
     at, end = 0, file.seek(0, io.SEEK_END)
     for span in sorted(spans, key=lambda span: span.at):
         if span.at >= at:

@@ -9,7 +9,7 @@ MAX_PROFILE_BYTES = 16 << 20  # the largest in use, of presses, have a few MB
 
 
 def read_profile(file: BinaryIO, colors: Colors) -> tuple[bytes | None, str | None]:
-    """The profile, None where there is none, and a note if there is one that can't be used."""
+    """Returns the profile, None where there is none, and a note if there is one that can't be used."""
     if sum(piece.size for piece in colors.profile) > MAX_PROFILE_BYTES:
         return None, "The color profile is larger than any in use; it is ignored."
     data = b""

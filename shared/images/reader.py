@@ -30,7 +30,7 @@ class Reader:
             raise ImageUnreadable("The image file has more parts than any picture needs.")
 
     def read(self, at: int, size: int) -> bytes:
-        """Exactly `size` bytes."""
+        """Returns exactly `size` bytes."""
         if at < 0 or size < 0 or at + size > self.size:
             raise ImageUnreadable(CUT_OFF)
         offset = at - self._window_at
@@ -43,14 +43,14 @@ class Reader:
         return self._window[offset : offset + size]
 
     def up_to(self, at: int, size: int) -> bytes:
-        """Up to `size` bytes: fewer at the end of the file."""
+        """Returns up to `size` bytes: fewer at the end of the file."""
         return self.read(at, max(0, min(size, self.size - at)))
 
     def number(self, at: int, size: int, order: str = "big") -> int:
         return int.from_bytes(self.read(at, size), order)  # type: ignore[arg-type]
 
     def find(self, needle: bytes, at: int) -> int:
-        """Where the bytes first occur from there on, -1 if they don't."""
+        """Returns where the bytes first occur from there on, -1 if they don't."""
         self._file.seek(at)
         kept = b""
         while piece := self._file.read(SCAN_BYTES):

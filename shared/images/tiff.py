@@ -90,7 +90,7 @@ class _Directory:
         return struct.unpack(layout, self._reader.read(at, struct.calcsize(layout)))
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """All the tag's numbers; none where it is missing."""
+        """Returns all the tag's numbers; none where it is missing."""
         entry = self.entries.get(tag)
         if entry is None:
             return ()
@@ -107,7 +107,7 @@ class _Directory:
         return default
 
     def is_sound(self, tag: int) -> bool:
-        """Whether the tag holds what it is meant to hold: one number, unless it is one of a few."""
+        """Returns whether the tag holds what it is meant to hold: one number, unless it is one of a few."""
         entry = self.entries[tag]
         return self.span(tag) is not None and (tag in ROWS or (entry.kind in TYPES and entry.count == 1))
 
@@ -177,7 +177,10 @@ def _samples(directory: _Directory, photometric: int) -> tuple[int, int, bool]:
 def _segments(
     reader: Reader, directory: _Directory, size: Size, pixel_bits: int
 ) -> tuple[bool, tuple[int, ...], tuple[int, ...]]:
-    """Whether they are tiles, and where each strip or tile lies. Raises ImageUnreadable if one is not in the file."""
+    """Returns whether they are tiles, and where each strip or tile lies.
+
+    Raises ImageUnreadable if one is not in the file.
+    """
     width, height = size
     planes = directory.number(SAMPLES, 1) if directory.number(PLANAR, 1) == 2 else 1
     if directory.number(DEPTH, 1) != 1:
@@ -218,7 +221,7 @@ def _orientation(directory: _Directory) -> tuple[int, tuple[str, ...]]:
 
 
 def _alpha(directory: _Directory, photometric: int, samples: int) -> tuple[int | None, bool]:
-    """Which sample is the alpha channel, if any, and whether the colors are multiplied by it."""
+    """Returns which sample is the alpha channel, if any, and whether the colors are multiplied by it."""
     colors = COLORS[photometric]
     try:
         extra = directory.numbers(EXTRA_SAMPLES)

@@ -70,7 +70,7 @@ def result(format: str) -> str:  # noqa: A002 - the parameter's name in the API
 
 
 def name(job_id: str) -> str:
-    """Written when the job is renamed."""
+    """Returns the key of the document that a rename writes."""
     return f"jobs/{job_id}/name.json"
 
 

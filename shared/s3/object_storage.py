@@ -200,7 +200,7 @@ def _write(into: BinaryIO, piece: bytes) -> None:
 
 
 def _size(content: BinaryIO) -> int:
-    """How many bytes are left to read."""
+    """Returns how many bytes are left to read."""
     start = content.tell()
     end = content.seek(0, io.SEEK_END)
     content.seek(start)

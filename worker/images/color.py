@@ -25,7 +25,7 @@ UNUSABLE = "The color profile can't be used ({}); the colors are read as sRGB."
 
 
 def to_srgb(raster: Raster, profile: bytes | None, colors: Colors) -> tuple[Image, tuple[str, ...]]:
-    """The picture as float32 (H, W, 3), 0..255, in sRGB, and notes on what could not be followed.
+    """Returns the picture as float32 (H, W, 3), 0..255, in sRGB, and notes on what could not be followed.
 
     profile: ICC; where there is none, what `colors` says by its code points, and sRGB where it says nothing.
     """
@@ -51,7 +51,7 @@ def to_srgb(raster: Raster, profile: bytes | None, colors: Colors) -> tuple[Imag
 
 @lru_cache
 def _of_primaries(number: int | None) -> bytes | None:
-    """A profile with these primaries and sRGB's curve; None where they are sRGB's or unknown."""
+    """Returns a profile with these primaries and sRGB's curve; None where they are sRGB's or unknown."""
     if number not in PRIMARIES:
         return None
     numbers = PRIMARIES[number]
@@ -64,7 +64,7 @@ def _of_primaries(number: int | None) -> bytes | None:
 
 
 def _with_curve(raster: Raster, gamma: float) -> Raster:
-    """From numbers whose power by gamma is light to sRGB's."""
+    """Converts numbers whose power by gamma is linear light to sRGB's."""
     full = np.iinfo(raster.samples.dtype).max
     light = np.linspace(0, 1, full + 1) ** gamma
     table = np.rint(_linear_to_srgb(light) * 65535).astype(np.uint16)

@@ -29,7 +29,7 @@ class Decoded:
 
 
 def decode(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> Decoded:
-    """The first picture of the file.
+    """Returns the first picture of the file.
 
     Raises UnsupportedImage, ImageTooLarge (from the header, before decoding) or ImageUnreadable; none can be retried.
     """
@@ -37,7 +37,7 @@ def decode(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None =
 
 
 def decode_mask(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> Mask:
-    """The picture as a mask: (height, width), 1 where it is white. Transparent counts as white, like paper.
+    """Returns the picture as a mask: (height, width), 1 where it is white. Transparent counts as white, like paper.
 
     Raises as `decode` does.
     """
@@ -45,7 +45,7 @@ def decode_mask(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | N
 
 
 def mask_of(image: Image) -> Mask:
-    """A decoded picture as a mask: (height, width), 1 where it is white."""
+    """Returns a decoded picture as a mask: (height, width), 1 where it is white."""
     gray: Mask = np.asarray(cv2.transform(image, LUMA), np.float32)
     gray /= 255
     return gray
@@ -72,7 +72,7 @@ def _decoded(file: BinaryIO, max_pixels: int, formats: Collection[str] | None, *
 
 
 def _upright(array: Samples, steps: int, *, mirrored: bool) -> Samples:
-    """Mirrored left to right if asked for, then turned counterclockwise in steps of 90 degrees."""
+    """Mirrors left to right if asked for, then turns counterclockwise in steps of 90 degrees."""
     if steps == 0 and not mirrored:
         return array
     return np.ascontiguousarray(np.rot90(np.fliplr(array) if mirrored else array, steps))

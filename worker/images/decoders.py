@@ -32,7 +32,7 @@ Open = Callable[[BinaryIO], Pillow.Image]
 
 
 def decode_pixels(file: BinaryIO, header: Header) -> Raster:
-    """The picture as it is stored, before its orientation. Raises whatever the decoder does on damaged data."""
+    """Returns the picture as it is stored, before its orientation. Raises whatever the decoder does on damaged data."""
     raster = _DECODERS[type(header)](file, header)
     if raster.size != header.size:
         held, said = (f"{width} x {height}" for width, height in (raster.size, header.size))
@@ -65,7 +65,7 @@ def _of_picture(picture: Pillow.Image) -> Raster:
 
 
 def _of_array(array: Samples) -> Raster:
-    """From (H, W) or (H, W, 1 to 4): gray or rgb, and alpha. Floats are taken for 0 to 1."""
+    """Splits (H, W) or (H, W, 1 to 4) into gray or rgb, and alpha. Takes floats for 0 to 1."""
     if array.dtype.kind == "f":
         array = np.rint(np.clip(array, 0, 1) * 65535).astype(np.uint16)
     if array.ndim == 2:
@@ -92,7 +92,7 @@ def _png(file: BinaryIO, header: PngHeader) -> Raster:
 
 
 def _by_opencv(data: bytes) -> Samples:
-    """A PNG of 16 bits; imagecodecs writes a warning to stderr for each that is interlaced."""
+    """Returns a PNG of 16 bits; imagecodecs writes a warning to stderr for each that is interlaced."""
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None:
         raise ValueError("its pixels are damaged")
@@ -110,7 +110,7 @@ def _gif(file: BinaryIO, header: GifHeader) -> Raster:
 
 
 def _placed(raster: Raster, header: WebpHeader | GifHeader) -> Raster:
-    """An animation's first frame on its canvas; around it, the canvas is transparent."""
+    """Returns an animation's first frame on its canvas; around it, the canvas is transparent."""
     if header.frame == header.size:
         return raster
     (width, height), (left, top) = header.size, header.offset
@@ -151,7 +151,10 @@ def _avif(plain: BinaryIO, header: HeifHeader) -> Raster:
 
 
 def _deep_avif(plain: BinaryIO, bits: int) -> Raster | None:
-    """With all its bits; None for files that this decoder is too strict for. Pillow's is not, but rounds to 8 bits."""
+    """Decodes with all bits; None for files that this decoder is too strict for.
+
+    Pillow's is not, but rounds to 8 bits.
+    """
     try:
         return _of_array(scaled(imagecodecs.avif_decode(plain.read(), index=0), bits))
     except imagecodecs.AvifError:

@@ -115,7 +115,7 @@ def _eight_bits(alpha: Samples) -> npt.NDArray[np.uint8]:
 
 
 def gradient_picture(gradient: Image) -> bytes:
-    """A PNG of a gradient: gray is nothing, three standard deviations either way are black and white."""
+    """Returns a PNG of a gradient: gray is nothing, three standard deviations either way are black and white."""
     spread = float(gradient.std()) or 1.0
     file = io.BytesIO()
     Pillow.fromarray(to_pixels(127.5 + gradient * np.float32(127.5 / (3 * spread)))).save(file, "PNG")
@@ -129,7 +129,7 @@ def _srgb_tag() -> bytes:
 
 
 def preview(image: Image) -> bytes:
-    """A small JPEG of the picture so far. Pixels beyond 0..255, as within an octave, are clipped."""
+    """Returns a small JPEG of the picture so far. Pixels beyond 0..255, as within an octave, are clipped."""
     height, width, _ = image.shape
     scale = min(1.0, PREVIEW_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -140,7 +140,7 @@ def preview(image: Image) -> bytes:
 
 
 def to_pixels(image: Image) -> npt.NDArray[np.uint8]:
-    """Rounded to uint8 (H, W, 3): the only place where a dream is."""
+    """Rounds to uint8 (H, W, 3): the only place where a dream is rounded."""
     pixels = np.empty(image.shape, np.uint8)
     for top in range(0, len(image), _BAND_ROWS):
         band = np.rint(image[top : top + _BAND_ROWS])

@@ -45,7 +45,7 @@ def lay_on_ground(image: Image, alpha: Samples) -> None:
 
 
 def lay_on_white(image: Image, alpha: Samples) -> None:
-    """The same with paper behind it, as masks are drawn."""
+    """Returns the same with white behind it, as masks are drawn."""
     full = np.float32(np.iinfo(alpha.dtype).max)
     for top in range(0, len(image), ROWS):
         band = image[top : top + ROWS]
@@ -55,7 +55,7 @@ def lay_on_white(image: Image, alpha: Samples) -> None:
 
 
 def _shrunk(image: Image, alpha: Samples) -> tuple[Image, npt.NDArray[np.float32]]:
-    """The colors multiplied by their alpha, and the alpha, both averaged over cells."""
+    """Returns the colors multiplied by their alpha, and the alpha, both averaged over cells."""
     height, width, _ = image.shape
     cell = -(-max(height, width) // SMALL_PX)
     size = (-(-height // cell), -(-width // cell))
@@ -71,7 +71,7 @@ def _shrunk(image: Image, alpha: Samples) -> tuple[Image, npt.NDArray[np.float32
 
 
 def _filled(colors: Image, weights: npt.NDArray[np.float32]) -> Image:
-    """Pull and push: what a cell lacks comes from the average of ever larger surroundings.
+    """Fills by pull and push: what a cell lacks comes from the average of ever larger surroundings.
 
     Source: Gortler et al. 1996, "The Lumigraph", section 3.4.2.
     """

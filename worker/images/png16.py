@@ -18,7 +18,7 @@ _TRUECOLOR, _WITH_ALPHA = 2, 6
 def write_png16(
     image: Image, file: BinaryIO, *, profile: bytes, text: Mapping[str, str], alpha: Samples | None = None
 ) -> None:
-    """image: float32 (H, W, 3), RGB, 0..255; 255 becomes 65535.   alpha: uint8 or uint16 (H, W).
+    """Writes the file.   image: float32 (H, W, 3), RGB, 0..255; 255 becomes 65535.   alpha: uint8 or uint16 (H, W).
 
     The same bytes for the same input.
     """

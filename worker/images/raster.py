@@ -24,7 +24,7 @@ class Raster:
 
 
 def scaled(samples: Samples, bits: int) -> Samples:
-    """Whole numbers of that many bits, over the whole range of uint8 or uint16."""
+    """Scales whole numbers of that many bits to the whole range of uint8 or uint16."""
     if bits in {8, 16}:
         return samples
     if bits < 8:

@@ -19,7 +19,7 @@ _PACKET = (
 
 
 def segments(recipe: str) -> bytes:
-    """The JPEG segments that carry it."""
+    """Returns the JPEG segments that carry it."""
     extended = _packet("dream", NAMESPACE, "dream:recipe", escape(recipe))
     guid = hashlib.md5(extended, usedforsecurity=False).hexdigest().upper()
     standard = _packet("xmpNote", "http://ns.adobe.com/xmp/note/", "xmpNote:HasExtendedXMP", guid)

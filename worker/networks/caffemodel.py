@@ -37,7 +37,9 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {  # field -> (nu
 
 
 def read_weights(path: Path, layers: Collection[str]) -> dict[str, list[Weights]]:
-    """The storage of those of the layers that the file has, by layer: a kernel (out, in, height, width), then a bias.
+    """Returns the storage of those of the layers that the file has, by layer: a kernel (out, in, height, width).
+
+    Then a bias.
 
     Axes are Caffe's; older files pad them with ones at the front. Raises ModelUnavailable or ModelCorrupt.
     """

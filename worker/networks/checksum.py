@@ -7,7 +7,7 @@ from shared.errors import ModelCorrupt, ModelUnavailable
 
 
 def digest(path: Path, kind: str) -> str:
-    """The digits of the file's sha256, sha1 or md5. Raises ModelUnavailable when it can't be read."""
+    """Returns the digits of the file's sha256, sha1 or md5. Raises ModelUnavailable when it can't be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
@@ -21,7 +21,10 @@ def sha256_of(path: Path) -> str:
 
 
 def checked(path: Path, checksum: str | None) -> Path:
-    """The path, if the file there has that checksum; None takes any. Raises ModelUnavailable or ModelCorrupt."""
+    """Returns the path, if the file there has that checksum; None takes any.
+
+    Raises ModelUnavailable or ModelCorrupt.
+    """
     kind, _, wanted = (checksum or "sha256:").partition(":")
     found = digest(path, kind)
     if checksum is not None and found != wanted:

@@ -51,7 +51,10 @@ class Blob:
 
 
 def load(path: Path, model: Model) -> Network:
-    """The network with the weights of that file. Raises ModelUnavailable, ModelCorrupt when it holds something else."""
+    """Returns the network with the weights of that file.
+
+    Raises ModelUnavailable, ModelCorrupt when it holds something else.
+    """
     sha256 = sha256_of(path)
     trunk = _trunk()
     weights = read_weights(path, [name for name, (operation, _) in trunk.items() if operation is None])
@@ -88,7 +91,7 @@ def _activations(storage: Mapping[str, Blob], images: tf.Tensor, wanted: Sequenc
 
 
 def _trunk() -> dict[str, tuple[Callable[..., tf.Tensor] | None, tuple[str, ...]]]:
-    """Blob -> operation and inputs, in the order in which they are computed; None stands for a convolution."""
+    """Returns blob -> operation and inputs, in the order of computation; None stands for a convolution."""
     trunk: dict[str, tuple[Callable[..., tf.Tensor] | None, tuple[str, ...]]] = {
         "conv1/7x7_s2": (None, (INPUT,)),
         "pool1/3x3_s2": (_halved, ("conv1/7x7_s2",)),
@@ -128,7 +131,7 @@ def _convolution(name: str, storage: Sequence[Weights], inputs: int, outputs: in
 
 
 def _halved(x: tf.Tensor) -> tf.Tensor:
-    """3 x 3 maxima at every second place. Caffe rounds the size up: its last window may reach over the edge.
+    """Takes 3 x 3 maxima at every second place. Caffe rounds the size up: its last window may reach over the edge.
 
     x is nowhere negative, so zeros there change no maximum.
     """
@@ -140,7 +143,7 @@ def _pooled(x: tf.Tensor) -> tf.Tensor:
 
 
 def _normalized(x: tf.Tensor) -> tf.Tensor:
-    """Over 5 channels. TensorFlow's alpha counts for each of them, Caffe's 1e-4 for their mean."""
+    """Normalizes over 5 channels. TensorFlow's alpha counts for each of them, Caffe's 1e-4 for their mean."""
     return tf.nn.local_response_normalization(x, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
 
 

@@ -34,7 +34,10 @@ def load(name: str, model_dir: Path) -> "Network":
 
 
 def load_file(path: Path, model: Model) -> "Network":
-    """The network with the weights in that file, whatever its checksum. Raises ModelUnavailable or ModelCorrupt."""
+    """Returns the network with the weights in that file, whatever its checksum.
+
+    Raises ModelUnavailable or ModelCorrupt.
+    """
     try:
         loader = cast(Loader, importlib.import_module(f"worker.networks.{model.loader}"))
     except ImportError as exc:
@@ -71,12 +74,18 @@ def weights_path(model: Model, model_dir: Path) -> Path:
 
 
 def accepted_path(path: Path) -> Path:
-    """Where `fetch --sha256` writes the checksum of a file that only its caller vouches for, as sha256sum does."""
+    """Returns where `fetch --sha256` writes the checksum of a file that only its caller vouches for.
+
+    As sha256sum does.
+    """
     return path.with_name(f"{path.name}.sha256")
 
 
 def expected_checksum(model: Model, path: Path) -> str | None:
-    """What the weights file at `path` has to have: what `fetch --sha256` accepted, else the catalog's, if any."""
+    """Returns what the weights file at `path` has to have: what `fetch --sha256` accepted, else the catalog's.
+
+    If any.
+    """
     try:
         return f"sha256:{accepted_path(path).read_text().split()[0]}"
     except (OSError, IndexError, UnicodeDecodeError):
