@@ -17,8 +17,9 @@ ARGS = (
 EXPECTED = ("Failed to load resource",)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Starts a browser per module: Playwright's event loop, while it runs, bars every other one from this thread."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         message = "Chromium is not installed, so the page was not tested: apt-get install chromium."
