@@ -38,7 +38,9 @@ def submission(request: Request) -> Submission:
         asked = _json(request.get_data())
         guide, mask = (Uploaded(sent.upload) if sent else None for sent in (asked.guide, asked.mask))
         image = Uploaded(asked.image.upload)
-        return Submission(options=_options(asked), params=asked.params, image=image, guide=guide, mask=mask)
+        return Submission(
+            options=_options(asked), params=asked.params, image=image, guide=guide, mask=mask, api_url=_api_url(request)
+        )
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType(
             "Send the job as multipart/form-data, with the picture in the field 'image', or as JSON that names uploads."
@@ -98,7 +100,13 @@ def _form(request: Request) -> Submission:
     if image is None:
         raise InvalidField("the picture is missing: send it as a file in the field 'image'", path="image")
     guide, mask = _picture(request, "guide"), _picture(request, "mask")
-    return Submission(options=_options(form), params=form.params, image=image, guide=guide, mask=mask)
+    return Submission(
+        options=_options(form), params=form.params, image=image, guide=guide, mask=mask, api_url=_api_url(request)
+    )
+
+
+def _api_url(request: Request) -> str:
+    return request.root_url.rstrip("/")
 
 
 def _text_fields(request: Request) -> dict[str, list[str]]:

@@ -61,6 +61,7 @@ class SubmissionService:
     formats: tuple[ImageFormat, ...] | None = None  # those that are accepted; all of them when None
     strip_inputs: bool = False
     webhook_networks: tuple[str, ...] = ()
+    public_url: str | None = None  # begins the links in webhooks; else the address to which the job was submitted
 
     def __post_init__(self) -> None:
         lifecycle = JobLifecycle(self.storage, self.store, self.notifier)
@@ -173,15 +174,17 @@ class SubmissionService:
             name=submission.name,
             created_at=now,
             deadline_at=None if options.deadline_s is None else now + options.deadline_s,
-            webhook=self._webhook(options),
+            webhook=self._webhook(options, submission.api_url),
         )
         return manifest, pictures
 
-    def _webhook(self, options: JobOptions) -> Webhook | None:
+    def _webhook(self, options: JobOptions, api_url: str) -> Webhook | None:
         if options.webhook_url is None:
             return None
         outbound.check_url(options.webhook_url, self.webhook_networks, path="webhook_url")
-        return Webhook(url=options.webhook_url, events=options.webhook_events)
+        return Webhook(
+            url=options.webhook_url, events=options.webhook_events, api_url=(self.public_url or api_url).rstrip("/")
+        )
 
     @contextlib.contextmanager
     def _checked(
