@@ -8,17 +8,17 @@ import structlog
 from shared.clock import Clock
 from shared.errors import ClaimLost, DreamError, LocalDiskError, OutOfMemory, StoreUnavailable
 from shared.interfaces import JobStore, Notifier, ObjectStorage
-from shared.jobs import Job, JobError, JobState, Outcome
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobError, JobState, Outcome
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.settings import Settings
-from worker import worker_metrics
-from worker.attempt import STALL_STORE_S, Attempt
-from worker.dreamer import Dreamer
-from worker.feature_maps_attempt import FeatureMapsAttempt
+from worker.attempts.attempt import STALL_STORE_S, Attempt
+from worker.attempts.dreamer import Dreamer
+from worker.attempts.feature_maps_attempt import FeatureMapsAttempt
+from worker.attempts.interrupts import Canceled, Deleted, Drained, Interrupted, StorageLost
+from worker.attempts.lease import LeaseKeeper
 from worker.host import Host
-from worker.interrupts import Canceled, Deleted, Drained, Interrupted, StorageLost
-from worker.lease import LeaseKeeper
+from worker.monitoring import worker_metrics
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL, Target
 from api.cli.options import AsJson, command, use_json
 from api.client import Refused, ServerAway
 from shared.errors import DreamError
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.version import VERSION
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

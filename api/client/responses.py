@@ -21,7 +21,7 @@ from api.schemas.job_view import JobView
 from api.schemas.problem import Problem
 from shared.clock import Clock
 from shared.errors import DreamError
-from shared.file_names import cleaned
+from shared.jobs.file_names import cleaned
 
 MAX_ATTEMPTS = 5
 MAX_BACKOFF_S = 30.0

@@ -19,8 +19,8 @@ from api.schemas.job_view import JobView
 from api.schemas.network_views import PresetList
 from shared.clock import Clock
 from shared.errors import InvalidField
-from shared.file_names import free
-from shared.jobs import JobState
+from shared.jobs.file_names import free
+from shared.jobs.job import JobState
 
 POLL_S = 0.5
 

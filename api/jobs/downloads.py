@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from shared.file_names import download_name
-from shared.jobs import Job
+from shared.jobs.file_names import download_name
+from shared.jobs.job import Job
 from shared.networks.presets import PRESETS
 from shared.params import DreamParams
 

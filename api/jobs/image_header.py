@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import BinaryIO
 
 from shared.images.read import check_pixels, read_header
-from shared.jobs import InputImage
+from shared.jobs.job import InputImage
 
 
 def sniff(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> InputImage:

@@ -26,12 +26,12 @@ from shared.errors import (
     UnsupportedImage,
     WrongState,
 )
+from shared.images.formats.plain import without_metadata
 from shared.images.header import Format as ImageFormat
-from shared.images.plain import without_metadata
 from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
-from shared.jobs import InputImage, Job, Manifest, Webhook
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import InputImage, Job, Manifest, Webhook
+from shared.jobs.lifecycle import JobLifecycle
 from shared.networks.catalog import check_size, resolve, resolve_maps
 from shared.params import DreamParams, Params
 from shared.s3 import object_keys

@@ -17,7 +17,7 @@ from api.schemas.job_view import JobView
 from deploy.local.cli import CANNOT_START, ignore_stop_signals, interrupt_on_signals, new_stack
 from deploy.local.process import ROOT
 from deploy.local.stack import HOME, running_api_url
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 
 PHOTOGRAPH = "data/rocket.jpg"  # inside scikit-image's wheel
 GAP_PX = 8  # between the two pictures

@@ -5,15 +5,15 @@ from collections.abc import Callable, Collection
 from typing import BinaryIO
 
 from shared.errors import ImageTooLarge, ImageUnreadable, UnsupportedImage
-from shared.images import jxl
-from shared.images.gif import read_gif
+from shared.images.formats import jxl
+from shared.images.formats.gif import read_gif
+from shared.images.formats.heif import is_heif, read_heif
+from shared.images.formats.jpeg import read_jpeg
+from shared.images.formats.png import SIGNATURE, read_png
+from shared.images.formats.tiff import read_tiff
+from shared.images.formats.webp import read_webp
 from shared.images.header import Header
-from shared.images.heif import is_heif, read_heif
-from shared.images.jpeg import read_jpeg
-from shared.images.png import SIGNATURE, read_png
 from shared.images.reader import Reader
-from shared.images.tiff import read_tiff
-from shared.images.webp import read_webp
 
 NAMES = {
     "png": "PNG",

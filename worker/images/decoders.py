@@ -15,15 +15,15 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import UnsupportedImage
-from shared.images.gif import GifHeader
+from shared.images.formats.gif import GifHeader
+from shared.images.formats.heif import Crop, HeifHeader, Transform, Turn
+from shared.images.formats.jpeg import JpegHeader
+from shared.images.formats.jxl import JxlHeader
+from shared.images.formats.plain import pixels_only
+from shared.images.formats.png import PngHeader
+from shared.images.formats.tiff import TiffHeader
+from shared.images.formats.webp import WebpHeader
 from shared.images.header import Header
-from shared.images.heif import Crop, HeifHeader, Transform, Turn
-from shared.images.jpeg import JpegHeader
-from shared.images.jxl import JxlHeader
-from shared.images.plain import pixels_only
-from shared.images.png import PngHeader
-from shared.images.tiff import TiffHeader
-from shared.images.webp import WebpHeader
 from worker.images.raster import Raster, Samples, scaled
 from worker.images.tiff import decode_tiff
 

@@ -5,8 +5,8 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from shared.images.plain import pixels_only
-from shared.images.tiff import CMYK, COLORS, INDEXED, RGB, WHITE_IS_ZERO, YCBCR, TiffHeader
+from shared.images.formats.plain import pixels_only
+from shared.images.formats.tiff import CMYK, COLORS, INDEXED, RGB, WHITE_IS_ZERO, YCBCR, TiffHeader
 from worker.images.raster import Raster, Samples, scaled
 
 

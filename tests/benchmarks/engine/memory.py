@@ -10,7 +10,7 @@ import numpy as np
 from shared.networks import catalog
 from shared.params import DreamParams
 from tests.benchmarks.engine.networks import load
-from worker.dream import device
+from worker.dream.ascent import device
 from worker.dream.engine import choose_tile_size, dream
 
 

@@ -12,7 +12,7 @@ import skimage.data
 from PIL import Image
 
 from shared.clock import SystemClock
-from shared.jobs import InputImage, Job
+from shared.jobs.job import InputImage, Job
 from shared.params import DreamParams
 from shared.s3 import object_keys
 from shared.settings import Settings
@@ -20,9 +20,9 @@ from tests.fakes import documents
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
-from worker.attempt import Attempt
+from worker.attempts.attempt import Attempt
+from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
 from worker.runner import Runner
-from worker.tensorflow_dreamer import TensorFlowDreamer
 
 
 def share(*, width, height):

@@ -6,9 +6,9 @@ import skimage.data
 import tensorflow as tf
 
 from shared.params import DreamParams, Target
+from worker.dream.ascent.gradient import gradient_of
+from worker.dream.ascent.tiling import halo_for, layout
 from worker.dream.engine import choose_tile_size
-from worker.dream.gradient import gradient_of
-from worker.dream.tiling import halo_for, layout
 
 
 def cosine(network, layer, *, height, width):

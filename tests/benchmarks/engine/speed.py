@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from shared.params import DreamParams
 from tests.benchmarks.engine import plain
-from worker.dream import gradient as gradients
+from worker.dream.ascent import gradient as gradients
+from worker.dream.ascent.gradient import gradient_of
+from worker.dream.ascent.octaves import octave_sizes
 from worker.dream.engine import choose_tile_size, dream
-from worker.dream.gradient import gradient_of
-from worker.dream.octaves import octave_sizes
 
 SIDES_PX = (400, 640, 1000)
 BARE_S = 0.7  # for each way to compute the bare gradient, in each round

@@ -25,7 +25,7 @@ from deploy.local import components
 from deploy.local.embedded_services import StackState
 from deploy.local.process import Child
 from deploy.local.stack import Stack
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 
 TINY = {"octaves": 1, "iterations": 2, "jitter": 0}  # on the tiny picture: next to no dreaming
 USUAL = {"octaves": 3, "iterations": 5}

@@ -9,8 +9,8 @@ from botocore.config import Config
 from deploy.local.embedded_services import StackState, embedded_s3
 from deploy.local.process import Child
 from shared.clock import SystemClock
-from shared.jobs import Job, JobState, Manifest, Outcome
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobState, Manifest, Outcome
+from shared.jobs.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage

@@ -26,8 +26,8 @@ from hypothesis.stateful import (
 from PIL import Image as Pillow
 
 from shared.errors import ClaimLost, JobNotFound
-from shared.jobs import Job, JobError, JobProgress, JobState, Outcome
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobError, JobProgress, JobState, Outcome
+from shared.jobs.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.settings import Settings
@@ -36,8 +36,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
 from tests.fakes.store_indexes import disagreements
-from worker.attempt import Attempt
-from worker.interrupts import Canceled, Deleted
+from worker.attempts.attempt import Attempt
+from worker.attempts.interrupts import Canceled, Deleted
 from worker.recovery.caretaker import Caretaker
 from worker.recovery.housekeeping import WALK_EVERY_S
 from worker.recovery.reconciliation import UNACCEPTED_S

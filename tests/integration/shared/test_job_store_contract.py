@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
 from shared.interfaces import WorkerInfo
-from shared.jobs import JobError, JobProgress, JobState, Outcome
+from shared.jobs.job import JobError, JobProgress, JobState, Outcome
 from shared.params import DreamParams
 from shared.redis.job_queries import RedisJobQueries
 from shared.redis.job_store import RedisJobStore

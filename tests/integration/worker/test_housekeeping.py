@@ -2,7 +2,7 @@
 
 import time
 
-from shared.lifecycle import JobLifecycle
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from tests.fakes.clock import FakeClock

@@ -2,7 +2,7 @@ import pytest
 
 from api.client import ServerAway
 from api.client.responses import MAX_OUTAGE_S
-from shared.jobs import JobProgress, JobState
+from shared.jobs.job import JobProgress, JobState
 from tests.fakes.client import ScriptedClock
 from tests.fakes.clock import FakeClock
 

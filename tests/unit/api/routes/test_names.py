@@ -9,8 +9,8 @@ import pytest
 from api.jobs.downloads import look_of
 from api.jobs.submission import Sent, Submission
 from api.schemas.requests import JobOptions
-from shared.jobs import JobState
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import JobState
+from shared.jobs.lifecycle import JobLifecycle
 from shared.networks.presets import PRESETS
 from shared.params import DreamParams
 from shared.s3 import object_keys

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.jobs import JobError, JobState, Outcome, Webhook
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import JobError, JobState, Outcome, Webhook
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.webhooks import delivery
 from shared.webhooks.delivery import WAITS_S, WebhookDispatcher

@@ -6,7 +6,7 @@ import pytest
 from shared.networks import catalog
 from shared.params import DreamParams, Target
 from tests.fakes.toy_networks import toy_network
-from worker.dream import device
+from worker.dream.ascent import device
 from worker.networks import registry
 
 

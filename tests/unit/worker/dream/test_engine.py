@@ -5,9 +5,9 @@ import pytest
 
 from shared.params import DreamParams, Target
 from tests.fakes.toy_networks import photograph
-from worker.dream import gradient
+from worker.dream.ascent import gradient
 from worker.dream.engine import choose_tile_size, dream
-from worker.dream.observer import ResumePoint
+from worker.dream.progress.observer import ResumePoint
 
 AS_IN_2015 = {"normalize": "mean", "detail": "carry", "smooth": False, "color": "free"}
 

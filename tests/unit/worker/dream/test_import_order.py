@@ -14,7 +14,8 @@ import worker.dream
 from deploy.local.process import ROOT
 from shared.networks import catalog
 from shared.params import DreamParams
-from worker.dream import ONEDNN, device
+from worker.dream import ONEDNN
+from worker.dream.ascent import device
 from worker.dream.engine import dream
 from worker.networks import registry
 

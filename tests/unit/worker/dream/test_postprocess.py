@@ -8,8 +8,8 @@ from tests.fakes.toy_networks import photograph, toy_network
 from worker.dream.activations import layer_activations
 from worker.dream.engine import dream
 from worker.dream.inputs import Inputs
-from worker.dream.observer import ResumePoint
 from worker.dream.postprocess import LUMA, Light, Photograph, region
+from worker.dream.progress.observer import ResumePoint
 
 LAYERS = (Target(layer="layer2"),)
 

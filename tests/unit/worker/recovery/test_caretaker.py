@@ -6,8 +6,8 @@ import pytest
 
 from shared.errors import StorageFull, SubmissionGivenUp
 from shared.interfaces import WorkerInfo
-from shared.jobs import Job, JobState, Outcome
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobState, Outcome
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.settings import Settings
 from tests.fakes import documents

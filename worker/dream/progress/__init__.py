@@ -1,0 +1,1 @@
+"""How far a dream is: the engine's callbacks, estimates and the progress bar."""
