@@ -182,8 +182,8 @@ class SubmissionService:
     def _webhook(self, options: JobOptions) -> Webhook | None:
         if options.webhook_url is None:
             return None
-        outbound.check_url(options.webhook_url, self.webhook_networks, path="webhook_url")
-        return Webhook(url=options.webhook_url, events=options.webhook_events)
+        url = outbound.normalized(options.webhook_url, self.webhook_networks, path="webhook_url")
+        return Webhook(url=url, events=options.webhook_events)
 
     @contextlib.contextmanager
     def _checked(

@@ -10,8 +10,9 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import structlog
@@ -29,6 +30,8 @@ SECRET = "webhooks"  # noqa: S105 - the name of the secret from which owners' se
 # Waits between attempts, seconds: short at first, 23.5 hours in total.
 WAITS_S = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 28080)
 AT_ONCE = 8
+OWNERS_SHARE = 16  # of an owner's messages in one round: slow receivers of one owner delay others by seconds only
+UNREADABLE_S = 3600.0  # until a message that can't be read is reported again
 GONE = 410  # HTTP 410: the receiver never wants this again
 
 
@@ -87,23 +90,70 @@ def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> dict[st
 class WebhookDispatcher:
     """Delivers due messages. May be interrupted, or deliver a message twice: the id lets receivers recognize it."""
 
-    def __init__(self, *, storage: ObjectStorage, clock: Clock, send: Sender, master: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        *,
+        storage: ObjectStorage,
+        clock: Clock,
+        send: Sender,
+        master: Callable[[], bytes],
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepares delivery.   on_progress: called after every message."""
         self._storage = storage
         self._clock = clock
         self._send = send
         self._master = master
+        self._on_progress = on_progress
+        self._due_at: dict[str, float] = {}  # of messages that were read and are not due yet, by key
 
     def deliver_due(self) -> int:
-        """Tries to deliver all due messages, several at a time. Returns how many it tried."""
-        due = [delivery for key in self._storage.keys(object_keys.webhook("")) if (delivery := self._due(key))]
+        """Tries to deliver due messages, several at a time and each owner's in turn. Returns how many it tried.
+
+        A message that fails, for whatever reason, is tried again later and holds up no other one.
+        """
+        due = self._shares(self._read_due())
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            list(pool.map(self._deliver, due))
+            list(pool.map(self._shielded, due))
         return len(due)
 
-    def _due(self, key: str) -> Delivery | None:
-        text = self._storage.get(key)
-        delivery = Delivery.model_validate_json(text) if text else None
-        return delivery if delivery and delivery.due_at <= self._clock.now() else None
+    def _read_due(self) -> Iterator[Delivery]:
+        keys = set(self._storage.keys(object_keys.webhook("")))
+        self._due_at = {key: due_at for key, due_at in self._due_at.items() if key in keys}
+        for key in sorted(keys):
+            if self._due_at.get(key, 0.0) > self._clock.now():
+                continue
+            text = self._storage.get(key)
+            self._on_progress()
+            try:
+                delivery = Delivery.model_validate_json(text) if text else None
+            except ValueError:  # a document that this version cannot read
+                log.exception("document_unreadable", item=key)
+                self._due_at[key] = self._clock.now() + UNREADABLE_S
+                continue
+            if delivery and delivery.due_at <= self._clock.now():
+                yield delivery
+            elif delivery:
+                self._due_at[key] = delivery.due_at
+
+    def _shares(self, due: Iterable[Delivery]) -> list[Delivery]:
+        """Returns the messages of this round, with each owner's spread over it."""
+        by_owner: dict[str, list[Delivery]] = {}
+        for delivery in due:
+            if len(share := by_owner.setdefault(delivery.owner, [])) < OWNERS_SHARE:
+                share.append(delivery)
+        return [delivery for turn in zip_longest(*by_owner.values()) for delivery in turn if delivery is not None]
+
+    def _shielded(self, delivery: Delivery) -> None:
+        try:
+            self._deliver(delivery)
+        except DreamError:
+            raise  # S3 is unavailable
+        except Exception as exc:
+            log.exception("webhook_delivery_failed", delivery=delivery.id)
+            self._try_again(delivery, f"{type(exc).__name__} in the dispatcher.")
+        finally:
+            self._on_progress()
 
     def _deliver(self, delivery: Delivery) -> None:
         body = delivery.body.encode()
