@@ -55,6 +55,15 @@ class Settings(BaseSettings):
     max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
     max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20
 
+    upload_budget_bytes: Annotated[
+        int,
+        Field(
+            gt=0,
+            description="Bytes of images in requests, on the temporary disk, that one API process holds at a time; an "
+            "owner gets at most half. Then 503.",
+        ),
+    ] = 1280 * 2**20
+
     formats: Annotated[
         tuple[ImageFormat, ...] | None,
         NoDecode,

@@ -120,9 +120,9 @@ class Witness:
     def _delivered(self, message: MessageId) -> None:
         if str(message) in self.delivered:
             return  # a repetition, which may come at any time
-        later = [known for known in map(MessageId.parse, self.delivered) if known.job_id == message.job_id]
-        if any(known > message for known in later):
-            self.broken.append(f"webhook out of order: {message} after {max(later)}")
+        earlier = [known for known in map(MessageId.parse, self.delivered) if known.job_id == message.job_id]
+        if earlier and max(earlier) > message:
+            self.broken.append(f"webhook out of order: {message} after {max(earlier)}")
 
     # --- reported by the stores ---
 

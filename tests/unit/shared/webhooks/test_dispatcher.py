@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
+from structlog.testing import capture_logs
 
 from api.schemas.job_view import JobView
 from shared.errors import StoreUnavailable
@@ -12,7 +13,7 @@ from shared.jobs.job import Job, JobError, JobState, Outcome, Webhook
 from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.webhooks import delivery
-from shared.webhooks.delivery import STARTED_ATTEMPTS, WAITS_S, WebhookDispatcher
+from shared.webhooks.dispatcher import OWNERS_SHARE, STARTED_ATTEMPTS, WAITS_S, WebhookDispatcher
 from shared.webhooks.outbound import Undeliverable
 from tests.fakes import documents
 from tests.fakes.clock import FakeClock
@@ -31,10 +32,13 @@ class Receiver:
         self.statuses = []
         self.refused_types = ()
         self.requests = []
+        self.raises = {}  # by address
 
     def __call__(self, url, body, headers):
         self.requests.append((url, body, headers))
-        if json.loads(body)["type"] in self.refused_types:
+        if url in self.raises:
+            raise self.raises[url]
+        if json.loads(body).get("type") in self.refused_types:
             return 503
         status = self.statuses.pop(0) if self.statuses else 200
         if isinstance(status, Exception):
@@ -77,6 +81,12 @@ class World:
 @pytest.fixture
 def world():
     return World()
+
+
+@pytest.fixture(autouse=True)
+def log_events():
+    with capture_logs() as events:
+        yield events
 
 
 def test_the_signature_satisfies_the_standards_own_library(world):
@@ -330,3 +340,63 @@ def test_a_receiver_that_answers_410_gets_no_further_attempt(world):
 
 def test_each_owner_has_a_different_secret():
     assert delivery.secret_of("ann", MASTER) != delivery.secret_of("bob", MASTER)
+
+
+def a_message(world, name, owner="ann", **fields):
+    defaults = {"url": URL, "body": "{}", "due_at": world.clock.now()}
+    message = delivery.Delivery(id=name, owner=owner, **(defaults | fields))
+    world.storage.put(object_keys.webhook(name), message.model_dump_json().encode(), content_type="application/json")
+
+
+def test_a_message_that_breaks_the_dispatcher_is_backed_off_alone(world):
+    # given
+    a_message(world, "1-poisoned", url="https://bücher.example/hook")
+    a_message(world, "2-good")
+    world.receiver.raises["https://bücher.example/hook"] = TypeError("str cannot be encoded")
+
+    # when
+    world.webhook_dispatcher.deliver_due()
+    world.webhook_dispatcher.deliver_due()
+
+    # then
+    assert len(world.receiver.requests) == 2
+    (left,) = world.outbox
+    kept = delivery.Delivery.model_validate_json(world.storage.get(left))
+    assert (kept.id, kept.attempts) == ("1-poisoned", 1)
+    assert kept.due_at > world.clock.now()
+
+
+def test_a_message_that_can_not_be_read_holds_up_no_other(world, log_events):
+    world.storage.put(object_keys.webhook("1-broken"), b"{", content_type="application/json")
+    a_message(world, "2-good")
+
+    world.webhook_dispatcher.deliver_due()
+    world.webhook_dispatcher.deliver_due()
+
+    assert len(world.receiver.requests) == 1
+    assert [event["event"] for event in log_events].count("document_unreadable") == 1
+
+
+def test_an_owner_with_many_messages_delays_others_by_one_round_at_most(world):
+    for number in range(100):
+        a_message(world, f"1-{number:03}")
+    a_message(world, "2-other", owner="bob", body='{"bob": 1}')
+
+    world.webhook_dispatcher.deliver_due()
+
+    assert any(body == b'{"bob": 1}' for _, body, _ in world.receiver.requests)
+    assert len(world.receiver.requests) == OWNERS_SHARE + 1
+
+
+def test_messages_that_are_not_due_are_not_read_again_and_again(world, monkeypatch):
+    a_message(world, "later", due_at=world.clock.now() + 60)
+    reads = []
+    monkeypatch.setattr(world.storage, "get", lambda key, get=world.storage.get: reads.append(key) or get(key))
+
+    for _ in range(3):
+        world.webhook_dispatcher.deliver_due()
+    world.clock.sleep(60)
+    world.webhook_dispatcher.deliver_due()
+
+    assert len(reads) == 2
+    assert len(world.receiver.requests) == 1
