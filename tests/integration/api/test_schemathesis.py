@@ -23,13 +23,14 @@ ADMIN = "an-admin-key-of-some-length"
 
 
 def _document():
-    """Returns the document without the form of feature maps: schemathesis can't generate files for a `oneOf` form.
+    """Returns the document with the form of dreams alone: a form has either kind's parameters, not any of both.
 
     Feature maps are generated as JSON.
     """
     document = json.loads(COMMITTED.read_text())
-    form = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    form["schema"] = form["schema"]["oneOf"][0]
+    form = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form["properties"]["params"] = {"$ref": "#/components/schemas/DreamParams"}
+    form["properties"]["kind"]["enum"] = ["dream"]
     return document
 
 
