@@ -1,4 +1,4 @@
-"""The requests of the API, and how their responses are read: shared by DreamClient and AsyncDreamClient."""
+"""Builds the API's requests and reads their responses: shared by DreamClient and AsyncDreamClient."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

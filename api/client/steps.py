@@ -1,4 +1,4 @@
-"""What takes several requests, as generators of steps: shared by DreamClient and AsyncDreamClient.
+"""Sequences of several requests, as generators of steps: shared by DreamClient and AsyncDreamClient.
 
 A client carries out each step, with or without `await`, and sends its result into the generator.
 """

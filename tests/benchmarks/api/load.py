@@ -129,7 +129,7 @@ def a_form() -> Iterator[str]:
 
 @contextmanager
 def streams(target: Target) -> Iterator[None]:
-    """So many open event streams, each of which has told its first event."""
+    """Opens event streams, and returns once each has sent its first event."""
     host, port = target.api.url.removeprefix("http://").split(":")
     with ExitStack() as held:
         for _ in range(STREAMS):

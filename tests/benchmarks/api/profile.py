@@ -1,6 +1,6 @@
 """Where a poll's time goes, layer by layer. Run: python -m tests.benchmarks.api.profile (needs wrk, a minute)
 
-The application is called in this process, on one thread, and its stack looked at every millisecond of processor time;
+The application is called in this process, on one thread, and its stack is sampled every millisecond of CPU time;
 what gunicorn adds is the difference to what wrk's polls cost its processes. Prometheus counts in memory here, in files
 there.
 """

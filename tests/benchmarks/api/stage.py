@@ -47,7 +47,7 @@ class Api:
 
 @contextmanager
 def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
-    """The api of each checkout, all on the first core: whoever is not asked takes nothing of it."""
+    """Runs the API of each checkout, all pinned to the first core; idle ones use no CPU time."""
     cores = sorted(os.sched_getaffinity(0))
     others = cores[1:] or cores
     with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
@@ -111,8 +111,8 @@ class Answered:
     def __str__(self) -> str:
         speed = f"{self.per_s:6.0f}/s   p50 {self.p50_ms:6.1f} ms   p99 {self.p99_ms:6.1f} ms"
         cost = f"{self.cpu_ms:5.2f} ms of processor, {self.kernel:3.0%} kernel, core {self.busy:4.0%} busy"
-        said = f"{speed}   {cost}"
-        return f"{said}   {self.errors}" if self.errors else said
+        text = f"{speed}   {cost}"
+        return f"{text}   {self.errors}" if self.errors else text
 
 
 def ask(api: Api, path: str, load: Load, *, seconds: float) -> Answered:
@@ -127,15 +127,15 @@ def ask(api: Api, path: str, load: Load, *, seconds: float) -> Answered:
         for header in load.headers:
             command += ["-H", header]
         (user, kernel), begun = api.cpu_s(), time.monotonic()
-        said = subprocess.run([*command, api.url + path], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run([*command, api.url + path], capture_output=True, text=True, check=True).stdout
         took_s = time.monotonic() - begun
         user, kernel = api.cpu_s()[0] - user, api.cpu_s()[1] - kernel
-    errors = re.search(r"(Non-2xx.*|Socket errors.*)", said)
+    errors = re.search(r"(Non-2xx.*|Socket errors.*)", text)
     return Answered(
-        per_s=float(_after(r"Requests/sec:\s+([\d.]+)", said)),
-        p50_ms=_ms(_after(r"(?m)^ +50% +(\S+)", said)),
-        p99_ms=_ms(_after(r"(?m)^ +99% +(\S+)", said)),
-        cpu_ms=1000 * (user + kernel) / float(_after(r"(\d+) requests in", said)),
+        per_s=float(_after(r"Requests/sec:\s+([\d.]+)", text)),
+        p50_ms=_ms(_after(r"(?m)^ +50% +(\S+)", text)),
+        p99_ms=_ms(_after(r"(?m)^ +99% +(\S+)", text)),
+        cpu_ms=1000 * (user + kernel) / float(_after(r"(\d+) requests in", text)),
         kernel=kernel / (user + kernel),
         busy=(user + kernel) / took_s,
         errors=errors[1] if errors else None,

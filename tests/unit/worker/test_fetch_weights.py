@@ -166,7 +166,7 @@ def test_a_zip_with_another_graph_installs_nothing(model, settings):
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("http://127.0.0.1:9/x.zip", "can't be fetched: .*--from"),
         ("{url}/nowhere.zip", "answered 404"),
@@ -174,8 +174,8 @@ def test_a_zip_with_another_graph_installs_nothing(model, settings):
         ("ftp://somewhere/x.zip", r"is neither http\(s\)://"),
     ],
 )
-def test_an_unreachable_source_is_a_retryable_error(model, settings, served, source, said):
-    with pytest.raises(ModelUnavailable, match=said) as refused:
+def test_an_unreachable_source_is_a_retryable_error(model, settings, served, source, message):
+    with pytest.raises(ModelUnavailable, match=message) as refused:
         fetch(model, settings, source=source.format(url=served[1]))
     assert refused.value.retryable
     assert left_in(settings) == []

@@ -111,18 +111,18 @@ def answer(http, data: bytes):
 
 
 def check(http, data: bytes, *, well: bool = False) -> None:
-    said = answer(http, data)
-    if said.status_code != 202:
-        assert not well, said.json
-        assert said.json["code"] in {REFUSED.get(said.status_code), "request_too_large"}, said.json
-        assert said.content_type == "application/problem+json"
-        assert said.json["detail"]
+    response = answer(http, data)
+    if response.status_code != 202:
+        assert not well, response.json
+        assert response.json["code"] in {REFUSED.get(response.status_code), "request_too_large"}, response.json
+        assert response.content_type == "application/problem+json"
+        assert response.json["detail"]
         return
     picture = decoded(data)
     if picture is None:
         assert not well
         return
-    shown = said.json["input"]
+    shown = response.json["input"]
     assert picture.shape == (shown["height"], shown["width"], 3)
     assert picture.dtype == np.float32
     assert 0 <= picture.min() <= picture.max() <= 255

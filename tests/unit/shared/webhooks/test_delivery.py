@@ -23,7 +23,7 @@ MASTER = b"master"
 
 
 class Receiver:
-    """Answers as it is told, and keeps what it heard."""
+    """Sends scripted responses and records requests."""
 
     def __init__(self) -> None:
         self.answers = []

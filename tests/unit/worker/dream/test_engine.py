@@ -13,7 +13,7 @@ AS_IN_2015 = {"normalize": "mean", "detail": "carry", "smooth": False, "color": 
 
 
 class Notebook:
-    """Keeps marks and copies of the resume points, and stops when told."""
+    """Records progress and copies of the resume points, and stops on request."""
 
     def __init__(self, *, stop_after_tiles=None):
         self.marks, self.points, self._stop_after_tiles = [], [], stop_after_tiles

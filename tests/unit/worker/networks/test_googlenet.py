@@ -110,7 +110,7 @@ def test_it_can_be_dreamt_of(file, images):
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda whole: whole[: len(whole) // 2], "not a whole .caffemodel|has no layer"),
         (lambda whole: whole[:-1], "not a whole .caffemodel"),
@@ -119,10 +119,10 @@ def test_it_can_be_dreamt_of(file, images):
     ],
     ids=["half", "one byte short", "a web page", "empty"],
 )
-def test_a_file_that_is_cut_or_of_another_kind_is_refused(tmp_path, weights, generation, spoil, said):
+def test_a_file_that_is_cut_or_of_another_kind_is_refused(tmp_path, weights, generation, spoil, message):
     path = tmp_path / "spoilt.caffemodel"
     path.write_bytes(spoil(caffemodel(weights, generation=generation)))
-    with pytest.raises(ModelCorrupt, match=said):
+    with pytest.raises(ModelCorrupt, match=message):
         googlenet.load(path, thin_googlenet())
 
 

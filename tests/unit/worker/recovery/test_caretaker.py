@@ -86,7 +86,7 @@ def world():
     return World()
 
 
-def test_a_lapsed_job_waits_again(world):
+def test_a_job_with_an_expired_lease_waits_again(world):
     caretaker = world.trusted()
     job = world.submit()
     world.claim()
@@ -283,7 +283,7 @@ def test_what_was_never_accepted_is_given_up_and_swept_and_what_waits_is_not(wor
     # when
     walk(world, caretaker)
 
-    # then nobody can accept it any more, for a day
+    # then it can no longer be accepted, for a day
     assert list(world.storage.keys(object_keys.job(orphan.id))) == [object_keys.manifest(orphan.id)]
     with pytest.raises(SubmissionGivenUp):
         world.lifecycle.accept(orphan, {object_keys.image(orphan.id): io.BytesIO(b"pixels")})

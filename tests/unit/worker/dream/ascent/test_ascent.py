@@ -32,7 +32,7 @@ def an_ascent(network, params, *, height, width, batch=2, observer=None):
 
 
 def choices(ascent, height, width, octave, iteration):
-    """The tiles and the shift of an iteration: what the reference is told."""
+    """The tiles and the shift of an iteration: as the reference takes them."""
     random = rng.generator(ascent.params.seed, octave, iteration)
     shift = rng.shift(random, ascent.params.jitter, height, width)
     tile_size, stride = ascent.params.tile_size, ascent.stride

@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.unit.worker.dream.ascent.test_ascent import an_ascent
 
 from shared.errors import OutOfMemory
 from tests.fakes.toy_networks import photograph
+from tests.unit.worker.dream.ascent.test_ascent import an_ascent
 from worker.dream.ascent import gpu_ascent
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.memory import batch_for, tile_size_for
