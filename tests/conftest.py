@@ -1,4 +1,4 @@
-"""A real Redis and a real S3 for every test that asks, started once per run on free ports."""
+"""Starts a real Redis and a real S3 on free ports, once per run, for the tests that need them."""
 
 import os
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ TESTS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Services:
-    """The running pair."""
+    """The running Redis and S3."""
 
     settings: Settings
     redis: Child
@@ -84,7 +84,7 @@ def services(redis_and_s3, tmp_path_factory) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def stack(redis_and_s3, tmp_path_factory) -> Iterator[Stack]:
-    """The whole service with two workers, its folder's path with a space. Leave every component running."""
+    """Runs the whole service with two workers; its path contains a space. Leave every component running."""
     env = {"DREAM_WEBHOOK_NETWORKS": "127.0.0.0/8"}  # so that tests can listen
     running = Stack(tmp_path_factory.mktemp("the stack"), workers=2, env=env)
     running.start()

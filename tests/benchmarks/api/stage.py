@@ -1,4 +1,4 @@
-"""Where the api is measured: all of it on one core; Redis, S3 and wrk, which asks, on the others."""
+"""Starts what is measured: the API on one core; Redis, S3 and wrk, the load generator, on the others."""
 
 import os
 import re
@@ -23,7 +23,7 @@ LIMITS = {f"{name}_per_minute": 10_000_000 for name in ("polls", "requests", "su
 
 @dataclass(frozen=True)
 class Api:
-    """A running api: gunicorn and its two processes that answer."""
+    """A running API: gunicorn and its two worker processes."""
 
     checkout: Path
     url: str
@@ -31,12 +31,12 @@ class Api:
     settings: Settings
 
     def cpu_s(self) -> tuple[float, float]:
-        """Processor time of all its processes so far: their own, and the kernel's for them."""
+        """Returns the user and system CPU time of all its processes so far, in seconds."""
         times = [process.cpu_times() for process in self._processes()]
         return sum(time.user for time in times), sum(time.system for time in times)
 
     def memory(self) -> str:
-        """Of each process that answers; what they share is counted once in the PSS."""
+        """Returns the PSS of each worker process, which counts shared memory once."""
         sizes = [process.memory_full_info() for process in self._processes()[1:]]
         return ", ".join(f"{size.rss / 1e6:.0f} MB (PSS {size.pss / 1e6:.0f})" for size in sizes)
 
@@ -81,14 +81,14 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
 
 
 def _of(checkout: Path, part: Component, number: int) -> Component:
-    """The same part as another checkout has it, run by our Python."""
+    """Returns the component of another checkout, run by this Python."""
     argv = [arg.replace(str(ROOT), str(checkout)) if arg.endswith(".conf.py") else arg for arg in part.argv]
     return replace(part, name=f"api-{number}", argv=argv, cwd=checkout)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """How wrk asks."""
+    """The options of wrk."""
 
     connections: int = 16
     per_s: int | None = None  # so many in all, at random moments; None: as soon as an answer is there
@@ -98,7 +98,7 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What wrk has seen."""
+    """The results of wrk."""
 
     per_s: float
     p50_ms: float

@@ -1,4 +1,4 @@
-"""What every JobStore promises: held against the in-memory twin and against a real Redis."""
+"""The contract of JobStore, tested on the in-memory fake and on a real Redis."""
 
 import time
 from dataclasses import replace
@@ -475,7 +475,7 @@ def test_a_created_job_takes_the_place_that_its_submission_held(store):
     assert not store.admit("ann", "too many", limit=2, ttl_s=60)
 
 
-def test_a_place_that_nobody_gave_up_is_free_again_after_a_while(store):
+def test_an_unreleased_stream_slot_is_free_again_after_a_while(store):
     assert store.admit("ann", "died", limit=1, ttl_s=-1)
     assert store.admit("ann", "next", limit=1, ttl_s=60)
 
@@ -614,7 +614,7 @@ def test_beside_newer_ones_they_wait_for_the_caretakers_minute_at_most(settings)
     assert [store.claim("w", LITE0, lease_s=10).owner for _ in range(2)] == ["ann", "bob"]
 
 
-def test_a_job_that_an_older_worker_has_claimed_stands_in_nobodys_way(settings):
+def test_a_job_that_an_older_worker_claimed_blocks_no_other(settings):
     # given ann's job, claimed without a word to the turns by model
     store = RedisJobStore.connect(settings)
     for owner in ("ann", "bob"):

@@ -31,7 +31,7 @@ def locked(path):
 
 
 def requirements(extra):
-    """The project's dependencies with that extra, and with the extras that it refers to."""
+    """Returns the project's dependencies with that extra and the extras that it refers to."""
     extras = PROJECT["project"]["optional-dependencies"]
     named = [Requirement(line) for line in extras[extra]]
     own = [requirement for requirement in named if requirement.name == PROJECT["project"]["name"]]

@@ -33,7 +33,7 @@ def sha256(path):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A folder with the graph and its zip, and the URL at which it is served."""
+    """Serves a folder with the graph and its zip. Yields the folder and the URL."""
     folder = tmp_path_factory.mktemp("served")
     graph = write_graph(folder / "tensorflow_inception_graph.pb")
     with zipfile.ZipFile(folder / "inception5h.zip", "w") as archive:
@@ -51,7 +51,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture
 def model(served, monkeypatch):
-    """The catalog's entry, with the stand-in's URL and checksums."""
+    """Returns the catalog's entry with the stand-in's URL and checksums."""
     return pinned(served, monkeypatch, "inception5h.zip")
 
 

@@ -1,4 +1,4 @@
-"""Resume points: float-exact, checksummed as a whole, never in the dream's way."""
+"""Tests checkpoints: exact floats, one checksum, and uploads that never block the engine."""
 
 import threading
 

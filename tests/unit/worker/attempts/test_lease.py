@@ -1,4 +1,4 @@
-"""What keeps an attempt's lease, and what ends it."""
+"""Tests the renewal of a lease, and the reasons for which an attempt stops."""
 
 import threading
 
@@ -28,7 +28,7 @@ class World:
         self.deaths = 0
 
     def lease(self, **fields) -> LeaseKeeper:
-        """Of an attempt that has just claimed its job. Never started: the test ticks it."""
+        """Returns the keeper of a new claim. Its thread is not started: the test calls `tick`."""
         self.store.create(a_job(**fields))
         self.job = self.store.claim("w", ["efficientnet-lite0"], lease_s=LEASE_S)
         return LeaseKeeper(
