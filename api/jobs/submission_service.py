@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from ulid import ULID
 
+from api.jobs.disk_budget import DiskBudget, Hold
 from api.jobs.idempotency import KEY_OF_DELETED, IdempotencyKeys, KeyedRequest
 from api.jobs.image_header import read_input_image
 from api.jobs.submission import Picture, Sent, Submission
@@ -58,9 +59,11 @@ class SubmissionService:
     max_pixels: int
     max_bytes: int
     max_queued: int
+    disk: DiskBudget
     formats: tuple[ImageFormat, ...] | None = None  # those that are accepted; all of them when None
     strip_inputs: bool = False
     webhook_networks: tuple[str, ...] = ()
+    public_url: str | None = None  # begins the links in webhooks; else the address to which the job was submitted
 
     def __post_init__(self) -> None:
         lifecycle = JobLifecycle(self.storage, self.store, self.notifier)
@@ -173,15 +176,15 @@ class SubmissionService:
             name=submission.name,
             created_at=now,
             deadline_at=None if options.deadline_s is None else now + options.deadline_s,
-            webhook=self._webhook(options),
+            webhook=self._webhook(options, submission.api_url),
         )
         return manifest, pictures
 
-    def _webhook(self, options: JobOptions) -> Webhook | None:
+    def _webhook(self, options: JobOptions, api_url: str) -> Webhook | None:
         if options.webhook_url is None:
             return None
-        outbound.check_url(options.webhook_url, self.webhook_networks, path="webhook_url")
-        return Webhook(url=options.webhook_url, events=options.webhook_events)
+        url = outbound.normalized(options.webhook_url, self.webhook_networks, path="webhook_url")
+        return Webhook(url=url, events=options.webhook_events, api_url=(self.public_url or api_url).rstrip("/"))
 
     @contextlib.contextmanager
     def _checked(
@@ -198,7 +201,8 @@ class SubmissionService:
                 "there is no such upload; it was never finished, or is long past", path=f"{field}.upload"
             )
         try:
-            with tempfile.TemporaryFile() as copy:
+            with Hold(self.disk, f"owner:{owner}") as hold, tempfile.TemporaryFile() as copy:
+                hold.grow_to(self.storage.size(place) or 0)
                 self.storage.download(place, copy)
                 with self._kept(copy, field) as (header, file):
                     yield header, file if self.strip_inputs else None

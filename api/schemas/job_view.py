@@ -7,24 +7,8 @@ from pydantic import Field
 
 from api.schemas.base import View, utc, utc_or_none
 from shared.jobs.job import InputImage, Job, JobError, JobProgress, JobState, Kind, Priority
+from shared.jobs.links import Links, links
 from shared.params import DreamParams, FeatureMapsParams
-
-
-class Links(View):
-    """Addresses related to a job; null for those that it does not have."""
-
-    self: str
-    events: str | None = None
-    input: str | None = None
-    guide: str | None = None
-    mask: str | None = None
-    data: Annotated[str | None, Field(description="Data of feature maps, as NPZ.")] = None
-    gradients: str | None = None
-    result: str | None = None
-    preview: str | None = None
-    report: str | None = None
-    cancel: str | None = None
-    retry: str | None = None
 
 
 class JobView(View):
@@ -76,7 +60,7 @@ class JobView(View):
             finished_at=utc_or_none(job.finished_at),
             deadline_at=utc_or_none(job.deadline_at),
             error=job.error,
-            links=_links(job),
+            links=links(job),
         )
 
 
@@ -104,23 +88,3 @@ def _waiting_for(job: Job, served: frozenset[str] | None) -> str | None:
     if not served:
         return "No worker is running; the job starts as soon as one is."
     return f"No running worker serves the model '{job.params.model}'; the job starts as soon as one does."
-
-
-def _links(job: Job) -> Links:
-    base = f"/v1/jobs/{job.id}"
-    cancelable = job.state in {JobState.QUEUED, JobState.RUNNING, JobState.CANCELING}
-    claimed = job.claim is not None and job.state is not JobState.EXPIRED
-    return Links(
-        self=base,
-        events=f"{base}/events",
-        input=f"{base}/input" if job.state is not JobState.EXPIRED else None,
-        guide=f"{base}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
-        mask=f"{base}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
-        data=f"{base}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,
-        gradients=f"{base}/gradients" if isinstance(job.params, DreamParams) and job.params.keep_gradients else None,
-        result=f"{base}/result" if job.state is JobState.SUCCEEDED else None,
-        preview=f"{base}/preview" if claimed else None,
-        report=f"{base}/report" if job.state is JobState.SUCCEEDED else None,
-        cancel=f"{base}/cancel" if cancelable else None,
-        retry=f"{base}/retry" if job.state is JobState.FAILED else None,
-    )

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from api.jobs.disk_budget import DiskBudget
 from api.jobs.job_service import JobService
 from api.jobs.submission_service import SubmissionService
 from shared.errors import DreamError
 from shared.interfaces import WorkerInfo
 from shared.settings import Settings
-from shared.webhooks.delivery import WebhookDispatcher
+from shared.webhooks.dispatcher import WebhookDispatcher
 from tests.fakes.job_queries import MemoryJobQueries
 from tests.simulation.engine import SimDreamer
 from tests.simulation.faults import Faults
@@ -102,6 +103,7 @@ class World:
             **common,
             max_pixels=10_000,
             max_bytes=1_000_000,
+            disk=DiskBudget(100_000_000, longest_upload=1_000_000),
             max_queued=self.settings.max_queued,
             webhook_networks=("127.0.0.0/8",),
         )

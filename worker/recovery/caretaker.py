@@ -204,7 +204,8 @@ def main() -> None:
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
-    liveness_file.start(settings.liveness_file)
+    checks: list[Callable[[], bool]] = []
+    liveness_file.start(settings.liveness_file, lambda: all(is_well() for is_well in checks))
     if not wait_for_services(settings, ended):
         return
     caretaker = Caretaker(
@@ -215,7 +216,7 @@ def main() -> None:
         settings=settings,
     )
     metrics_server.serve(settings, component="caretaker", ready=lambda: not ended.is_set())
-    webhook_dispatcher.start(settings, leads=lambda: caretaker.leads, ended=ended)
+    checks.append(webhook_dispatcher.start(settings, leads=lambda: caretaker.leads, ended=ended).is_well)
     log.info("caretaker_started")
     while not ended.wait(settings.caretaker_interval_s):
         caretaker.run_round()
