@@ -87,7 +87,7 @@ class DreamClient:
     ) -> JobView:
         """Submits a job; safe to retry, since repeated requests create one job only. Uploads the files as streams.
 
-        params: as in DreamParams.   options: kind, name, priority, deadline_s, webhook_url,
+        params: as in DreamParams.   options: kind, name, preset, priority, deadline_s, webhook_url,
         webhook_events (comma-separated).
         """
         return self._send(calls.submit(image, params, guide=guide, mask=mask, options=options))
