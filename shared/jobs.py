@@ -45,6 +45,7 @@ TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
         (JobState.CANCELING, JobState.SUCCEEDED),  # it finished before the cancel arrived
         (JobState.CANCELING, JobState.FAILED),
         (JobState.FAILED, JobState.QUEUED),  # retry: a new retry_count
+        (JobState.CANCELED, JobState.QUEUED),  # likewise
         (JobState.SUCCEEDED, JobState.EXPIRED),  # retention
         (JobState.FAILED, JobState.EXPIRED),
         (JobState.CANCELED, JobState.EXPIRED),

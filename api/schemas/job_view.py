@@ -128,5 +128,5 @@ def _links(job: Job) -> Links:
         preview=f"{base}/preview" if claimed else None,
         report=f"{base}/report" if job.state is JobState.SUCCEEDED else None,
         cancel=f"{base}/cancel" if cancelable else None,
-        retry=f"{base}/retry" if job.state is JobState.FAILED else None,
+        retry=f"{base}/retry" if job.state in {JobState.FAILED, JobState.CANCELED} else None,
     )

@@ -111,6 +111,19 @@ class JobPatch(Frozen):
     name: Annotated[Name | None, Field(description="The new title; null takes it away.")]
 
 
+class RetryRequest(Frozen):
+    """How to retry a job; optional."""
+
+    deadline_s: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=MAX_DEADLINE_S,
+            description="A new deadline, seconds from now; null for none. Without it the job keeps its own.",
+        ),
+    ] = None
+
+
 class UploadRequest(Frozen):
     """The planned upload; optional."""
 
