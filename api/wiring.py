@@ -12,7 +12,7 @@ from api.jobs.submission_service import SubmissionService
 from shared.api_keys import Keyring
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError, UnfitService
-from shared.job_events import JobQueries, JobSubscriptions
+from shared.jobs.job_events import JobQueries, JobSubscriptions
 
 if TYPE_CHECKING:
     from api.access.unauthenticated_limit import UnauthenticatedLimit

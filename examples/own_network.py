@@ -13,7 +13,7 @@ from pathlib import Path
 from shared.networks import catalog
 from shared.params import DreamParams, Target
 from worker import images
-from worker.dream import device
+from worker.dream.ascent import device
 from worker.dream.engine import dream
 from worker.networks import registry
 from worker.networks.describe import catalog_entry

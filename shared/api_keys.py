@@ -10,7 +10,7 @@ from threading import Lock
 from shared.clock import Clock
 from shared.errors import KeyNotFound, StorageUnavailable
 from shared.interfaces import ObjectStorage
-from shared.jobs import Document
+from shared.jobs.job import Document
 from shared.s3 import object_keys
 
 PREFIX = "dream"

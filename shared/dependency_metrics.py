@@ -1,7 +1,7 @@
 """Prometheus metrics of Redis and S3, shared by the API and the workers.
 
 Base units; a job's id or an owner belongs in the log, never in a label. The API's own metrics are in
-`api/http/request_metrics.py`, the worker's in `worker/worker_metrics.py`.
+`api/http/request_metrics.py`, the worker's in `worker/monitoring/worker_metrics.py`.
 """
 
 from prometheus_client import Counter, Info, disable_created_metrics

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from shared.jobs import Job, JobProgress, JobState, Outcome
-from shared.queue_stats import QueueStats
+from shared.jobs.job import Job, JobProgress, JobState, Outcome
+from shared.jobs.queue_stats import QueueStats
 
 
 @dataclass(frozen=True, kw_only=True)

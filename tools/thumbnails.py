@@ -17,7 +17,7 @@ from shared.networks import catalog
 from shared.networks.presets import LOOKS
 from shared.params import DreamParams
 from worker import images
-from worker.dream import device
+from worker.dream.ascent import device
 from worker.dream.engine import dream
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network

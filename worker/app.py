@@ -19,7 +19,7 @@ from shared import logs
 from shared.celery_app import make_app
 from shared.errors import InvalidSettings
 from shared.settings import EX_CONFIG, load_or_exit
-from worker import liveness_file
+from worker.monitoring import liveness_file
 from worker.startup_checks import wait_for_services
 
 DRAIN_SIGNAL = signal.SIGUSR2  # billiard installs its own handlers for the others once the child is initialized

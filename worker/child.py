@@ -19,8 +19,8 @@ from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
     from worker.runner import Runner
-    from worker.tensorflow_dreamer import TensorFlowDreamer
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +39,9 @@ def start(settings: Settings) -> None:
         settings.catalog
     )  # before TensorFlow, which takes seconds to load, so that an invalid file fails at once
     # Imported here because Celery's parent imports this module too, and must not load TensorFlow.
-    from worker import metrics_server  # noqa: PLC0415
+    from worker.attempts.tensorflow_dreamer import TensorFlowDreamer  # noqa: PLC0415
+    from worker.monitoring import metrics_server  # noqa: PLC0415
     from worker.runner import Runner  # noqa: PLC0415
-    from worker.tensorflow_dreamer import TensorFlowDreamer  # noqa: PLC0415
 
     store = RedisJobStore.connect(settings)
     dreamer = TensorFlowDreamer(settings)

@@ -15,7 +15,7 @@ from api.client import DreamClient, Refused
 from api.client.recipes import NoRecipe, differences, other_pictures, read_recipe
 from api.schemas.job_view import JobView
 from shared.errors import InvalidField, Unauthorized
-from shared.jobs import JobState, Priority
+from shared.jobs.job import JobState, Priority
 from shared.params import DEFAULT_MODEL
 
 OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="An image file.")]

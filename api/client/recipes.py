@@ -1,4 +1,4 @@
-"""The same dream again: the recipe that a result carries, and what would keep it from being the same."""
+"""Reads the recipe that a result carries, and checks whether this server would make the same dream from it."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any
 from xml.sax.saxutils import unescape  # it reads no XML
 
 from shared.errors import DreamError
-from shared.images.plain import without_metadata
+from shared.images.formats.plain import without_metadata
 from shared.images.read import read_header
 
 RECIPE = "dreamqueue"  # the PNG text chunk that holds it, as worker.images writes it

@@ -6,8 +6,8 @@ from dataclasses import replace
 from api.schemas.job_view import JobView
 from api.wiring import Services
 from shared.errors import DreamError, JobNotFound, TooManyStreams
-from shared.job_events import JobEvent
-from shared.jobs import Job, JobState
+from shared.jobs.job import Job, JobState
+from shared.jobs.job_events import JobEvent
 
 KEEPALIVE_S = 15.0  # proxies close connections that are silent for a minute
 QUEUE_POLL_S = 5.0  # a waiting job moves up in the queue without changing itself

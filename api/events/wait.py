@@ -5,8 +5,8 @@ import contextlib
 from api import request_context
 from api.wiring import Services
 from shared.errors import DreamError
-from shared.job_events import Subscription
-from shared.jobs import Job
+from shared.jobs.job import Job
+from shared.jobs.job_events import Subscription
 
 
 def until_terminal(job: Job, wait_s: float) -> Job:

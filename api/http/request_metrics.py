@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotFound
 
 from shared.errors import DreamError
 from shared.interfaces import JobStore
-from shared.jobs import JobState, Kind
+from shared.jobs.job import JobState, Kind
 from shared.version import VERSION
 
 log = structlog.get_logger(__name__)

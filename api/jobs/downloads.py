@@ -1,9 +1,9 @@
-"""What downloads are called: after the photograph and what was made of it."""
+"""Names downloaded files after the photograph and its preset."""
 
 from functools import cache
 
-from shared.file_names import download_name
-from shared.jobs import Job
+from shared.jobs.file_names import download_name
+from shared.jobs.job import Job
 from shared.networks.presets import PRESETS
 from shared.params import DreamParams
 
@@ -26,8 +26,8 @@ def output_name(job: Job, what: str, ending: str) -> str:
 
 def look_of(params: DreamParams) -> str | None:
     """Returns the preset whose parameters these are, whatever the others are; of several the one that says most."""
-    said = [(name, given) for name, given in _presets() if all(getattr(params, key) == given[key] for key in given)]
-    return max(said, key=lambda preset: len(preset[1]))[0] if said else None
+    matching = [(name, given) for name, given in _presets() if all(getattr(params, key) == given[key] for key in given)]
+    return max(matching, key=lambda preset: len(preset[1]))[0] if matching else None
 
 
 @cache

@@ -1,8 +1,8 @@
 """Implements idempotency keys: of all requests with an owner's key, one creates a job; the others return that job.
 
 A key's first request reserves it with a conditional write that names its job. Requests never share a submission: if the
-first request dies or is too slow, another one gives its submission up, which is final (see `shared/acceptance.py`), and
-reserves the next key in the chain for its own job.
+first request dies or is too slow, another one gives its submission up, which is final (see
+`shared/jobs/acceptance.py`), and reserves the next key in the chain for its own job.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from shared.clock import Clock
 from shared.errors import IdempotencyKeyInFlight, IdempotencyKeyReused, WrongState
 from shared.interfaces import ObjectStorage
-from shared.jobs import Document, Manifest
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Document, Manifest
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 
 IN_FLIGHT_S = 60.0  # a submission not accepted by then is given up in favor of the next one with its key

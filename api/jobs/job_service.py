@@ -12,9 +12,9 @@ from api.schemas.status_views import Readiness
 from shared.clock import Clock
 from shared.errors import DreamError, JobNotFound, NotReady, ResultExpired, StoreUnavailable, WrongState
 from shared.interfaces import JobStore, Notifier, ObjectStorage
-from shared.job_events import JobQueries, PollResult
-from shared.jobs import Job, JobState, Kind
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobState, Kind
+from shared.jobs.job_events import JobQueries, PollResult
+from shared.jobs.lifecycle import JobLifecycle
 from shared.params import DreamParams
 from shared.rate_limit import RateLimit
 from shared.s3 import object_keys

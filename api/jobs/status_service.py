@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from api.schemas.status_views import Limits, StatusView, Throughput, WorkerView
 from shared.interfaces import JobStore, WorkerInfo
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from api.schemas.requests import JobOptions
-from shared.file_names import cleaned
+from shared.jobs.file_names import cleaned
 from shared.params import Params
 
 

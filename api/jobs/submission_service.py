@@ -1,4 +1,4 @@
-"""How a job is accepted: checked, made durable, and once only, however often it is sent. Knows no HTTP."""
+"""Accepts submissions: validates them, makes them durable, and accepts each only once. Independent of HTTP."""
 
 import contextlib
 import tempfile
@@ -9,7 +9,7 @@ from typing import BinaryIO
 from ulid import ULID
 
 from api.jobs.idempotency import KEY_OF_DELETED, IdempotencyKeys, KeyedRequest
-from api.jobs.image_header import sniff
+from api.jobs.image_header import read_input_image
 from api.jobs.submission import Picture, Sent, Submission
 from api.schemas.requests import JobOptions
 from shared.clock import Clock
@@ -25,12 +25,12 @@ from shared.errors import (
     UnsupportedImage,
     WrongState,
 )
+from shared.images.formats.plain import without_metadata
 from shared.images.header import Format as ImageFormat
-from shared.images.plain import without_metadata
 from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
-from shared.jobs import InputImage, Job, Manifest, Webhook
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import InputImage, Job, Manifest, Webhook
+from shared.jobs.lifecycle import JobLifecycle
 from shared.networks.catalog import changed_since, check_size, find_preset, merge, resolve, resolve_maps
 from shared.params import DreamParams, Params
 from shared.s3 import object_keys
@@ -223,7 +223,7 @@ class SubmissionService:
 
     def _sniffed(self, file: BinaryIO, field: str) -> InputImage:
         try:
-            return sniff(file, max_pixels=self.max_pixels, formats=self.formats)
+            return read_input_image(file, max_pixels=self.max_pixels, formats=self.formats)
         except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
             if field == "image":
                 raise

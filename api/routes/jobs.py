@@ -10,7 +10,7 @@ from api.jobs.poll_cursor import PollCursor
 from api.jobs.request_parsing import body, idempotency_key, preferred_wait_s, submission
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.requests import JobPatch, ListQuery, RetryRequest, encode_cursor
-from shared.jobs import Job, JobState
+from shared.jobs.job import Job, JobState
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
 

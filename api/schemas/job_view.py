@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from api.schemas.base import View, utc, utc_or_none
-from shared.jobs import InputImage, Job, JobError, JobProgress, JobState, Kind, Priority
+from shared.jobs.job import InputImage, Job, JobError, JobProgress, JobState, Kind, Priority
 from shared.params import DreamParams, FeatureMapsParams
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from shared.api_keys import OWNER
-from shared.file_names import cleaned
-from shared.jobs import JobState, Kind, Priority, WebhookEvent
+from shared.jobs.file_names import cleaned
+from shared.jobs.job import JobState, Kind, Priority, WebhookEvent
 from shared.params import DreamParams, FeatureMapsParams, Frozen
 
 MAX_DEADLINE_S = 30 * 86400
@@ -106,7 +106,7 @@ class JobSketch(BaseModel):
 
 
 class JobPatch(Frozen):
-    """What of a job can be changed."""
+    """Changes to a job."""
 
     name: Annotated[Name | None, Field(description="The new title; null takes it away.")]
 

@@ -1,19 +1,19 @@
-"""What a picture file is, from its header and its end. No pixel is decoded."""
+"""Recognizes a picture file's format, and reads its header and its end. No pixel is decoded."""
 
 import struct
 from collections.abc import Callable, Collection
 from typing import BinaryIO
 
 from shared.errors import ImageTooLarge, ImageUnreadable, UnsupportedImage
-from shared.images import jxl
-from shared.images.gif import read_gif
+from shared.images.formats import jxl
+from shared.images.formats.gif import read_gif
+from shared.images.formats.heif import is_heif, read_heif
+from shared.images.formats.jpeg import read_jpeg
+from shared.images.formats.png import SIGNATURE, read_png
+from shared.images.formats.tiff import read_tiff
+from shared.images.formats.webp import read_webp
 from shared.images.header import Header
-from shared.images.heif import is_heif, read_heif
-from shared.images.jpeg import read_jpeg
-from shared.images.png import SIGNATURE, read_png
 from shared.images.reader import Reader
-from shared.images.tiff import read_tiff
-from shared.images.webp import read_webp
 
 NAMES = {
     "png": "PNG",
@@ -80,8 +80,8 @@ def _foreign(start: bytes, formats: Collection[str] | None) -> str:
     what = next((name for magic, name in FOREIGN.items() if start.startswith(magic)), None)
     if what is None and start[4:8] == b"ftyp":
         what = "a video"
-    said = f"This is {what} file" if what else "This is not an image" if start else "The file is empty"
-    return f"{said}; send {_accepted(formats)}."
+    sentence = f"This is {what} file" if what else "This is not an image" if start else "The file is empty"
+    return f"{sentence}; send {_accepted(formats)}."
 
 
 def _accepted(formats: Collection[str] | None) -> str:

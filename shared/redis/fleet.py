@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from shared.errors import StoreUnavailable, UnfitService
 from shared.interfaces import WorkerInfo
-from shared.jobs import JobState
-from shared.queue_stats import QueueStats
+from shared.jobs.job import JobState
+from shared.jobs.queue_stats import QueueStats
 from shared.redis.job_hash import number
 from shared.redis.requirements import unmet
 from shared.redis.scripts import RedisScripts, translated

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from shared.jobs import InputImage, Job, JobError, JobProgress, JobState
+from shared.jobs.job import InputImage, Job, JobError, JobProgress, JobState
 from shared.params import DreamParams, Params
 
 PARAMS: TypeAdapter[Params] = TypeAdapter(Params)

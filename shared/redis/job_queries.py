@@ -7,8 +7,8 @@ from typing import Any, cast
 import redis
 
 from shared.errors import TooManyRequests
-from shared.job_events import JobEvent, PollResult
-from shared.jobs import Job, JobProgress, JobState
+from shared.jobs.job import Job, JobProgress, JobState
+from shared.jobs.job_events import JobEvent, PollResult
 from shared.rate_limit import RateLimit, RateLimitUsage
 from shared.redis.job_hash import from_flat
 from shared.redis.job_store import RedisJobStore

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import cast
 
 from shared.errors import ClaimLost, JobNotFound
-from shared.jobs import PRIORITIES, Job, JobProgress, JobState, Outcome
+from shared.jobs.job import PRIORITIES, Job, JobProgress, JobState, Outcome
 from shared.redis.connection import connect
 from shared.redis.fleet import RedisFleet
 from shared.redis.job_hash import from_flat, from_hash, to_hash

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import redis
 import structlog
 
-from shared.job_events import Subscription
+from shared.jobs.job_events import Subscription
 from shared.redis.connection import connect
 from shared.settings import Settings
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from shared.interfaces import ObjectStorage
-from shared.jobs import Document, Job, JobName, JobState, Manifest, Outcome
+from shared.jobs.job import Document, Job, JobName, JobState, Manifest, Outcome
 from shared.s3 import object_keys
 
 # Takes the place of a manifest: the submission was given up, and a delayed write of the real manifest fails.

@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import dependency_metrics
 from shared.errors import LocalDiskError, StorageFull, StorageUnavailable, UnfitService
-from shared.file_names import attachment
 from shared.interfaces import PresignedForm
+from shared.jobs.file_names import attachment
 from shared.s3.clients import Uploaders, make_client
 from shared.settings import Settings
 

@@ -19,7 +19,7 @@ import structlog
 from shared.clock import Clock
 from shared.errors import DreamError
 from shared.interfaces import ObjectStorage
-from shared.jobs import Document, JobState, Outcome, WebhookEvent
+from shared.jobs.job import Document, JobState, Outcome, WebhookEvent
 from shared.s3 import object_keys
 from shared.s3.job_records import JobRecords
 

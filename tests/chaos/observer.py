@@ -4,7 +4,7 @@ import threading
 from contextlib import suppress
 
 from shared.errors import DreamError
-from shared.jobs import Job
+from shared.jobs.job import Job
 from shared.redis.job_store import RedisJobStore
 
 POLL_S = 0.1

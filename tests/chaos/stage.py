@@ -16,7 +16,7 @@ from deploy.local.process import Child
 from deploy.local.stack import Stack
 from deploy.local.time_limit import TimeLimit, slowdown
 from shared.errors import DreamError
-from shared.jobs import Job, JobState
+from shared.jobs.job import Job, JobState
 from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from tests.chaos.crowd import Crowd

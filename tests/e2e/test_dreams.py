@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from api.client import Refused
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from tests.waiting import wait_until

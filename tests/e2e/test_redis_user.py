@@ -9,7 +9,7 @@ from api.client.dream_client import DreamClient
 from deploy.local.embedded_services import StackState, embedded_redis
 from deploy.local.process import ROOT, Child
 from deploy.local.stack import Stack
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.settings import Settings
 from tests.fakes.pictures import a_picture
 

@@ -13,7 +13,7 @@ from api.client import DreamClient
 from deploy.local import components
 from deploy.local.embedded_services import StackState
 from deploy.local.process import ROOT, Child, Component
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
@@ -24,7 +24,11 @@ LONG = {"octaves": 2, "iterations": 150, "seed": 7}
 
 # Changes that turn the tree into another version: it writes unknown fields, and omits some of Redis's indexes.
 CHANGES = (
-    ("shared/jobs.py", "    format: Literal[1] = 1\n", "    format: Literal[1] = 1\n    mood: str = 'unheard of'\n"),
+    (
+        "shared/jobs/job.py",
+        "    format: Literal[1] = 1\n",
+        "    format: Literal[1] = 1\n    mood: str = 'unheard of'\n",
+    ),
     (
         "shared/celery_app.py",
         "send_task(TASK, queue",

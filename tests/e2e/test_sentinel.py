@@ -6,7 +6,7 @@ import pytest
 
 from api.client.dream_client import DreamClient
 from deploy.local.stack import Stack
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.settings import Settings
 from tests.e2e.test_dreams import wait_until
 from tests.fakes.pictures import a_picture

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from tests.waiting import patience_s
 
 SMALL = {"octaves": 1, "iterations": 2}

@@ -10,7 +10,7 @@ from PIL import Image
 from api.cli import main
 from api.client import Refused
 from api.client.recipes import read_recipe
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 

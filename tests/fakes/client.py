@@ -6,8 +6,8 @@ import inspect
 import httpx
 
 from api.client import AsyncDreamClient
-from shared.file_names import attachment
-from shared.jobs import JobState
+from shared.jobs.file_names import attachment
+from shared.jobs.job import JobState
 from shared.s3 import object_keys
 from tests.fakes.clock import FakeClock
 

@@ -1,7 +1,7 @@
 """Writes the lifecycle's documents to S3 but not to Redis, as a crash in between leaves them."""
 
 from shared.interfaces import ObjectStorage
-from shared.jobs import Job, Manifest, Outcome, Pending
+from shared.jobs.job import Job, Manifest, Outcome, Pending
 from shared.s3 import object_keys
 from shared.s3.job_records import VOID, Sequel
 

@@ -4,7 +4,7 @@ from itertools import count
 
 from ulid import ULID
 
-from shared.jobs import InputImage, Job, JobState, Manifest
+from shared.jobs.job import InputImage, Job, JobState, Manifest
 from shared.networks.catalog import resolve
 from shared.params import DreamParams
 

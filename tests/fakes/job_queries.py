@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from shared.errors import TooManyRequests
-from shared.job_events import JobEvent, PollResult
-from shared.jobs import Job, JobState
+from shared.jobs.job import Job, JobState
+from shared.jobs.job_events import JobEvent, PollResult
 from shared.rate_limit import RateLimit, RateLimitUsage
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_store import MemoryJobStore

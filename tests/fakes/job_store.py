@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
 from shared.interfaces import WorkerInfo
-from shared.jobs import PRIORITIES, TRANSITIONS, Job, JobProgress, JobState, Outcome
-from shared.queue_stats import QueueStats
+from shared.jobs.job import PRIORITIES, TRANSITIONS, Job, JobProgress, JobState, Outcome
+from shared.jobs.queue_stats import QueueStats
 from tests.fakes.clock import FakeClock
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from shared.jobs import JobState, Outcome
+from shared.jobs.job import JobState, Outcome
 from shared.s3 import object_keys
 from tests.simulation.world import World
 

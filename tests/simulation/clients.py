@@ -10,7 +10,7 @@ from api.jobs.submission import Sent, Submission, Uploaded
 from api.jobs.submission_service import Accepted, SubmissionService
 from api.schemas.requests import JobOptions
 from shared.errors import DreamError, JobNotFound
-from shared.jobs import Job, JobState
+from shared.jobs.job import Job, JobState
 from shared.params import DreamParams
 from shared.s3 import object_keys
 from tests.simulation.engine import a_photograph

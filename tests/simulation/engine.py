@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 
 from shared.errors import OutOfMemory
 from tests.simulation.scheduler import Scheduler
-from worker.dream.observer import EngineProgress, ResumePoint
+from worker.dream.progress.observer import EngineProgress, ResumePoint
 
 MODELS = ("efficientnet-lite0",)
 OCTAVES, ITERATIONS = 2, 3

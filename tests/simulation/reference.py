@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from shared.params import DreamParams
 from tests.simulation.engine import SimDreamer, a_photograph
 from worker import images
-from worker.attempt import sha256_of
+from worker.attempts.attempt import sha256_of
 
 
 def pictures(seeds) -> dict[int, bytes]:

@@ -10,7 +10,7 @@ from unittest import mock
 
 import structlog
 
-from shared.lifecycle import JobLifecycle
+from shared.jobs.lifecycle import JobLifecycle
 from shared.webhooks import delivery
 from tests.simulation import threads
 from tests.simulation.checks import violations

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from shared.jobs import Job
+from shared.jobs.job import Job
 from tests.fakes.job_queries import RecordingJobStore
 from tests.fakes.object_storage import MemoryObjectStorage
 

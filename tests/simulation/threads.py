@@ -14,8 +14,8 @@ import ulid
 
 from tests.simulation.scheduler import Scheduler, Task
 
-THREADED = ("worker.lease", "worker.background", "worker.checkpoints")
-SPOOLING = ("worker.attempt", "worker.checkpoints", "worker.host", "api.jobs.submission_service")
+THREADED = ("worker.attempts.lease", "worker.background", "worker.attempts.checkpoints")
+SPOOLING = ("worker.attempts.attempt", "worker.attempts.checkpoints", "worker.host", "api.jobs.submission_service")
 POOLED = ("shared.webhooks.delivery", "worker.recovery.reconciliation")
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.jobs import Job, JobState, Outcome
+from shared.jobs.job import Job, JobState, Outcome
 from shared.s3 import object_keys
 from tests.simulation.scheduler import Task
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from shared.errors import DreamError
 from shared.networks import catalog
 from shared.settings import Settings, misspelled
+from worker.cli.terminal import native_logs_hidden
 from worker.doctor.finding import Finding, error, ok, warning
-from worker.terminal import native_logs_hidden
 
 CHECKPOINT_BYTES_PER_PX = 12  # float32, three colors
 ARRAYS_AT_ONCE = 3  # a photograph, a checkpoint and a result in transit
@@ -103,7 +103,7 @@ def check_gpu() -> Iterator[Finding]:
     if importlib.util.find_spec("tensorflow") is None:
         return
     with native_logs_hidden():
-        from worker.dream import device  # noqa: PLC0415 - only where TensorFlow is installed
+        from worker.dream.ascent import device  # noqa: PLC0415 - only where TensorFlow is installed
 
         device.gpu()  # starts TensorFlow on the GPU, which logs
     listed = _nvidia_smi()

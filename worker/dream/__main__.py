@@ -13,7 +13,7 @@ from rich.console import Console
 from shared.errors import DreamError, InvalidField
 from shared.networks import catalog
 from shared.params import DreamParams, Format
-from worker.terminal import check_writable, native_logs_hidden
+from worker.cli.terminal import check_writable, native_logs_hidden
 
 if TYPE_CHECKING:
     from worker.dream.report import Report
@@ -26,7 +26,7 @@ MAX_PIXELS = 400_000_000  # generous: the user's own machine has to provide the 
 
 
 class Photo:
-    """The photograph's file, and what is kept of it after the dream. The engine consumes its pixels."""
+    """The photograph: its pixels, which the engine consumes, and the metadata that the result needs."""
 
     alpha: "Samples | None" = None
     notes: tuple[str, ...] = ()
@@ -98,9 +98,10 @@ def _dream(
 ) -> "tuple[Image, Report]":
     with native_logs_hidden():
         from worker import images  # noqa: PLC0415 - these modules import TensorFlow
-        from worker.dream import device, engine  # noqa: PLC0415
+        from worker.dream import engine  # noqa: PLC0415
+        from worker.dream.ascent import device  # noqa: PLC0415
         from worker.dream.inputs import Inputs  # noqa: PLC0415
-        from worker.dream.progress_bar import ProgressBar  # noqa: PLC0415
+        from worker.dream.progress.progress_bar import ProgressBar  # noqa: PLC0415
         from worker.networks import registry  # noqa: PLC0415
 
         device.prepare()

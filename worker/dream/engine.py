@@ -6,20 +6,20 @@
 import numpy as np
 
 from shared.params import DreamParams, Target
-from worker.dream import ascent as on_host
-from worker.dream import device, gpu_ascent, memory
-from worker.dream.ascent import Ascent, KeepGradient
-from worker.dream.gradient import Gradient, gradient_of
+from worker.dream.ascent import device, gpu_ascent, memory
+from worker.dream.ascent import host_ascent as on_host
+from worker.dream.ascent.gradient import Gradient, gradient_of
+from worker.dream.ascent.host_ascent import Ascent, KeepGradient
+from worker.dream.ascent.memory import TilePlan
+from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, octave_sizes, pyramid
+from worker.dream.ascent.tiling import halo_for
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
-from worker.dream.memory import TilePlan
 from worker.dream.network import Network
-from worker.dream.observer import EngineObserver, ResumePoint
-from worker.dream.octaves import blend_into, carry_into, enlarged, octave_sizes, pyramid
 from worker.dream.postprocess import Light, Photograph, finish, needs_photograph
-from worker.dream.progress_tracker import ProgressTracker
+from worker.dream.progress.observer import EngineObserver, ResumePoint
+from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics, Report, Timings
-from worker.dream.tiling import halo_for
 from worker.dream.types import Image
 
 NO_INPUTS = Inputs()

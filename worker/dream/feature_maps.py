@@ -12,8 +12,8 @@ from PIL import ImageDraw, ImageFont
 from pydantic import BaseModel, ConfigDict
 
 from shared.params import FeatureMapsParams
-from worker.dream import device
 from worker.dream.activations import layer_activations, sized
+from worker.dream.ascent import device
 from worker.dream.network import Network
 from worker.dream.types import Image
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from shared.params import Target
 from worker.dream.activations import layer_activations, sized
-from worker.dream.gradient import Gradient, chosen_channels
+from worker.dream.ascent.gradient import Gradient, chosen_channels
 from worker.dream.network import Network
 from worker.dream.types import Image
 

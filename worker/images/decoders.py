@@ -1,4 +1,4 @@
-"""From coded pixels to numbers, format by format. What lies around the pixels has been read and taken away before."""
+"""Decodes pixels, format by format. The header has been read and metadata removed before."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,15 +15,15 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import UnsupportedImage
-from shared.images.gif import GifHeader
+from shared.images.formats.gif import GifHeader
+from shared.images.formats.heif import Crop, HeifHeader, Transform, Turn
+from shared.images.formats.jpeg import JpegHeader
+from shared.images.formats.jxl import JxlHeader
+from shared.images.formats.plain import pixels_only
+from shared.images.formats.png import PngHeader
+from shared.images.formats.tiff import TiffHeader
+from shared.images.formats.webp import WebpHeader
 from shared.images.header import Header
-from shared.images.heif import Crop, HeifHeader, Transform, Turn
-from shared.images.jpeg import JpegHeader
-from shared.images.jxl import JxlHeader
-from shared.images.plain import pixels_only
-from shared.images.png import PngHeader
-from shared.images.tiff import TiffHeader
-from shared.images.webp import WebpHeader
 from worker.images.raster import Raster, Samples, scaled
 from worker.images.tiff import decode_tiff
 
@@ -35,8 +35,8 @@ def decode_pixels(file: BinaryIO, header: Header) -> Raster:
     """Returns the picture as it is stored, before its orientation. Raises whatever the decoder does on damaged data."""
     raster = _DECODERS[type(header)](file, header)
     if raster.size != header.size:
-        held, said = (f"{width} x {height}" for width, height in (raster.size, header.size))
-        raise ValueError(f"it holds {held} pixels and its header says {said}")
+        held, expected = (f"{width} x {height}" for width, height in (raster.size, header.size))
+        raise ValueError(f"it holds {held} pixels and its header says {expected}")
     return raster
 
 

@@ -1,12 +1,12 @@
-"""The pixels of a TIFF's first page. tifffile unpacks them; what the numbers mean is read here."""
+"""Decodes the first page of a TIFF: tifffile unpacks the samples, this module interprets them."""
 
 from typing import BinaryIO
 
 import numpy as np
 import tifffile
 
-from shared.images.plain import pixels_only
-from shared.images.tiff import CMYK, COLORS, INDEXED, RGB, WHITE_IS_ZERO, YCBCR, TiffHeader
+from shared.images.formats.plain import pixels_only
+from shared.images.formats.tiff import CMYK, COLORS, INDEXED, RGB, WHITE_IS_ZERO, YCBCR, TiffHeader
 from worker.images.raster import Raster, Samples, scaled
 
 

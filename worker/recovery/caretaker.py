@@ -13,12 +13,12 @@ from shared.celery_app import CeleryNotifier
 from shared.clock import Clock, SystemClock
 from shared.errors import DeadlineExceeded, DreamError, StorageUnavailable, StoreUnavailable, WorkerDied
 from shared.interfaces import JobStore, Notifier, ObjectStorage
-from shared.jobs import Job, JobError, JobState, Outcome
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobError, JobState, Outcome
+from shared.jobs.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings, load_or_exit
-from worker import liveness_file, metrics_server, worker_metrics
+from worker.monitoring import liveness_file, metrics_server, worker_metrics
 from worker.recovery import webhook_dispatcher
 from worker.recovery.housekeeping import Housekeeping
 from worker.recovery.reconciliation import Reconciliation

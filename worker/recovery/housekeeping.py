@@ -13,8 +13,8 @@ from ulid import ULID
 
 from shared.clock import Clock
 from shared.interfaces import JobStore, ObjectStorage
-from shared.jobs import Job, JobState
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobState
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.s3.job_records import leftovers
 from shared.settings import Settings

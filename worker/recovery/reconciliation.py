@@ -16,8 +16,8 @@ from ulid import ULID
 from shared.clock import Clock
 from shared.errors import DreamError, StorageUnavailable, StoreUnavailable
 from shared.interfaces import JobStore, Notifier, ObjectStorage
-from shared.jobs import Job, JobState
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import Job, JobState
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 
 log = structlog.get_logger(__name__)

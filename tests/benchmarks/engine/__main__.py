@@ -1,4 +1,4 @@
-"""`make bench`: the engine against the bare gradient and against the ordinary way to write it, on this machine."""
+"""`make bench`: compares the engine with the bare gradient and with a plain implementation, on this machine."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from shared.networks import catalog
 from shared.params import DreamParams, Target
 from tests.benchmarks.engine import observer_cost, similarity, speed
 from tests.benchmarks.engine.networks import TARGETS, load
-from worker.dream import device
+from worker.dream.ascent import device
 
 SPEEDUP = {"efficientnet-lite0": 3.0, "inception5h": 1.9}  # over the plain reference, at least
 OVER_BARE = {"efficientnet-lite0": 1.30, "inception5h": 1.20}  # of the best bare gradient, at most

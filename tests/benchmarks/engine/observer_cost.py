@@ -1,4 +1,4 @@
-"""What progress, previews and the looks for cancel and drain cost: the engine's time inside the worker's own observer.
+"""Measures what progress, previews and the checks for cancel and drain cost: the time spent in the worker's observer.
 
 The real attempt, lease and settings, on in-memory versions of Redis and S3: both are only used by other threads.
 """
@@ -12,7 +12,7 @@ import skimage.data
 from PIL import Image
 
 from shared.clock import SystemClock
-from shared.jobs import InputImage, Job
+from shared.jobs.job import InputImage, Job
 from shared.params import DreamParams
 from shared.s3 import object_keys
 from shared.settings import Settings
@@ -20,13 +20,13 @@ from tests.fakes import documents
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
-from worker.attempt import Attempt
+from worker.attempts.attempt import Attempt
+from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
 from worker.runner import Runner
-from worker.tensorflow_dreamer import TensorFlowDreamer
 
 
 def share(*, width, height):
-    """The share of a dream's time, and how often the engine called."""
+    """Returns the observer's share of a dream's time, and the number of calls."""
     clock, storage, settings = SystemClock(), MemoryObjectStorage(), Settings(worker_name="bench")
     store, inside_s = MemoryJobStore(clock), []
     runner = Runner(

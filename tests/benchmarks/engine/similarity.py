@@ -1,4 +1,4 @@
-"""Whether the tiled gradient is the whole picture's: their cosine, at the same phase, before normalisation."""
+"""Compares the tiled gradient with the whole image's: their cosine at the same phase, before normalization."""
 
 import cv2
 import numpy as np
@@ -6,9 +6,9 @@ import skimage.data
 import tensorflow as tf
 
 from shared.params import DreamParams, Target
+from worker.dream.ascent.gradient import gradient_of
+from worker.dream.ascent.tiling import halo_for, layout
 from worker.dream.engine import choose_tile_size
-from worker.dream.gradient import gradient_of
-from worker.dream.tiling import halo_for, layout
 
 
 def cosine(network, layer, *, height, width):

@@ -9,8 +9,8 @@ import pytest
 from api.app import create_app
 from api.wiring import connect
 from shared.celery_app import CeleryNotifier
-from shared.jobs import JobState, Outcome
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import JobState, Outcome
+from shared.jobs.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage

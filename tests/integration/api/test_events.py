@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local import components
 from deploy.local.process import Child
-from shared.jobs import JobProgress, JobState, Outcome
+from shared.jobs.job import JobProgress, JobState, Outcome
 from shared.redis.job_store import RedisJobStore
 from tests.fakes.pictures import a_picture
 from tests.integration.api.conftest import a_free_port

@@ -1,8 +1,8 @@
-"""Sweeping what is old, on a real S3, whose clock tells the age."""
+"""Tests the sweeping of old objects on a real S3, whose clock gives their age."""
 
 import time
 
-from shared.lifecycle import JobLifecycle
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from tests.fakes.clock import FakeClock

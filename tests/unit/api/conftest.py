@@ -12,7 +12,7 @@ from api.jobs.job_service import JobService
 from api.jobs.submission_service import SubmissionService
 from api.request_context import Services
 from api.wiring import assemble
-from shared.jobs import Job, JobState, Outcome
+from shared.jobs.job import Job, JobState, Outcome
 from shared.s3 import object_keys
 from shared.s3.job_records import JobRecords
 from shared.settings import Settings

@@ -10,11 +10,11 @@ from prometheus_client import REGISTRY
 
 from api.http import request_metrics
 from deploy.local.process import ROOT
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from tests.fakes.job_factory import a_job
 from tests.fakes.job_store import MemoryJobStore
 from tools import dashboard
-from worker import worker_metrics
+from worker.monitoring import worker_metrics
 
 ALERTS = yaml.safe_load((ROOT / "deploy" / "monitoring" / "alerts.yml").read_text())["groups"][0]["rules"]
 SCRAPE = yaml.safe_load((ROOT / "deploy" / "monitoring" / "prometheus.yml").read_text())

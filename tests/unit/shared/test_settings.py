@@ -1,4 +1,4 @@
-"""What a process says to a wrong environment."""
+"""Tests the settings, and the messages for invalid environment variables."""
 
 import subprocess
 import sys
@@ -71,7 +71,7 @@ def test_secrets_stay_hidden_where_settings_are_printed():
         ["worker.recovery.caretaker"],
         ["celery", "-A", "worker.app", "worker"],
         ["gunicorn", "-c", "deploy/gunicorn.conf.py", "-b", "127.0.0.1:0", "api.app:create_app()"],
-        ["worker.worker_cli", "doctor"],
+        ["worker.cli.main", "doctor"],
     ],
     ids=lambda command: command[0],
 )

@@ -1,4 +1,4 @@
-"""One job at a time, through every way an attempt can end."""
+"""Tests every way in which an attempt can end."""
 
 import io
 import json
@@ -9,8 +9,8 @@ import pytest
 from PIL import Image as Pillow
 
 from shared.errors import ModelUnavailable, NonFiniteGradient, StoreUnavailable
-from shared.jobs import InputImage, Job, JobState
-from shared.lifecycle import JobLifecycle
+from shared.jobs.job import InputImage, Job, JobState
+from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from shared.s3.job_records import JobRecords
 from shared.settings import Settings
@@ -23,7 +23,7 @@ from tests.zoo.exif import damaged
 from tests.zoo.jpeg import phone, with_exif
 from tests.zoo.png import chunk, with_chunks
 from tests.zoo.specimen import PICTURE, encoded
-from worker.dream.observer import EngineProgress, ResumePoint
+from worker.dream.progress.observer import EngineProgress, ResumePoint
 from worker.runner import Runner
 
 
@@ -396,7 +396,7 @@ def test_a_deleted_job_does_not_come_back(world):
     assert set(world.storage.objects) == {object_keys.tombstone(job.id)}
 
 
-def test_a_dream_goes_on_while_s3_and_redis_are_away(world):
+def test_a_dream_goes_on_while_s3_and_redis_are_unavailable(world):
     job = world.submit()
 
     def away(_):

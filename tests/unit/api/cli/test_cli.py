@@ -6,7 +6,7 @@ import typer
 from api.cli import main
 from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL
 from api.client import DreamClient
-from shared.jobs import JobError, JobState
+from shared.jobs.job import JobError, JobState
 from shared.version import VERSION
 from tests.fakes.pictures import a_picture
 

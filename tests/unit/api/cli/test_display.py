@@ -7,7 +7,7 @@ from api.cli.display import JobProgressBars, duration, job_table, jobs_table, ke
 from api.schemas.account_views import KeyList, KeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import ModelList, ModelView
-from shared.jobs import JobError, JobProgress, JobState
+from shared.jobs.job import JobError, JobProgress, JobState
 from shared.networks.catalog import MODELS
 from tests.fakes.job_factory import a_job, an_ended_job
 

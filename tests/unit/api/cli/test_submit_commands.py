@@ -4,7 +4,7 @@ import os
 import pytest
 
 from api.cli.connection import REFUSED, UNSUCCESSFUL
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from tests.fakes.pictures import a_picture
 
 USAGE = 2

@@ -4,7 +4,7 @@ import inspect
 import pytest
 
 from api.client import AsyncDreamClient, DreamClient
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from tests.fakes.client import AsyncTransport
 
 

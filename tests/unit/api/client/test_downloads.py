@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from api.client import Refused
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from tests.fakes.client import ApplicationTransport
 from tests.fakes.clock import FakeClock
 

@@ -4,7 +4,7 @@ import pytest
 
 from api.client import JobFailed, Refused
 from shared.errors import InvalidField
-from shared.jobs import JobError, JobState
+from shared.jobs.job import JobError, JobState
 from tests.fakes.client import ScriptedClock
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as Pillow
 
 from api.client.recipes import NoRecipe, differences, other_pictures, read_recipe
-from shared.images.plain import without_metadata
+from shared.images.formats.plain import without_metadata
 from shared.images.read import read_header
 from tests.zoo.exif import block, orientation
 from tests.zoo.jpeg import with_exif

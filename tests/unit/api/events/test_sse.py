@@ -3,7 +3,7 @@ import json
 import pytest
 
 from shared.interfaces import WorkerInfo
-from shared.jobs import JobProgress, JobState
+from shared.jobs.job import JobProgress, JobState
 
 
 @pytest.fixture

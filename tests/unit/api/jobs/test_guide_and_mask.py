@@ -6,7 +6,7 @@ import json
 import pytest
 
 from shared.interfaces import WorkerInfo
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.params import FeatureMapsParams
 from shared.s3 import object_keys
 from tests.fakes.pictures import a_picture

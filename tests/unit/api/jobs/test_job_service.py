@@ -18,7 +18,7 @@ from shared.errors import (
     WrongState,
 )
 from shared.interfaces import WorkerInfo
-from shared.jobs import JobState, Manifest, Pending
+from shared.jobs.job import JobState, Manifest, Pending
 from shared.params import DreamParams, Target
 from shared.s3 import object_keys
 from tests.fakes.pictures import a_picture

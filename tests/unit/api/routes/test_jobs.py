@@ -3,7 +3,7 @@ import json
 import pytest
 
 from shared.interfaces import WorkerInfo
-from shared.jobs import JobError, JobProgress, JobState
+from shared.jobs.job import JobError, JobProgress, JobState
 
 
 def test_unavailable_services_are_a_503_with_retry_after(submit, http, world):

@@ -1,4 +1,4 @@
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from shared.s3 import object_keys
 
 

@@ -1,5 +1,5 @@
 from shared.interfaces import WorkerInfo
-from shared.jobs import JobProgress
+from shared.jobs.job import JobProgress
 
 
 def test_the_status_counts_all_jobs_and_shows_the_callers_own(submit, http, world):

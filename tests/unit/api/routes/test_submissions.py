@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from shared.jobs import JobState
+from shared.jobs.job import JobState
 from tests.fakes.pictures import a_picture
 
 

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from shared.jobs import Manifest, Webhook
+from shared.jobs.job import Manifest, Webhook
 
 
 def test_the_manifest_holds_the_webhook(submit, world):

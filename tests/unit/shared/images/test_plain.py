@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from shared.images.plain import without_metadata
+from shared.images.formats.plain import without_metadata
 from shared.images.read import read_header
 from tests.zoo import exif, icc, jpeg, modern, png, tiff, webp
 from tests.zoo.everything import specimens

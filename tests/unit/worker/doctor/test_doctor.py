@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from shared import settings as settings_module
 from shared.settings import Settings
-from worker import worker_cli
+from worker.cli import main as worker_cli
 from worker.doctor import diagnosis, machine_checks, redis_checks, storage_checks
 from worker.doctor.finding import error, ok
 

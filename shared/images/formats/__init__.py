@@ -1,0 +1,1 @@
+"""Headers of each picture format, read without decoding a pixel."""

@@ -1,0 +1,100 @@
+"""Tests which networks a worker offers, keeps in memory and fetches."""
+
+import pytest
+
+from shared.errors import ModelCorrupt, ModelUnavailable
+from shared.networks import catalog
+from shared.settings import Settings
+from worker.attempts import tensorflow_dreamer
+from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
+from worker.networks import registry
+
+SIZES = {"small": 10, "medium": 20, "large": 30}
+
+
+@pytest.fixture(autouse=True)
+def networks(monkeypatch):
+    """Provides three small networks of known sizes."""
+    lite = catalog.MODELS["efficientnet-lite0"]
+    fakes = {name: lite.model_copy(update={"name": name, "size_bytes": size}) for name, size in SIZES.items()}
+    monkeypatch.setattr(catalog, "MODELS", fakes)
+    loaded, here = [], set(fakes)
+
+    def load(name, _):
+        loaded.append(name)
+        if name not in here:
+            raise ModelCorrupt
+        return object()
+
+    monkeypatch.setattr(registry, "load", load)
+    monkeypatch.setattr(registry, "is_ready", lambda name, _: name in here)
+    return loaded, here
+
+
+def test_the_least_recently_used_network_makes_room(networks):
+    loaded, _ = networks
+    dreamer = TensorFlowDreamer(Settings(model_memory_bytes=45))
+    for name in ("small", "medium", "small", "large", "small", "medium"):
+        dreamer.load(name)
+    assert loaded == ["small", "medium", "large", "medium"]
+
+
+def test_a_network_larger_than_the_budget_is_kept_alone(networks):
+    loaded, _ = networks
+    dreamer = TensorFlowDreamer(Settings(model_memory_bytes=5))
+    for name in ("small", "small", "large", "small"):
+        dreamer.load(name)
+    assert loaded == ["small", "large", "small"]
+
+
+def test_an_unloaded_network_is_still_offered():
+    dreamer = TensorFlowDreamer(Settings(model_memory_bytes=5))
+    dreamer.load("small")
+    dreamer.load("large")
+    assert set(dreamer.models()) == set(SIZES)
+
+
+def test_only_networks_whose_weights_are_here_are_offered(networks):
+    _, here = networks
+    here.discard("medium")
+    assert TensorFlowDreamer(Settings()).models() == ("small", "large")
+    assert TensorFlowDreamer(Settings(models=("medium", "large"))).models() == ("large",)
+
+
+def test_a_corrupt_network_is_no_longer_offered(networks, monkeypatch):
+    _, here = networks
+    dreamer = TensorFlowDreamer(Settings())
+    monkeypatch.setattr(registry, "is_ready", lambda name, _: True)
+    here.discard("large")
+    with pytest.raises(ModelCorrupt):
+        dreamer.load("large")
+    assert dreamer.models() == ("small", "medium")
+
+
+def test_the_first_network_is_loaded_before_the_first_job(networks):
+    loaded, here = networks
+    here.discard("small")
+    TensorFlowDreamer(Settings()).preload()
+    assert loaded == ["medium"]
+
+
+def test_missing_weights_are_fetched_if_allowed_and_not_retried_at_once_after_a_failure(networks, monkeypatch):
+    _, here = networks
+    here.clear()
+    asked = []
+
+    def fetch(model, settings):
+        asked.append(model.name)
+        if model.name == "large":
+            raise ModelUnavailable
+        here.add(model.name)
+
+    monkeypatch.setattr(tensorflow_dreamer, "fetch", fetch)
+    TensorFlowDreamer(Settings()).fetch(["small"])
+    assert asked == []
+
+    dreamer = TensorFlowDreamer(Settings(fetch_models=True, models=("small", "large")))
+    dreamer.fetch(["small", "medium", "large", "unheard-of"])
+    dreamer.fetch(["small", "large"])
+    assert asked == ["large", "small"]
+    assert dreamer.models() == ("small",)

@@ -1,0 +1,133 @@
+"""Implements the Dreamer interface with TensorFlow: keeps networks in memory and runs the engine."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+
+import structlog
+
+from shared.errors import DreamError, ModelCorrupt, ModelUnavailable
+from shared.networks import catalog
+from shared.params import DreamParams, FeatureMapsParams, Params
+from shared.settings import Settings
+from worker.dream import engine, feature_maps, guide
+from worker.dream.ascent import device
+from worker.dream.ascent.gradient import gradient_of
+from worker.dream.ascent.host_ascent import KeepGradient
+from worker.dream.feature_maps import FeatureMaps
+from worker.dream.inputs import Inputs
+from worker.dream.network import Network
+from worker.dream.progress.observer import EngineObserver, ResumePoint
+from worker.dream.report import Report
+from worker.dream.types import Image
+from worker.fetch_weights import fetch
+from worker.monitoring import worker_metrics
+from worker.networks import registry
+
+log = structlog.get_logger(__name__)
+
+FETCH_RETRY_S = 60.0  # after a failure: the server of the weights may need a moment
+
+
+class TensorFlowDreamer:
+    """Loads each network once and keeps it while memory allows, so that later jobs start without loading."""
+
+    def __init__(self, settings: Settings) -> None:
+        device.prepare()
+        self.device = device.describe()
+        worker_metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
+        self._settings = settings
+        self._networks: OrderedDict[str, Network] = OrderedDict()  # least recently used first
+        self._broken: set[str] = set()
+        self._fetch_failed_at: dict[str, float] = {}
+
+    def preload(self) -> None:
+        """Loads the first available network, so that its first dream starts at once."""
+        for name in self._served():
+            if name not in self.models():
+                log.info("model_weights_missing", model=name)
+        for name in self.models()[:1]:
+            try:
+                self.load(name)
+            except DreamError as exc:
+                log.warning("model_load_failed", model=name, code=exc.code, reason=str(exc))
+
+    def models(self) -> tuple[str, ...]:
+        """Returns the models whose weights are present and have the right checksum."""
+        ready = (name for name in self._served() if registry.is_ready(name, self._settings.model_dir))
+        return tuple(name for name in ready if name not in self._broken)
+
+    def fetch(self, wanted: Collection[str]) -> None:
+        """Fetches missing weights of these models if DREAM_FETCH_MODELS is on. Logs failures."""
+        if not self._settings.fetch_models:
+            return
+        for name in sorted(set(wanted) & set(self._served()) - set(self.models())):
+            if time.monotonic() - self._fetch_failed_at.get(name, -FETCH_RETRY_S) < FETCH_RETRY_S:
+                continue
+            try:
+                fetch(catalog.MODELS[name], self._settings)
+                self._broken.discard(name)
+            except DreamError as exc:
+                self._fetch_failed_at[name] = time.monotonic()
+                log.warning("model_fetch_failed", model=name, code=exc.code, reason=str(exc))
+
+    def load(self, model: str) -> None:
+        if model in self._networks:
+            self._networks.move_to_end(model)
+            return
+        begun, before_bytes = time.monotonic(), worker_metrics.resident_bytes() + device.taken_bytes()
+        self._unload_for(registry.known(model).size_bytes)
+        try:
+            self._networks[model] = registry.load(model, self._settings.model_dir)
+        except ModelCorrupt:
+            self._broken.add(model)  # not offered again until this worker restarts or fetches it
+            raise
+        taken_bytes = worker_metrics.resident_bytes() + device.taken_bytes() - before_bytes
+        worker_metrics.MODEL_MEMORY.labels(model).set(max(0, taken_bytes))
+        log.info("model_loaded", model=model, seconds=round(time.monotonic() - begun, 2), bytes=taken_bytes)
+
+    def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
+        return engine.choose_tile_size(self._network(params), params, height, width)
+
+    def dream(
+        self,
+        image: Image,
+        params: DreamParams,
+        *,
+        inputs: Inputs,
+        keep_gradient: KeepGradient | None,
+        observer: EngineObserver,
+        resume: ResumePoint | None,
+    ) -> tuple[Image, Report]:
+        return engine.dream(
+            self._network(params),
+            image,
+            params,
+            inputs=inputs,
+            keep_gradient=keep_gradient,
+            observer=observer,
+            resume=resume,
+            threads=self._settings.tile_threads,
+        )
+
+    def feature_maps(self, image: Image, params: FeatureMapsParams) -> FeatureMaps:
+        return feature_maps.feature_maps(self._network(params), image, params)
+
+    def _served(self) -> tuple[str, ...]:
+        return self._settings.models or tuple(catalog.MODELS)
+
+    def _unload_for(self, size_bytes: int) -> None:
+        """Unloads the least recently used networks until one of that size fits the memory budget."""
+        held = {name: registry.known(name).size_bytes for name in self._networks}
+        while self._networks and sum(held.values()) + size_bytes > self._settings.model_memory_bytes:
+            unloaded, _ = self._networks.popitem(last=False)
+            held.pop(unloaded)
+            worker_metrics.MODEL_MEMORY.remove(unloaded)
+            for compiled in (gradient_of, guide.compiled):  # each compiled gradient holds its network
+                compiled.cache_clear()
+            log.info("model_unloaded", model=unloaded)
+
+    def _network(self, params: Params) -> Network:
+        if params.model not in self._networks:
+            raise ModelUnavailable
+        return self._networks[params.model]

@@ -1,0 +1,1 @@
+"""The `dream-worker` command."""

@@ -1,0 +1,171 @@
+"""Runs gradient ascent for one octave on the CPU: gradient, blur, step. NumPy holds the image, OpenCV blurs it."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from shared.errors import NonFiniteGradient
+from shared.params import DreamParams
+from worker.dream.ascent import device, rng
+from worker.dream.ascent.blur import Statistics, sigmas, smooth, strips_of, unsmoothed
+from worker.dream.ascent.gradient import Gradient
+from worker.dream.ascent.memory import OUT_OF_MEMORY, TilePlan
+from worker.dream.ascent.sampling import Shift, read_window, reflect_uncovered, write_core
+from worker.dream.ascent.tiling import Tile, layout
+from worker.dream.inputs import Mask
+from worker.dream.postprocess import region
+from worker.dream.progress.progress_tracker import ProgressTracker
+from worker.dream.report import IterationStatistics
+from worker.dream.types import Image
+
+KeepGradient = Callable[
+    [int, Image], None
+]  # octave, smoothed gradient (h, w, 3) of its last iteration; valid during the call only
+
+EPSILON = 1e-8  # prevents a division by zero for a flat gradient
+TINY = 1e-30  # the same for a gradient in the network's own scale, which may be as small as 1e-8 everywhere
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ascent:
+    """Holds the settings and collaborators that are the same for every octave."""
+
+    params: DreamParams
+    gradient: Gradient
+    stride: int  # of the targets' grid, pixels
+    halo: int  # pixels
+    plan: TilePlan
+    progress: ProgressTracker
+    mask: Mask | None = None
+    keep_gradient: KeepGradient | None = None
+
+
+def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
+    """Runs the octave's iterations from `first_iteration` on, in place. Returns the statistics of each.
+
+    image: float32 (H, W, 3), 0..255 at the start; not clipped afterwards.
+    Raises NonFiniteGradient (not retryable), OutOfMemory, and whatever the observer raises.
+    """
+    params, progress = ascent.params, ascent.progress
+    done = []
+    gradient = np.empty_like(image)
+    share = None if ascent.mask is None else region(ascent.mask, *image.shape[:2])  # (H, W, 1)
+    for iteration in range(first_iteration, params.iterations):
+        progress.begin(octave, iteration)
+        with progress.timed("network"):
+            tiled_gradient(ascent, image, gradient, octave, iteration)
+        with progress.timed("blur"):
+            statistics = _statistics(_prepared(gradient, params, iteration), params, octave, iteration)
+            if ascent.keep_gradient and iteration + 1 == params.iterations:
+                ascent.keep_gradient(octave, gradient)
+            if share is not None:
+                gradient *= share
+            _step(image, gradient, statistics.step)
+        done.append(statistics)
+        progress.iteration_done(image, ascent.plan.tile_size)
+    return done
+
+
+def _prepared(gradient: Image, params: DreamParams, iteration: int) -> Statistics:
+    """Blurs the gradient and mixes its colors in place, as the parameters ask. Returns the result's statistics."""
+    sigma = sigmas(iteration, params.iterations)[0]
+    pool, over_colors = device.pool(device.cores()), params.color != "free"
+    if params.smooth:
+        return smooth(gradient, sigma, pool, device.cores(), over_colors=over_colors)
+    return unsmoothed(gradient, sigma, pool, over_colors=over_colors)
+
+
+def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, iteration: int) -> None:
+    """Fills `gradient` with the objective's gradient.
+
+    With `normalize: std` each tile's core is divided by its own standard deviation. When memory runs out, starts the
+    iteration again with fewer or smaller tiles, which is possible because the image has not been modified yet.
+    Raises NonFiniteGradient, OutOfMemory, and whatever the observer raises.
+    """
+    while True:
+        random = rng.generator(ascent.params.seed, octave, iteration)
+        shift = rng.shift(random, ascent.params.jitter or 0, *image.shape[:2])
+        tile_size, stride = ascent.plan.tile_size, ascent.stride
+        plan = layout(*image.shape[:2], tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
+        try:
+            for tile in _side_by_side(ascent, image, gradient, plan.tiles(random), shift):
+                ascent.progress.tile_done(tile.core_px)
+        except OUT_OF_MEMORY as exc:
+            ascent.plan.shrink(octave, iteration, exc)
+            ascent.progress.begin(octave, iteration)
+        else:
+            reflect_uncovered(gradient, shift)
+            return
+
+
+def _side_by_side(ascent: Ascent, image: Image, gradient: Image, tiles: Iterable[Tile], shift: Shift) -> Iterator[Tile]:
+    """Computes tiles on the CPU's cores, `batch` of them at once, and yields each in order once it is done."""
+    pool: ThreadPoolExecutor = device.pool(device.cores())
+    running: deque[tuple[Tile, Future[None]]] = deque()
+    try:
+        for tile in tiles:
+            if len(running) >= ascent.plan.batch:
+                yield _finished(running)
+            running.append((tile, pool.submit(_one_tile, ascent, image, gradient, tile, shift)))
+        while running:
+            yield _finished(running)
+    finally:  # after a stop by the observer or an error, no thread may write once this function has returned
+        for _, future in running:
+            future.cancel()
+        wait([future for _, future in running])
+
+
+def _finished(running: deque[tuple[Tile, Future[None]]]) -> Tile:
+    tile, future = running.popleft()
+    future.result()
+    return tile
+
+
+def _one_tile(ascent: Ascent, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
+    """Computes one tile's gradient, normalizes it if asked, and writes its core into `gradient`."""
+    window = read_window(image, tile.window, shift)  # (h, w, 3)
+    whole = np.asarray(ascent.gradient(tf.convert_to_tensor(window[None])))[
+        0
+    ]  # (h, w, 3), a view of TensorFlow's memory
+    core = whole[tile.core_in_window]
+    deviation = standard_deviation(core)
+    scale = 1 / (deviation + EPSILON) if ascent.params.normalize == "std" else 1.0
+    write_core(gradient, core, tile.core, shift, scale=scale)
+
+
+def standard_deviation(core: Image) -> float:
+    """Returns the standard deviation over pixels and colors, in double precision. Raises NonFiniteGradient."""
+    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # per color
+    if not np.isfinite(deviations).all():
+        raise NonFiniteGradient
+    return float(
+        np.sqrt(np.mean(deviations**2) + np.var(means))
+    )  # variance within the colors plus variance between them
+
+
+def _step(image: Image, smoothed: Image, step: float) -> None:
+    """Computes image += step * smoothed in place, strip by strip on all cores."""
+
+    def add(rows: tuple[int, int]) -> None:
+        strip = slice(*rows)
+        cv2.scaleAdd(smoothed[strip], step, image[strip], dst=image[strip])
+
+    for _ in device.pool(device.cores()).map(add, strips_of(*image.shape[:2])):
+        pass
+
+
+def _statistics(prepared: Statistics, params: DreamParams, octave: int, iteration: int) -> IterationStatistics:
+    size = prepared.std + EPSILON if params.normalize == "std" else prepared.mean_size + TINY
+    return IterationStatistics(
+        octave=octave,
+        iteration=iteration,
+        minimum=prepared.minimum,
+        maximum=prepared.maximum,
+        std=prepared.std,
+        step=params.step_size / size,
+    )

@@ -1,0 +1,60 @@
+"""Shifts the image under the network's grid and the gradient back; uncovered margins are filled by reflection.
+
+The image is never moved as a whole: windows are read, and cores written, at shifted positions.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from worker.dream.ascent.tiling import Box
+from worker.dream.types import Image
+
+Shift = tuple[int, int]  # (y, x) pixels, at most half of the image: (0, 0) of the moved image is `shift` in the image
+
+
+def read_window(image: Image, window: Box, shift: Shift) -> Image:
+    """Returns the window's pixels of the moved image, (h, w, 3); a view if no reflection is needed."""
+    (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(window, shift, strict=True))
+    height, width, _ = image.shape
+    inside = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    above, below, before, behind = max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)
+    if not (above or below or before or behind):
+        return inside
+    if max(above, below) <= len(inside) and max(before, behind) <= inside.shape[1]:
+        return cv2.copyMakeBorder(inside, above, below, before, behind, cv2.BORDER_REFLECT)  # type: ignore[return-value]
+    return image[reflected(top, bottom, height)][
+        :, reflected(left, right, width)
+    ]  # the shift exceeds the window's size
+
+
+def reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
+    """Returns the positions from start to stop, with those outside 0..length folded back by half-sample reflection."""
+    places = np.arange(start, stop) % (2 * length)
+    return np.minimum(places, 2 * length - 1 - places)
+
+
+def write_core(gradient: Image, core: Image, box: Box, shift: Shift, *, scale: float) -> None:
+    """Writes a core of the moved image's gradient, times `scale`, at its position in the image.
+
+    Pixels that fall outside the image are dropped.
+    """
+    (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(box, shift, strict=True))
+    height, width, _ = gradient.shape
+    inside = core[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
+    place = gradient[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    np.multiply(inside, np.float32(scale), out=place)
+
+
+def reflect_uncovered(gradient: Image, shift: Shift) -> None:
+    """Fills the margin that the moved image did not cover with the mirror image of the adjacent pixels."""
+    by_y, by_x = shift
+    _fill(gradient, by_y)
+    _fill(gradient.transpose(1, 0, 2), by_x)
+
+
+def _fill(gradient: Image, by: int) -> None:
+    if by > 0:
+        gradient[:by] = gradient[by : 2 * by][::-1]
+    elif by < 0:
+        gradient[by:] = gradient[2 * by : by][::-1]

@@ -1,0 +1,1 @@
+"""A worker's metrics for Prometheus, and its liveness file for probes."""
