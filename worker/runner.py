@@ -167,6 +167,7 @@ class Runner:
             attempt.run(keys)
             self._confirm(lease)
         except Canceled:
+            attempt.save_progress()  # a retry resumes here
             return self._outcome_as(job, JobState.CANCELED)
         except (ClaimLost, Interrupted):
             raise

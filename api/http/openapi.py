@@ -40,6 +40,7 @@ BODIES = {
     "logIn": "SessionRequest",
     "createUpload": "UploadRequest",
     "renameJob": "JobPatch",
+    "retryJob": "RetryRequest",
 }
 
 

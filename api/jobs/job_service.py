@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from zlib import crc32
 
@@ -21,6 +21,13 @@ from shared.s3 import object_keys
 
 FLEET_FRESH_S = 2.0
 RESULT_URL_S = 300  # long enough to start a download, short enough that a URL in a log file is useless
+
+
+@dataclass(frozen=True)
+class NewDeadline:
+    """A deadline that replaces a job's own."""
+
+    seconds: float | None  # from now; None for no deadline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +105,19 @@ class JobService:
             raise WrongState(f"The job has already ended as {job.state}; there is nothing to cancel.")
         return self.lifecycle.cancel(job, now=self.clock.now())
 
-    def retry(self, owner: str, job_id: str) -> Job:
-        """Queues a failed job again, to resume from its last checkpoint. Raises WrongState or ResultExpired."""
-        job = self.get(owner, job_id)
-        if job.state is not JobState.FAILED:
-            raise WrongState(f"Only a failed job can be retried; this one is {job.state}.")
-        if job.deadline_at is not None and job.deadline_at <= self.clock.now():
-            raise WrongState("The job's deadline has passed; submit it again with a later one.")
-        return self.lifecycle.retry(job, now=self.clock.now())
+    def retry(self, owner: str, job_id: str, *, deadline: NewDeadline | None = None) -> Job:
+        """Queues a failed or canceled job again, to resume from its last checkpoint; keeps its deadline if None.
+
+        Raises WrongState or ResultExpired.
+        """
+        job, now = self.get(owner, job_id), self.clock.now()
+        if job.state not in {JobState.FAILED, JobState.CANCELED}:
+            raise WrongState(f"Only a failed or canceled job can be retried; this one is {job.state}.")
+        if deadline is not None:
+            job = replace(job, deadline_at=None if deadline.seconds is None else now + deadline.seconds)
+        if job.deadline_at is not None and job.deadline_at <= now:
+            raise WrongState("The job's deadline has passed; send a new one as `deadline_s`, or null for none.")
+        return self.lifecycle.retry(job, now=now)
 
     def rename(self, owner: str, job_id: str, name: str | None) -> Job:
         return self.lifecycle.rename(self.get(owner, job_id), name)

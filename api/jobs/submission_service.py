@@ -32,7 +32,7 @@ from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
 from shared.jobs.job import InputImage, Job, Manifest, Webhook
 from shared.jobs.lifecycle import JobLifecycle
-from shared.networks.catalog import check_size, resolve, resolve_maps
+from shared.networks.catalog import changed_since, check_size, find_preset, merge, resolve, resolve_maps
 from shared.params import DreamParams, Params
 from shared.s3 import object_keys
 from shared.webhooks import outbound
@@ -92,7 +92,7 @@ class SubmissionService:
         key: makes the submission safe to repeat. Raises InvalidField, one of the image errors, TooManyQueued,
         IdempotencyKeyReused or IdempotencyKeyInFlight before anything is stored.
         """
-        params = _resolved(submission)
+        params, changed = _resolved(submission)
         request = KeyedRequest(owner=owner, key=key, fingerprint=submission.fingerprint()) if key is not None else None
         winner = self.keys.winner(request) if request else None
         if winner is not None:
@@ -102,6 +102,7 @@ class SubmissionService:
         with contextlib.ExitStack() as opened:
             try:
                 manifest, pictures = self._manifest(owner, submission, params, job_id, opened)
+                manifest = manifest.model_copy(update={"changed": changed})
                 winner = self.keys.reserve(request, job_id) if request else None
             except DreamError:
                 self._undo(owner, job_id)
@@ -174,6 +175,7 @@ class SubmissionService:
             guide=headers.get("guide"),
             mask=headers.get("mask"),
             name=submission.name,
+            preset=options.preset,
             created_at=now,
             deadline_at=None if options.deadline_s is None else now + options.deadline_s,
             webhook=self._webhook(options, submission.api_url),
@@ -235,12 +237,18 @@ class SubmissionService:
         return self.storage.copy(object_keys.upload(owner, upload_id), place)
 
 
-def _resolved(submission: Submission) -> Params:
-    if isinstance(submission.params, DreamParams):
-        return resolve(submission.params, path="params.")
-    for name in submission.extra_pictures:
+def _resolved(submission: Submission) -> tuple[Params, tuple[str, ...]]:
+    """Returns all parameters, and the names of those that differ from the preset's."""
+    given, preset_name = submission.params, submission.options.preset
+    if isinstance(given, DreamParams):
+        if preset_name is None:
+            return resolve(given, path="params."), ()
+        preset = find_preset(preset_name, path="preset")
+        params = resolve(merge(preset, given), path="params.")
+        return params, changed_since(preset, params)
+    for name in (*submission.extra_pictures, *(["preset"] if preset_name is not None else [])):
         raise InvalidField(f"feature maps are drawn of the image alone; leave the {name} out", path=name)
-    return resolve_maps(submission.params, path="params.")
+    return resolve_maps(given, path="params."), ()
 
 
 def is_ulid(text: str) -> bool:
