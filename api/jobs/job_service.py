@@ -47,7 +47,7 @@ class JobService:
 
     def get(self, owner: str, job_id: str) -> Job:
         """Returns the job from Redis, or restores it from S3 if Redis does not have it. Raises JobNotFound."""
-        job = self.store.get(job_id) or self._recall(job_id)
+        job = self.store.get(job_id) or self._restore(job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(f"There is no job '{job_id[:40]}'.")
         return job
@@ -94,7 +94,7 @@ class JobService:
         return self.store.list_jobs(owner, states=states, kind=kind, before=before, limit=limit)
 
     def cancel(self, owner: str, job_id: str) -> Job:
-        """Cancels the job: a queued one at once, a running one at its next tile batch.
+        """Cancels the job: a queued one at once, a running one after its current tile.
 
         Raises WrongState for a job that ended in another state.
         """
@@ -243,7 +243,7 @@ class JobService:
             raise WrongState(f"The job ended as {job.state}; it has no result.")
         return object_keys.output(job.id, job.claim, name)
 
-    def _recall(self, job_id: str) -> Job | None:
+    def _restore(self, job_id: str) -> Job | None:
         if not is_ulid(job_id):
             return None
         job = self.lifecycle.restore(job_id, now=self.clock.now())
