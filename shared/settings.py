@@ -136,7 +136,8 @@ class Settings(BaseSettings):
         float, Field(gt=0, description="Interval between comparisons of S3 with Redis, seconds.")
     ] = 60.0
     retention_days: Annotated[
-        float | None, Field(gt=0, description="Days after which ended jobs are removed; unset keeps them.")
+        float | None,
+        Field(gt=0, description="Days after which ended jobs lose their images; unset keeps them."),
     ] = None
 
     worker_name: Annotated[str, Field(description="Name of this worker, unique in the fleet.")] = Field(

@@ -15,7 +15,7 @@ from rich.console import Console
 from api.cli import connection, display, keys_commands, results, submit_commands
 from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL, Target
 from api.cli.options import AsJson, command, use_json
-from api.client import Refused, ServerAway
+from api.client import Refused, ServerUnavailable
 from shared.errors import DreamError
 from shared.jobs.job import JobState
 from shared.version import VERSION
@@ -116,9 +116,16 @@ def rename(
 
 
 @command(app)
-def retry(context: typer.Context, job: JobId) -> None:
-    """Retries a failed job from its last checkpoint."""
-    retried = connection.client(context).retry(job)
+def retry(
+    context: typer.Context,
+    job: JobId,
+    *,
+    deadline_s: Annotated[float | None, typer.Option(help="A new deadline, in seconds from now.")] = None,
+    no_deadline: Annotated[bool, typer.Option("--no-deadline", help="Remove the deadline.")] = False,
+) -> None:
+    """Retries a failed or canceled job from its last checkpoint."""
+    options = {"deadline_s": deadline_s} if deadline_s is not None or no_deadline else {}
+    retried = connection.client(context).retry(job, **options)
     connection.print_record(context, retried, lambda: f"{job} is {retried.state}")
 
 
@@ -173,7 +180,7 @@ def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | 
     except Refused as exc:
         errors.print(connection.explained(exc, target))
         return REFUSED
-    except ServerAway as exc:
+    except ServerUnavailable as exc:
         errors.print(str(exc))
         return UNAVAILABLE
     except DreamError as exc:

@@ -59,6 +59,8 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     chosen = (_preset_params(client, look) if look else {}) | from_file | given
     chosen |= _layers(client, chosen, targets)
     options: dict[str, str | float] = {"priority": priority}
+    if look is not None:
+        options["preset"] = look
     if name is not None:
         options["name"] = name
     if deadline_s is not None:

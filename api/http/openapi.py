@@ -58,6 +58,7 @@ BODIES = {
     "logIn": "SessionRequest",
     "createUpload": "UploadRequest",
     "renameJob": "JobPatch",
+    "retryJob": "RetryRequest",
 }
 
 

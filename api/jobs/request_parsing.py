@@ -1,4 +1,4 @@
-"""From a request to records and pictures."""
+"""Parses a request into a submission: records and image files."""
 
 import codecs
 import contextlib
@@ -64,7 +64,7 @@ def _whole(text: str | bytes) -> bytes:
     try:
         return to_json(_wholes(from_json(text)), inf_nan_mode="constants")
     except ValueError:
-        return text if isinstance(text, bytes) else text.encode()  # the one who reads it will complain
+        return text if isinstance(text, bytes) else text.encode()  # validation reports what it is
 
 
 def _wholes(node: object) -> object:
@@ -130,7 +130,7 @@ def _refuse_misplaced(names: Iterable[str], record: type[BaseModel]) -> None:
     for name in names:
         if name in PARAMS and name not in record.model_fields:
             raise InvalidField(
-                f"'{name}' belongs into `params`: send params as JSON, like {{\"{name}\": ...}}",
+                f"'{name}' belongs in `params`: send params as JSON, like {{\"{name}\": ...}}",
                 path=name,
                 suggestion=f"params.{name}",
             )

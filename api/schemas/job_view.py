@@ -18,6 +18,10 @@ class JobView(View):
     kind: Kind
     state: JobState
     name: Annotated[str | None, Field(description="The title; at first that of the photograph's file.")] = None
+    preset: Annotated[str | None, Field(description="The preset that the parameters started from.")] = None
+    changed: Annotated[
+        tuple[str, ...], Field(description="Names of the parameters that differ from the preset's.")
+    ] = ()
     priority: Priority
     params: Annotated[
         DreamParams | FeatureMapsParams, Field(description="The parameters, with all defaults filled in.")
@@ -46,6 +50,8 @@ class JobView(View):
             kind=job.kind,
             state=job.state,
             name=job.name,
+            preset=job.preset,
+            changed=job.changed,
             priority=job.priority,
             params=job.params,
             input=job.input,

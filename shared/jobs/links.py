@@ -44,5 +44,5 @@ def links(job: Job, *, api_url: str = "") -> Links:
         preview=f"{base}/preview" if claimed else None,
         report=f"{base}/report" if job.state is JobState.SUCCEEDED else None,
         cancel=f"{base}/cancel" if cancelable else None,
-        retry=f"{base}/retry" if job.state is JobState.FAILED else None,
+        retry=f"{base}/retry" if job.state in {JobState.FAILED, JobState.CANCELED} else None,
     )

@@ -21,7 +21,7 @@ from tests.simulation.stores import SimRedis, SimS3
 from tests.simulation.threads import Threads
 from tests.simulation.witness import Witness
 from worker.recovery.caretaker import Caretaker
-from worker.recovery.webhook_dispatcher import ROUND_S
+from worker.recovery.webhook_thread import ROUND_S
 from worker.runner import Runner
 
 NAMES = ("api-1", "api-2", "worker-1", "worker-2", "caretaker-1", "caretaker-2")

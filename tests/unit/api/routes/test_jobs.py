@@ -142,6 +142,27 @@ def test_a_failed_job_has_an_error_and_can_be_retried(submit, http, world):
     assert (retried.status_code, retried.json["state"]) == (202, "queued")
 
 
+def test_a_job_that_missed_its_deadline_is_retried_with_another_one(submit, http, world):
+    # given
+    retry = f"{submit(deadline_s='5').location}/retry"
+    world.end(world.claim(), JobState.FAILED)
+    world.clock.sleep(6)
+
+    # then
+    assert http.post(retry).status_code == 409
+    assert http.post(retry, json={"deadline_s": 0}).json["path"] == "deadline_s"
+    assert http.post(retry, json={"deadline_s": 90}).json["deadline_at"] is not None
+
+
+def test_a_canceled_job_is_resumed_and_its_deadline_can_be_removed(submit, http):
+    address = submit(deadline_s="50").location
+    canceled = http.post(f"{address}/cancel").json
+
+    resumed = http.post(canceled["links"]["retry"], json={"deadline_s": None})
+
+    assert (resumed.status_code, resumed.json["state"], resumed.json["deadline_at"]) == (202, "queued", None)
+
+
 def test_jobs_are_listed_in_pages_newest_first(submit, http, world):
     # given
     ids = []
