@@ -1,4 +1,4 @@
-"""A request's body whose reading fails by the client's fault, as on a malformed chunk: a 400, not a 500."""
+"""Turns errors of reading a request's body, such as a malformed chunk, into a 400."""
 
 from collections.abc import Callable, Iterator
 from typing import IO, Any, TypeVar

@@ -1,4 +1,4 @@
-"""What the HTTP server refuses before the application hears of it, as `application/problem+json` like all refusals."""
+"""Formats the HTTP server's own refusals as `application/problem+json`, like all others."""
 
 from api.schemas.problem import Problem
 
@@ -12,8 +12,8 @@ SENTENCES = {
 def response(status: int, reason: str, why: str) -> bytes:
     """Returns the whole HTTP response; the connection ends with it.   why: the server's own words."""
     code = CODES.get(status, "internal_error" if status >= 500 else "bad_request")
-    said = why.strip(" .") or reason
-    detail = SENTENCES.get(status, f"{said[:1].upper()}{said[1:]}.")
+    text = why.strip(" .") or reason
+    detail = SENTENCES.get(status, f"{text[:1].upper()}{text[1:]}.")
     problem = Problem(
         type=f"urn:dreamqueue:problem:{code}", title=reason, status=status, detail=detail[:500], code=code
     )
