@@ -121,13 +121,13 @@ class Runner:
             settled = self._settle(job, attempt, lease)
         except Drained:
             worker_metrics.attempt_ended(job, "drained")
-            attempt.park()
+            attempt.save_progress()
             self._hand_back(job)
             return
         except (StorageLost, LocalDiskError) as exc:
             worker_metrics.attempt_ended(job, "returned")
             self._host.suspect(str(exc))
-            attempt.quiet()
+            attempt.finish_uploads()
             self._hand_back(job, died=isinstance(exc, LocalDiskError))
             return
         except (ClaimLost, Deleted) as exc:
@@ -136,7 +136,7 @@ class Runner:
             settled = None
         try:
             if settled is not None and settled.claim == job.claim:
-                attempt.quiet()
+                attempt.finish_uploads()
                 self._lifecycle.sweep(job.id, settled)
             else:
                 attempt.discard()
@@ -148,7 +148,7 @@ class Runner:
         if outcome is None:
             worker_metrics.attempt_ended(job, "adopted")
             return None
-        lease.commit(stall_s=STALL_STORE_S)
+        lease.begin_commit(stall_s=STALL_STORE_S)
         settled = attempt.patiently(lambda: self._lifecycle.settle(job.id, outcome), also_when_full=True)
         log.info("job_settled", state=settled.state, won=settled.claim == outcome.claim)
         worker_metrics.attempt_ended(job, settled.state)

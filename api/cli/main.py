@@ -15,7 +15,7 @@ from rich.console import Console
 from api.cli import connection, display, keys_commands, results, submit_commands
 from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL, Target
 from api.cli.options import AsJson, command, use_json
-from api.client import Refused, ServerAway
+from api.client import Refused, ServerUnavailable
 from shared.errors import DreamError
 from shared.jobs.job import JobState
 from shared.version import VERSION
@@ -173,7 +173,7 @@ def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | 
     except Refused as exc:
         errors.print(connection.explained(exc, target))
         return REFUSED
-    except ServerAway as exc:
+    except ServerUnavailable as exc:
         errors.print(str(exc))
         return UNAVAILABLE
     except DreamError as exc:

@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying
 
 from api.client import calls, steps
 from api.client.calls import Call, FilePath, Result
-from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, name_of, refusal, translated
+from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerUnavailable, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events_async
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
@@ -133,7 +133,7 @@ class AsyncDreamClient:
                         position.received(event)
                         yield event
                 position.closed()
-            except ServerAway as exc:
+            except ServerUnavailable as exc:
                 position.interrupted(exc)
             if position.ended:
                 return

@@ -1,4 +1,4 @@
-"""The requests of the API, and how their responses are read: shared by DreamClient and AsyncDreamClient."""
+"""Builds the API's requests and reads their responses: shared by DreamClient and AsyncDreamClient."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ class Call(Generic[Result]):
             yield {**self.options, "files": files} if files else dict(self.options)
 
     def result(self, response: httpx.Response) -> Result:
-        """Reads the response. Raises Refused or ServerAway for an error response."""
+        """Reads the response. Raises Refused or ServerUnavailable for an error response."""
         if response.is_error:
             raise refusal(response)
         return self.read(response)

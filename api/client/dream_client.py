@@ -11,7 +11,7 @@ from tenacity import Retrying
 
 from api.client import calls, steps
 from api.client.calls import Call, FilePath, Result
-from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, name_of, refusal, translated
+from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerUnavailable, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
@@ -22,7 +22,7 @@ from shared.errors import DreamError
 
 
 class DreamClient:
-    """A client of one server. Use it as a context manager. Every call raises ServerAway (retryable) or Refused.
+    """A client of one server. Use it as a context manager. Every call raises ServerUnavailable (retryable) or Refused.
 
     AsyncDreamClient has the same methods for asyncio.
     """
@@ -134,14 +134,14 @@ class DreamClient:
     def wait(self, job_id: str, on_change: Callable[[JobView], None] | None = None) -> JobView:
         """Polls until the job has ended and returns it. Calls `on_change` for each change that a poll finds.
 
-        Raises ServerAway once the server has been unavailable for a minute.
+        Raises ServerUnavailable once the server has been unavailable for a minute.
         """
         return self._run(steps.wait(job_id, on_change, self._clock))
 
     def events(self, job_id: str) -> Iterator[Event]:
         """Yields the job's events until it ends. Reconnects after an interruption without losing events.
 
-        Raises ServerAway once the server has been unavailable for a minute.
+        Raises ServerUnavailable once the server has been unavailable for a minute.
         """
         position = EventPosition(job_id, self._clock)
         while True:
@@ -150,7 +150,7 @@ class DreamClient:
                     position.received(event)
                     yield event
                 position.closed()
-            except ServerAway as exc:
+            except ServerUnavailable as exc:
                 position.interrupted(exc)
             if position.ended:
                 return

@@ -1,4 +1,4 @@
-"""The headers of the OpenAPI document, and which operations take and return them."""
+"""Adds the request and response headers to the OpenAPI document's operations."""
 
 from typing import Any
 

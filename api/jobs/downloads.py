@@ -1,4 +1,4 @@
-"""What downloads are called: after the photograph and what was made of it."""
+"""Names downloaded files after the photograph and its preset."""
 
 from functools import cache
 
@@ -23,8 +23,8 @@ def output_name(job: Job, what: str, ending: str) -> str:
 
 def look_of(params: DreamParams) -> str | None:
     """Returns the preset whose parameters these are, whatever the others are; of several the one that says most."""
-    said = [(name, given) for name, given in _presets() if all(getattr(params, key) == given[key] for key in given)]
-    return max(said, key=lambda preset: len(preset[1]))[0] if said else None
+    matching = [(name, given) for name, given in _presets() if all(getattr(params, key) == given[key] for key in given)]
+    return max(matching, key=lambda preset: len(preset[1]))[0] if matching else None
 
 
 @cache

@@ -1,4 +1,4 @@
-"""From a request to records and pictures."""
+"""Parses a request into a submission: records and image files."""
 
 import codecs
 import contextlib

@@ -1,4 +1,4 @@
-"""How a job is accepted: checked, made durable, and once only, however often it is sent. Knows no HTTP."""
+"""Accepts submissions: validates them, makes them durable, and accepts each only once. Independent of HTTP."""
 
 import contextlib
 import tempfile
@@ -10,7 +10,7 @@ from ulid import ULID
 
 from api.jobs.disk_budget import DiskBudget, Hold
 from api.jobs.idempotency import KEY_OF_DELETED, IdempotencyKeys, KeyedRequest
-from api.jobs.image_header import sniff
+from api.jobs.image_header import read_input_image
 from api.jobs.submission import Picture, Sent, Submission
 from api.schemas.requests import JobOptions
 from shared.clock import Clock
@@ -231,7 +231,7 @@ class SubmissionService:
 
     def _sniffed(self, file: BinaryIO, field: str) -> InputImage:
         try:
-            return sniff(file, max_pixels=self.max_pixels, formats=self.formats)
+            return read_input_image(file, max_pixels=self.max_pixels, formats=self.formats)
         except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
             if field == "image":
                 raise

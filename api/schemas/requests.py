@@ -99,7 +99,7 @@ class JobSketch(BaseModel):
 
 
 class JobPatch(Frozen):
-    """What of a job can be changed."""
+    """Changes to a job."""
 
     name: Annotated[Name | None, Field(description="The new title; null takes it away.")]
 

@@ -1,4 +1,4 @@
-"""File names that people's computers gave: cleaned for a title, and safe for a download."""
+"""Cleans the file names of uploads, for titles and for downloads."""
 
 import email.header
 import re

@@ -68,7 +68,7 @@ class Model(Frozen):
 
     @property
     def file_checksum(self) -> str | None:
-        """`kind:digits` of the weights file itself; None where nobody has published one."""
+        """`kind:digits` of the weights file itself; None where none is published."""
         if self.sha256 is not None:
             return f"sha256:{self.sha256}"
         return None if self.is_zipped else self.checksum

@@ -1,4 +1,4 @@
-"""Looks, and the field's classic recipes, by name: parameters that are known to go well together."""
+"""Presets: parameters that work well together, by name; the field's classic recipes are among them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ LITE0, INCEPTION5H, INCEPTIONV3 = "efficientnet-lite0", "inception5h", "inceptio
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A name for parameters. What it does not say has its default."""
+    """Named parameters; those that are absent have their defaults."""
 
     name: str
     title: str

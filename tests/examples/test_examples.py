@@ -39,18 +39,18 @@ def size(picture):
 
 
 def test_the_python_client_saves_the_result(stack, photograph, tmp_path):
-    said = run("python_client", stack.api_url, photograph, tmp_path / "dream.png")
+    output = run("python_client", stack.api_url, photograph, tmp_path / "dream.png")
 
-    assert "succeeded: 100%" in said
+    assert "succeeded: 100%" in output
     assert size(tmp_path / "dream.png") == (160, 120)
 
 
 def test_the_asynchronous_client_saves_a_result_for_each_photograph(stack, photograph, tmp_path):
     (photograph.parent / "damaged.jpg").write_bytes(b"not an image")
 
-    said = run("async_client", stack.api_url, tmp_path / "dreams", photograph, photograph.parent / "damaged.jpg")
+    output = run("async_client", stack.api_url, tmp_path / "dreams", photograph, photograph.parent / "damaged.jpg")
 
-    assert "noise.png: 100%" in said
+    assert "noise.png: 100%" in output
     assert [size(path) for path in (tmp_path / "dreams").iterdir()] == [(160, 120)]
 
 

@@ -1,4 +1,4 @@
-"""The Redis and S3 that the embedded stack starts behave as the design relies on."""
+"""Tests that the embedded Redis and S3 behave as the design requires."""
 
 import boto3
 import pytest

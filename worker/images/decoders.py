@@ -1,4 +1,4 @@
-"""From coded pixels to numbers, format by format. What lies around the pixels has been read and taken away before."""
+"""Decodes pixels, format by format. The header has been read and metadata removed before."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,8 +35,8 @@ def decode_pixels(file: BinaryIO, header: Header) -> Raster:
     """Returns the picture as it is stored, before its orientation. Raises whatever the decoder does on damaged data."""
     raster = _DECODERS[type(header)](file, header)
     if raster.size != header.size:
-        held, said = (f"{width} x {height}" for width, height in (raster.size, header.size))
-        raise ValueError(f"it holds {held} pixels and its header says {said}")
+        held, expected = (f"{width} x {height}" for width, height in (raster.size, header.size))
+        raise ValueError(f"it holds {held} pixels and its header says {expected}")
     return raster
 
 

@@ -73,7 +73,7 @@ class Pace:
         self._octave: int | None = None
         self._octave_began: float | None = None
 
-    def mark(self, mark: "EngineProgress", now: float) -> None:
+    def update(self, mark: "EngineProgress", now: float) -> None:
         if self._done_px is not None:
             PIXEL_STEPS.inc(max(0, mark.done_px - self._done_px))
         self._done_px = mark.done_px

@@ -1,4 +1,4 @@
-"""Picture files without what no pixel depends on: for decoders, and for the copy that is stored."""
+"""Removes metadata that no pixel depends on, for decoders and for the stored copy."""
 
 import io
 import struct
@@ -168,7 +168,7 @@ def _blank(file: BinaryIO, spans: tuple[Span, ...], into: BinaryIO) -> None:
 
 
 def _hide(header: Header, into: BinaryIO) -> None:
-    """Gives the metadata and the sequence of a HEIF file names that nobody looks for."""
+    """Gives the metadata and the sequence of a HEIF file names that decoders ignore."""
     for at, name in header.hidden if isinstance(header, HeifHeader) else ():
         into.seek(at)
         into.write(name)

@@ -1,4 +1,4 @@
-"""What progress, previews and the looks for cancel and drain cost: the engine's time inside the worker's own observer.
+"""Measures what progress, previews and the checks for cancel and drain cost: the time spent in the worker's observer.
 
 The real attempt, lease and settings, on in-memory versions of Redis and S3: both are only used by other threads.
 """
@@ -26,7 +26,7 @@ from worker.runner import Runner
 
 
 def share(*, width, height):
-    """The share of a dream's time, and how often the engine called."""
+    """Returns the observer's share of a dream's time, and the number of calls."""
     clock, storage, settings = SystemClock(), MemoryObjectStorage(), Settings(worker_name="bench")
     store, inside_s = MemoryJobStore(clock), []
     runner = Runner(

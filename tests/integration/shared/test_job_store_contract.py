@@ -1,4 +1,4 @@
-"""What every JobStore promises: held against the in-memory twin and against a real Redis."""
+"""The contract of JobStore, tested on the in-memory fake and on a real Redis."""
 
 import time
 from dataclasses import replace
@@ -24,7 +24,7 @@ class Memory:
     def __init__(self) -> None:
         self.store = MemoryJobStore()
 
-    def lapse(self, job_id: str) -> None:
+    def expire_lease(self, job_id: str) -> None:
         self.store.leases[job_id] = 0
 
     def wipe(self) -> None:
@@ -38,7 +38,7 @@ class Real:
     def __init__(self, settings: Settings) -> None:
         self.store = RedisJobStore.connect(settings)
 
-    def lapse(self, job_id: str) -> None:
+    def expire_lease(self, job_id: str) -> None:
         self.store.redis.hset(f"dream:job:{job_id}", "lease_ms", 0)
         self.store.redis.zadd("dream:leases", {job_id: 0})
 
@@ -159,7 +159,7 @@ def test_of_one_owners_jobs_the_oldest_comes_first_whatever_it_is_for(store):
     assert taken == [job.id for job in jobs]
 
 
-@pytest.mark.parametrize("kind", ["memory", "redis"])
+@pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.service)])
 def test_positions_count_the_waiting_jobs_ahead(kind, request):
     # given
     if kind == "memory":
@@ -194,12 +194,12 @@ def test_renewing_publishes_progress_that_never_goes_back(store):
     assert store.get(job.id).version > seen
 
 
-def test_a_lapsed_job_waits_again_and_its_old_claim_is_lost(store, backend):
+def test_a_job_with_an_expired_lease_waits_again_and_its_old_claim_is_lost(store, backend):
     job = claimed(store)
     assert store.expired_leases() == []
     assert store.expire_lease(job, max_deaths=3) is None
-    backend.lapse(job.id)
-    assert [lapsed.id for lapsed in store.expired_leases()] == [job.id]
+    backend.expire_lease(job.id)
+    assert [job.id for job in store.expired_leases()] == [job.id]
     reaped = store.expire_lease(job, max_deaths=3)
     assert (reaped.state, reaped.deaths, reaped.claim) == (JobState.QUEUED, 1, None)
     assert store.expire_lease(job, max_deaths=3) is None
@@ -215,7 +215,7 @@ def test_a_lapsed_job_waits_again_and_its_old_claim_is_lost(store, backend):
 
 def test_a_renewed_lease_is_not_reaped(store, backend):
     job = claimed(store)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     store.renew(job, lease_s=10)
     assert store.expired_leases() == []
     assert store.expire_lease(job, max_deaths=3) is None
@@ -224,17 +224,17 @@ def test_a_renewed_lease_is_not_reaped(store, backend):
 def test_the_last_death_leaves_the_job_for_the_caller_to_end(store, backend):
     job = claimed(store)
     for deaths in (1, 2):
-        backend.lapse(job.id)
+        backend.expire_lease(job.id)
         assert store.expire_lease(job, max_deaths=3).deaths == deaths
         job = acknowledged(store)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     assert store.expire_lease(job, max_deaths=3).state is JobState.RUNNING
     assert store.claim("w", LITE0, lease_s=10) is None
 
 
 def test_a_checkpoint_forgives_the_deaths_before_it(store, backend):
     job = claimed(store)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     store.expire_lease(job, max_deaths=3)
     job = store.claim("w", LITE0, lease_s=10)
     store.checkpoint_stored(job)
@@ -274,7 +274,7 @@ def test_cancel_tells_a_running_job_and_leaves_a_waiting_one_to_its_outcome(stor
 def test_a_canceling_job_whose_lease_lapsed_is_left_for_the_caller_to_end(store, backend):
     job = claimed(store)
     store.cancel(job.id, retry_count=0)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     assert store.expire_lease(job, max_deaths=3).state is JobState.CANCELING
 
 
@@ -475,7 +475,7 @@ def test_a_created_job_takes_the_place_that_its_submission_held(store):
     assert not store.admit("ann", "too many", limit=2, ttl_s=60)
 
 
-def test_a_place_that_nobody_gave_up_is_free_again_after_a_while(store):
+def test_an_unreleased_stream_slot_is_free_again_after_a_while(store):
     assert store.admit("ann", "died", limit=1, ttl_s=-1)
     assert store.admit("ann", "next", limit=1, ttl_s=60)
 
@@ -484,7 +484,7 @@ def test_a_claim_that_was_never_acknowledged_lapses_without_a_death(store, backe
     store.create(a_job())
     job = store.claim("w1", LITE0, lease_s=10)
     for _ in range(4):
-        backend.lapse(job.id)
+        backend.expire_lease(job.id)
         reaped = store.expire_lease(job, max_deaths=3)
         assert (reaped.state, reaped.deaths) == (JobState.QUEUED, 0)
         job = store.claim("w1", LITE0, lease_s=10)
@@ -614,7 +614,7 @@ def test_beside_newer_ones_they_wait_for_the_caretakers_minute_at_most(settings)
     assert [store.claim("w", LITE0, lease_s=10).owner for _ in range(2)] == ["ann", "bob"]
 
 
-def test_a_job_that_an_older_worker_has_claimed_stands_in_nobodys_way(settings):
+def test_a_job_that_an_older_worker_claimed_blocks_no_other(settings):
     # given ann's job, claimed without a word to the turns by model
     store = RedisJobStore.connect(settings)
     for owner in ("ann", "bob"):

@@ -31,7 +31,7 @@ def locked(path):
 
 
 def requirements(extra):
-    """The project's dependencies with that extra, and with the extras that it refers to."""
+    """Returns the project's dependencies with that extra and the extras that it refers to."""
     extras = PROJECT["project"]["optional-dependencies"]
     named = [Requirement(line) for line in extras[extra]]
     own = [requirement for requirement in named if requirement.name == PROJECT["project"]["name"]]
@@ -46,11 +46,11 @@ def dockerfile(image):
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_hadolint_reports_nothing(image):
-    said = subprocess.run(
+    result = subprocess.run(
         [TOOLS / "hadolint", DOCKER / f"{image}.Dockerfile"], capture_output=True, text=True, check=False
     )
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -187,7 +187,7 @@ def test_compose_accepts_the_files(device):
     passwords = ("REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "ADMIN_KEY")
     files = ["-f", "compose.yaml", "-f", f"compose.{device}.yaml"]
 
-    said = subprocess.run(
+    result = subprocess.run(
         [*client, *files, "config"],
         cwd=COMPOSE,
         env={**os.environ, **dict.fromkeys(passwords, "x" * 24)},
@@ -196,8 +196,8 @@ def test_compose_accepts_the_files(device):
         check=False,
     )
 
-    assert said.returncode == 0, said.stderr
-    assert yaml.safe_load(said.stdout)["services"].keys() >= {"api", "worker"}
+    assert result.returncode == 0, result.stderr
+    assert yaml.safe_load(result.stdout)["services"].keys() >= {"api", "worker"}
 
 
 def _compose_client():

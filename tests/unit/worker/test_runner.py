@@ -1,4 +1,4 @@
-"""One job at a time, through every way an attempt can end."""
+"""Tests every way in which an attempt can end."""
 
 import io
 import json
@@ -372,7 +372,7 @@ def test_a_deleted_job_does_not_come_back(world):
     assert set(world.storage.objects) == {object_keys.tombstone(job.id)}
 
 
-def test_a_dream_goes_on_while_s3_and_redis_are_away(world):
+def test_a_dream_goes_on_while_s3_and_redis_are_unavailable(world):
     job = world.submit()
 
     def away(_):

@@ -1,4 +1,4 @@
-"""Accepted once, ended once: what S3 says, and those who race each other over it."""
+"""Tests that a job is accepted once and ends once, under races and lost answers."""
 
 import io
 from dataclasses import replace
@@ -25,7 +25,7 @@ class World:
         self.records = self.lifecycle.records
 
     def accepted(self, **fields) -> Job:
-        """A job of which Redis knows nothing."""
+        """Accepts a job that is not in Redis."""
         return documents.accepted(self.storage, a_manifest(**fields))
 
     def known(self, state: JobState = JobState.QUEUED) -> Job:
@@ -47,7 +47,7 @@ class World:
         return self.lifecycle.settle(job.id, outcome)
 
     def before(self, service, name: str, action) -> None:
-        """Something happens, once, right before a call reaches Redis or S3."""
+        """Runs an action once, right before a call reaches Redis or S3."""
         call = getattr(service, name)
 
         def later(*args, **options):
@@ -58,7 +58,7 @@ class World:
         setattr(service, name, later)
 
     def lose_answer(self, key: str, *, arrives: bool) -> None:
-        """S3 does not answer the next write of that key."""
+        """Loses the answer of S3 to the next write of that key."""
         put = self.storage.put
 
         def unanswered(name, body, **options):
@@ -103,7 +103,7 @@ def test_an_acceptance_that_never_arrived_is_given_up_and_leaves_nothing_that_co
     assert world.records.fate(manifest.id) == "void"
 
 
-def test_an_acceptance_that_nobody_could_decide_is_left_to_housekeeping(world):
+def test_an_undecided_acceptance_is_left_to_housekeeping(world):
     manifest = a_manifest()
     world.lose_answer(object_keys.manifest(manifest.id), arrives=True)
     give_up = world.lifecycle.give_up
@@ -331,7 +331,7 @@ def test_a_job_that_ended_while_it_was_being_restored_has_ended(world, pending):
 
 
 @pytest.mark.parametrize("pending", [None, [0]])
-def test_a_cancel_that_nobody_carried_out_is_carried_out_by_the_restore(world, pending):
+def test_a_restore_completes_an_interrupted_cancel(world, pending):
     job = world.accepted()
     documents.cancel_asked(world.storage, job)
     assert world.restore(job, pending=pending).state is JobState.CANCELED

@@ -24,7 +24,7 @@ MASTER = b"master"
 
 
 class Receiver:
-    """Answers as it is told, and keeps what it heard."""
+    """Sends scripted responses and records requests."""
 
     def __init__(self) -> None:
         self.answers = []
@@ -160,7 +160,7 @@ def test_the_message_is_owed_before_redis_hears_of_the_end(world):
     assert object_keys.pending(job.id) in world.storage.objects
 
 
-def test_a_receiver_that_is_away_is_tried_for_a_day_under_the_same_id(world):
+def test_an_unavailable_receiver_is_retried_for_a_day_under_the_same_id(world):
     # given
     job = world.accept()
     world.lifecycle.settle(job.id, world.outcome())

@@ -22,7 +22,7 @@ PRIVATE = [
 
 @contextmanager
 def a_receiver(answer: bytes):
-    """A server for one request; gives its port and what it heard."""
+    """Serves one request. Yields its port and what it received."""
     heard = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -14,7 +14,7 @@ SIZES = {"small": 10, "medium": 20, "large": 30}
 
 @pytest.fixture(autouse=True)
 def networks(monkeypatch):
-    """Three networks of known sizes that load in no time."""
+    """Provides three small networks of known sizes."""
     lite = catalog.MODELS["efficientnet-lite0"]
     fakes = {name: lite.model_copy(update={"name": name, "size_bytes": size}) for name, size in SIZES.items()}
     monkeypatch.setattr(catalog, "MODELS", fakes)

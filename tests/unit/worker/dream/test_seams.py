@@ -1,4 +1,4 @@
-"""Tiles must not show: where they meet, neither the true gradient nor the normalized one may jump."""
+"""Tests that tiles leave no seams: where they meet, neither the true gradient nor the normalized one jumps."""
 
 import numpy as np
 import pytest

@@ -13,7 +13,7 @@ from worker.dream.ascent.memory import batch_for, tile_size_for
 
 
 def short_of_memory(ascent, largest_px):
-    """The ascent with an allocator that fails for batches of more pixels than that."""
+    """Returns an ascent whose allocator fails for batches of more pixels than that."""
 
     def compute(windows):
         if windows.shape[0] * windows.shape[1] * windows.shape[2] > largest_px:
