@@ -82,7 +82,7 @@ class Gateway:
             return self._health  # never waits for a thread
         environ = environ_of(scope, is_proxy=self._is_proxy)
         try:
-            if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
+            if environ.get("CONTENT_LENGTH", "0") == "0" and "HTTP_TRANSFER_ENCODING" not in environ:
                 return await self._run(environ, receive, send)
             return await self._run_with_body(environ, receive, send)
         except Overloaded:

@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -32,7 +32,16 @@ from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
 from shared.jobs.job import InputImage, Job, Manifest, Webhook
 from shared.jobs.lifecycle import JobLifecycle
-from shared.networks.catalog import changed_since, check_size, find_preset, merge, resolve, resolve_maps
+from shared.networks.catalog import (
+    changed_since,
+    check_guide_size,
+    check_maps_size,
+    check_size,
+    find_preset,
+    merge,
+    resolve,
+    resolve_maps,
+)
 from shared.params import DreamParams, Params
 from shared.s3 import object_keys
 from shared.webhooks import outbound
@@ -162,9 +171,7 @@ class SubmissionService:
             images[name], file = opened.enter_context(self._checked(owner, picture, name, place))
             if file is not None:
                 pictures[place] = file
-        if isinstance(params, DreamParams):
-            photo = images["image"]
-            check_size(params, photo.height, photo.width, max_pixels=self.max_pixels, path="params.")
+        self._check_sizes(params, images)
         manifest = Manifest(
             id=job_id,
             kind=options.kind,
@@ -181,6 +188,15 @@ class SubmissionService:
             webhook=self._webhook(options, submission.api_url),
         )
         return manifest, pictures
+
+    def _check_sizes(self, params: Params, images: Mapping[str, InputImage]) -> None:
+        photo = images["image"]
+        if isinstance(params, DreamParams):
+            check_size(params, photo.height, photo.width, max_pixels=self.max_pixels, path="params.")
+            if guide := images.get("guide"):
+                check_guide_size(params, guide.height, guide.width, path="guide")
+        else:
+            check_maps_size(params, photo.height, photo.width, path="image")
 
     def _webhook(self, options: JobOptions, api_url: str) -> Webhook | None:
         if options.webhook_url is None:

@@ -52,9 +52,9 @@ def list_jobs(query: ListQuery) -> JobPage:
     )
     page = jobs[: query.limit]
     positions = service.positions(page)
-    served = service.served() if positions else None
+    fleet = service.fleet() if positions else None
     return JobPage(
-        jobs=tuple(JobView.of(job, positions.get(job.id), served) for job in page),
+        jobs=tuple(JobView.of(job, positions.get(job.id), fleet) for job in page),
         next_cursor=encode_cursor(page[-1].id) if len(jobs) > len(page) else None,
     )
 
@@ -149,8 +149,8 @@ def _job_response(job: Job, position: int | None, *, status: int = 200) -> Respo
     tag = PollCursor(job.version, position, "" if position is None else request_context.jobs().fleet_tag()).etag()
     if request.method in {"GET", "HEAD"} and request.if_none_match.contains_weak(tag.strip('"')):
         return _not_modified(tag)
-    served = request_context.jobs().served() if job.state is JobState.QUEUED else None
-    response = Response(JobView.of(job, position, served).model_dump_json(), status, mimetype="application/json")
+    fleet = request_context.jobs().fleet() if job.state is JobState.QUEUED else None
+    response = Response(JobView.of(job, position, fleet).model_dump_json(), status, mimetype="application/json")
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "no-cache"
     if job.state in RETRY_AFTER_S:

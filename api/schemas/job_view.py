@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from api.schemas.base import View, utc, utc_or_none
+from shared.jobs.fleet import Fleet
 from shared.jobs.job import InputImage, Job, JobError, JobProgress, JobState, Kind, Priority
 from shared.jobs.links import Links, links
 from shared.params import DreamParams, FeatureMapsParams
@@ -43,8 +44,8 @@ class JobView(View):
     links: Links
 
     @classmethod
-    def of(cls, job: Job, position: int | None, served: frozenset[str] | None = None) -> "JobView":
-        """Builds the view. served: the models that live workers serve; None if unknown."""
+    def of(cls, job: Job, position: int | None, fleet: Fleet | None = None) -> "JobView":
+        """Builds the view. fleet: the live workers; None if unknown."""
         return cls(
             id=job.id,
             kind=job.kind,
@@ -59,7 +60,7 @@ class JobView(View):
             mask=job.mask,
             progress=job.progress,
             queue_position=position,
-            waiting_for=_waiting_for(job, served),
+            waiting_for=fleet.waits_for(job.params.model) if fleet and job.state is JobState.QUEUED else None,
             attempt=job.attempt,
             created_at=utc(job.created_at),
             started_at=utc_or_none(job.started_at),
@@ -86,11 +87,3 @@ class GradientView(View):
 
 class GradientList(View):
     gradients: tuple[GradientView, ...]
-
-
-def _waiting_for(job: Job, served: frozenset[str] | None) -> str | None:
-    if job.state is not JobState.QUEUED or served is None or job.params.model in served:
-        return None
-    if not served:
-        return "No worker is running; the job starts as soon as one is."
-    return f"No running worker serves the model '{job.params.model}'; the job starts as soon as one does."

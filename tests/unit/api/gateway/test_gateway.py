@@ -70,6 +70,11 @@ def test_a_body_in_pieces_is_put_together(gateway, ann):
     assert (answer.status, answer.json["state"]) == (202, "queued")
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "0"}])
+def test_an_optional_body_may_be_left_out(gateway, ann, headers):
+    assert send(gateway, "POST", "/v1/uploads", ann | headers).status == 201
+
+
 def test_nobody_reads_the_body_of_a_caller_without_a_key(gateway):
     answer = send(gateway, "POST", "/v1/jobs", {"Content-Type": FORM}, [b"--BB", b"..."])
 
