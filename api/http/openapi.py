@@ -136,6 +136,7 @@ def _complete_operation(path: str, operation: dict[str, Any]) -> None:
     if name in CONDITIONAL:
         operation["responses"]["304"] = {"description": "Not modified since that ETag."}
     if name in BODIES:
+        operation["responses"].setdefault("413", {"description": "The request is larger than this service accepts."})
         shape = {"$ref": f"{SCHEMAS}{BODIES[name]}"}
         operation["requestBody"] = {"required": name != "createUpload", "content": {JSON: {"schema": shape}}}
     if name in openapi_examples.REQUESTS:
