@@ -32,7 +32,14 @@ from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
 from shared.jobs.job import InputImage, Job, Manifest, Webhook
 from shared.jobs.lifecycle import JobLifecycle
-from shared.networks.catalog import check_guide_size, check_maps_size, check_size, resolve, resolve_maps
+from shared.networks.catalog import (
+    check_guide_size,
+    check_maps_size,
+    check_size,
+    check_work,
+    resolve,
+    resolve_maps,
+)
 from shared.params import DreamParams, Params
 from shared.s3 import object_keys
 from shared.webhooks import outbound
@@ -57,6 +64,7 @@ class SubmissionService:
     notifier: Notifier
     clock: Clock
     max_pixels: int
+    max_work: int  # pixels x iterations
     max_bytes: int
     max_queued: int
     disk: DiskBudget
@@ -181,6 +189,7 @@ class SubmissionService:
         photo = headers["image"]
         if isinstance(params, DreamParams):
             check_size(params, photo.height, photo.width, max_pixels=self.max_pixels, path="params.")
+            check_work(params, photo.height, photo.width, max_work=self.max_work, path="params.")
             if guide := headers.get("guide"):
                 check_guide_size(params, guide.height, guide.width, path="guide")
         else:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from api.jobs.disk_budget import DiskBudget
 from api.jobs.job_service import JobService
 from api.jobs.submission_service import SubmissionService
 from shared.errors import DreamError
@@ -101,7 +102,9 @@ class World:
         self.intakes[process.name] = SubmissionService(
             **common,
             max_pixels=10_000,
+            max_work=10**12,
             max_bytes=1_000_000,
+            disk=DiskBudget(10_000_000, longest_upload=1_000_000),
             max_queued=self.settings.max_queued,
             webhook_networks=("127.0.0.0/8",),
         )
