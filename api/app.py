@@ -8,7 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.access import authentication, request_limits, security_headers
-from api.http import openapi, problem_responses, request_metrics
+from api.http import conditional, openapi, problem_responses, request_metrics
 from api.jobs.forms import FormRequest
 from api.jobs.request_parsing import MAX_TEXT_BYTES
 from api.request_context import EXTENSION
@@ -78,6 +78,7 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
     security_headers.install(app)
     problem_responses.install(app)
     openapi.install(app)
+    conditional.install(app)
     authentication.install(app)
     for resource in RESOURCES:
         app.register_blueprint(resource.bp)

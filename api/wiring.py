@@ -116,6 +116,7 @@ def assemble(
             disk=disk,
             max_queued=settings.max_queued,
             webhook_networks=settings.webhook_networks,
+            public_url=settings.public_url,
         ),
         status=StatusService(store=store, max_pixels=settings.max_pixels, max_bytes=settings.max_upload_bytes),
         job_queries=job_queries,

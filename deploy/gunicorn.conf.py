@@ -92,13 +92,13 @@ worker_tmp_dir = FAST
 
 def on_starting(server: Arbiter) -> None:
     """Refuses unfit services once, with a sentence; in the processes it would be a traceback over and over."""
-    from api.access.bind_guard import refuse_by_oversight  # noqa: PLC0415
+    from api.access.bind_guard import refuse_undecided  # noqa: PLC0415
     from api.wiring import connect  # noqa: PLC0415 - after the settings, and after the place for metrics is known
     from shared.errors import InvalidSettings, UnfitService  # noqa: PLC0415
 
     try:
         settings = load_or_exit()
-        refuse_by_oversight(server.cfg.address, settings)
+        refuse_undecided(server.cfg.address, settings)
         connect(settings)
     except (UnfitService, InvalidSettings) as exc:
         server.log.critical("refused to start: %s", exc)

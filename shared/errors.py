@@ -232,7 +232,7 @@ class OutOfMemory(DreamError):
 
 
 class WorkerDied(DreamError):
-    """Three workers in a row died on this job without making progress."""
+    """Several workers in a row died on this job without making progress."""
 
     code = "worker_died"
     retryable = True

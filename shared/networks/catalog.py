@@ -8,6 +8,7 @@ from pathlib import Path
 from shared.errors import InvalidField, InvalidSettings
 from shared.networks.model import Layer, Model, built_in, read_models
 from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX, MAPS_PX, check_whole_size, octave_sizes
+from shared.networks.presets import PRESETS, Preset
 from shared.params import DreamParams, FeatureMapsParams, Target
 
 __all__ = [
@@ -15,12 +16,15 @@ __all__ = [
     "MODELS",
     "Layer",
     "Model",
+    "changed_since",
     "check_guide_size",
     "check_maps_size",
     "check_size",
     "check_work",
     "extend",
+    "find_preset",
     "layer",
+    "merge",
     "model",
     "resolve",
     "resolve_maps",
@@ -78,6 +82,28 @@ def resolve(params: DreamParams, *, path: str = "") -> DreamParams:
         raise InvalidField("every weight is 0; give at least one target another weight", path=f"{path}layers.0.weight")
     jitter = max(strides) if params.jitter is None else params.jitter
     return params.model_copy(update={"layers": targets, "jitter": jitter})
+
+
+def find_preset(name: str, *, path: str = "") -> Preset:
+    """Returns the preset. Raises InvalidField with the nearest name."""
+    known = {preset.name: preset for preset in PRESETS}
+    if name not in known:
+        raise _unknown(f"preset '{name[:100]}'", name, tuple(known), path)
+    return known[name]
+
+
+def merge(preset: Preset, given: DreamParams) -> DreamParams:
+    """Returns the preset's parameters, overridden by those that were given."""
+    own = given.model_dump(include=given.model_fields_set)
+    sizes = {"scale", "long_side"}
+    dropped = sizes if sizes & own.keys() else set()  # a preset's scale does not contradict a long side that was given
+    return DreamParams.model_validate({name: preset.params[name] for name in preset.params.keys() - dropped} | own)
+
+
+def changed_since(preset: Preset, params: DreamParams) -> tuple[str, ...]:
+    """Returns the names of the resolved parameters that differ from the preset's."""
+    original = resolve(DreamParams.model_validate(preset.params))
+    return tuple(name for name in DreamParams.model_fields if getattr(params, name) != getattr(original, name))
 
 
 def resolve_maps(params: FeatureMapsParams, *, path: str = "") -> FeatureMapsParams:

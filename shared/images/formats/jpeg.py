@@ -121,7 +121,7 @@ def _frame(reader: Reader, marker: int, body: Span, found: _Found) -> None:
     if bits not in {8, 12} or (bits == 12 and (marker != 0xC1 or count == 4)):
         raise UnsupportedImage("This kind of JPEG (neither 8 nor 12 bits a color) is not supported.")
     if height == 0:
-        raise UnsupportedImage("This kind of JPEG (its height stands behind the picture) is not supported.")
+        raise UnsupportedImage("This kind of JPEG (its height follows the image data) is not supported.")
     found.size, found.bits = checked_size(width, height), bits
     found.components = {part[0]: part[2] for part in components}
 

@@ -5,7 +5,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.waiting import patience_s
 from worker.monitoring import liveness_file
-from worker.recovery.webhook_dispatcher import STUCK_S, DispatcherThread
+from worker.recovery.webhook_thread import STUCK_S, DispatcherThread
 
 
 class Dispatcher:
@@ -32,7 +32,7 @@ def clock():
 
 
 def test_an_unexpected_error_ends_a_round_and_not_the_thread(ended, clock, monkeypatch):
-    monkeypatch.setattr("worker.recovery.webhook_dispatcher.ROUND_S", 0.001)
+    monkeypatch.setattr("worker.recovery.webhook_thread.ROUND_S", 0.001)
     dispatcher = Dispatcher(TypeError("poisoned"))
     thread = DispatcherThread(dispatcher, clock, leads=lambda: True, ended=ended)
 

@@ -10,7 +10,8 @@ from shared.clock import Clock, SystemClock
 from shared.errors import DreamError
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
-from shared.webhooks.delivery import SECRET, WebhookDispatcher
+from shared.webhooks.delivery import SECRET
+from shared.webhooks.dispatcher import WebhookDispatcher
 from shared.webhooks.outbound import Guard, Post
 
 log = structlog.get_logger(__name__)
