@@ -19,6 +19,7 @@ from tests.integration.api.conftest import a_free_port
 from tests.waiting import patience_s
 from tools.openapi import COMMITTED
 
+SHORT_BODIES = {"/v1/session", "/v1/keys", "/v1/uploads"}
 ADMIN = "an-admin-key-of-some-length"
 
 
@@ -92,6 +93,8 @@ def _with_pictures(case, upload):
         body["name"] = "a title"  # something must be left once folders and control characters are removed
     if _is_short(body.get("preset"), 100):
         body["preset"] = "animals"
+    if case.path in SHORT_BODIES:  # what is too long stays so, within the limit of the whole body
+        body |= {name: value[:250] for name, value in body.items() if isinstance(value, str)}
     if isinstance(body.get("size_bytes"), int | float):
         body["size_bytes"] = min(body["size_bytes"], 1_000_000)
     if isinstance(body.get("params"), dict):
@@ -135,7 +138,8 @@ def _known_layer(target):
     if _is_short(target.get("layer"), 100):
         target["layer"] = "stem"  # of 32 channels
     if isinstance(target.get("channels"), list):
-        target["channels"] = [c % 32 if type(c) in {int, float} and c >= 0 else c for c in target["channels"]]
+        known = [c % 32 if type(c) in {int, float} and c >= 0 else c for c in target["channels"]]
+        target["channels"] = [c for index, c in enumerate(known) if c not in known[:index]]
 
 
 def _new_key(headers):

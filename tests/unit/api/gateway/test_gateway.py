@@ -260,6 +260,14 @@ def test_an_address_that_is_too_long_is_a_problem(gateway):
     assert answer.answer_headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/v1/models"])
+def test_an_empty_host_is_a_problem(gateway, ann, path):
+    answer = send(gateway, "GET", path, ann | {"Host": ""})
+
+    assert (answer.status, answer.json["code"]) == (400, "bad_request")
+    assert "Host" in answer.json["detail"]
+
+
 @pytest.mark.parametrize("headers", [{f"X-{n}": "1" for n in range(MOST_HEADERS)}, {"X-Long": "a" * 20_000}])
 def test_too_many_or_too_long_headers_are_a_problem(gateway, headers):
     answer = send(gateway, "GET", "/healthz", headers)
