@@ -1,8 +1,9 @@
 // The picker for looks, which are the presets.
 
 import { getCached } from "../core/api.js";
-import { asset, fill, h, sentence, uid } from "../core/dom.js";
-import { draft } from "./draft.js";
+import { asset, button, fill, h, sentence, uid } from "../core/dom.js";
+import { difference } from "../jobs/difference.js";
+import { changedSince, draft, takeLook } from "./draft.js";
 
 /**
  * @typedef {{name: string, title: string, sentence: string, params: any, model?: string, kind?: string,
@@ -18,10 +19,11 @@ export async function looks() {
  * Creates the picker: looks with a thumbnail as cards, the others in a collapsed section.
  * @param {Look[]} all
  * @param {any[]} models
+ * @param {Record<string, any>} defaults of the parameters
  * @param {() => void} onChange
  */
-export function looksPicker(all, models, onChange) {
-  const note = h("p", { className: "hint look-note", id: uid("look") });
+export function looksPicker(all, models, defaults, onChange) {
+  const note = h("p", { className: "hint look-note", id: uid("look"), "aria-live": "polite" });
   const inputs = new Map();
   const radio = (look) => {
     const input = h("input", { type: "radio", name: "look", value: look.name, onchange: () => choose(look) });
@@ -36,9 +38,7 @@ export function looksPicker(all, models, onChange) {
   const pill = (look) => h("label", { className: "pill", title: look.sentence }, radio(look), h("span", null, look.title));
 
   function choose(look) {
-    draft.look = look.name;
-    draft.base = look.name;
-    draft.params = structuredClone(look.params);
+    takeLook(look);
     update();
     onChange();
   }
@@ -46,10 +46,9 @@ export function looksPicker(all, models, onChange) {
   function update() {
     for (const [name, input] of inputs) input.checked = name === draft.look;
     const look = all.find((one) => one.name === draft.look);
-    if (!look) {
-      const base = all.find((one) => one.name === draft.base);
-      return fill(note, base ? `${base.title}, with your changes.` : "Custom settings. Choosing a look replaces them.");
-    }
+    if (!look) return fill(note, "Your own settings. Choosing a look replaces them.");
+    const differs = difference(changedSince(look, defaults), { ...defaults, ...draft.params }, look, defaults);
+    if (differs) return fill(note, `${look.title}${differs}. `, button("Undo the changes", { className: "link", onclick: () => choose(look) }));
     const model = models.find((one) => one.name === look.params.model);
     const source = look.source && [" ", h("a", { href: look.source, target: "_blank", rel: "noreferrer" }, "Source")];
     const fetched = model?.ready === false && ` Needs ${model.title}, which is downloaded first.`;

@@ -5,7 +5,7 @@ import { speak } from "../core/announce.js";
 import { asset, button, fill, h, icon, uid } from "../core/dom.js";
 import { count, isTerminal } from "../core/format.js";
 import { go } from "../core/router.js";
-import { activePhoto, draft, readPhoto } from "../dream/draft.js";
+import { activePhoto, addPhotos, readPhoto } from "../dream/draft.js";
 import { errorSlot } from "../dream/fields.js";
 import { layerGroups } from "../dream/layer-groups.js";
 import { watchJob } from "../jobs/events.js";
@@ -100,8 +100,7 @@ export async function layersView({ query, signal }) {
   /** Selects the photograph here and in the composer. */
   function compose(photo) {
     state.photo = photo;
-    draft.photos.push(photo);
-    draft.active = draft.photos.length - 1;
+    addPhotos([photo]);
   }
 
   /** Runs a feature maps job on the photograph and shows its result. */
