@@ -25,6 +25,7 @@ from worker.dream.types import Image
 from worker.networks import registry
 
 SIZE_PX = (480, 360)  # (width, height); small, so that the features are large in the picture
+TUNNEL = ("Folds", "Engraving", "Eyes", "Animals")  # from the outer frame to the inner one
 SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
 FACE = (60, 0, 451, 293)  # of scikit-image's cat: bright, and recognizable at the size of a tile
 EYES = {"layers": [{"layer": "block9"}], "iterations": 14, "step_size": 2.2}
@@ -32,7 +33,7 @@ LONG = {"layers": [{"layer": "block11_expand"}], "iterations": 30}
 
 
 def main(folder: Annotated[Path, typer.Argument(help="Output folder.")]) -> None:
-    """Makes every thumbnail and both sheets."""
+    """Makes every thumbnail, the start page's pictures and both sheets."""
     device.prepare()
     folder.mkdir(parents=True, exist_ok=True)
     cat, cells = photograph("chelsea", FACE), []
@@ -41,8 +42,16 @@ def main(folder: Annotated[Path, typer.Argument(help="Output folder.")]) -> None
             picture = dreamed(preset.params, cat)
             picture.save(folder / f"{preset.name}.webp", quality=76, method=6)
             cells.append((preset.title, picture))
+    frames = [Pillow.fromarray(images.to_pixels(cat)), *(dict(cells)[title] for title in TUNNEL)]
+    tunnel(frames, folder.parent / "samples")
     sheet(cells).save(folder / "sheet.webp", quality=76, method=6)
     sheet(controls()).save(folder / "controls.webp", quality=76, method=6)
+
+
+def tunnel(pictures: list[Pillow.Image], folder: Path) -> None:
+    """Saves the start page's frames within frames, the outermost first."""
+    for index, picture in enumerate(pictures):
+        picture.save(folder / f"tunnel-{index}.webp", quality=80, method=6)
 
 
 def controls() -> list[tuple[str, Pillow.Image]]:

@@ -65,7 +65,7 @@ def test_a_picture_twice_as_large_and_the_same_dream_on_another_photograph(page,
     steps.add(page, photograph)
     steps.make_it_short(page)
     page.get_by_role("radio", name="Double").check(force=True)
-    expect(page.get_by_text("400 × 300 pixels")).to_be_visible()
+    expect(page.locator("[data-path='params.scale']")).to_contain_text(re.compile("400 . 300 pixels"))
     steps.start(page)
     steps.await_state(page, "Done")
     first = client.get(page.url.rsplit("/", 1)[-1])
@@ -114,7 +114,7 @@ def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograp
     steps.await_state(page, "Dreaming")
     hangs = re.compile(r"/v1/jobs/[^/]+(/events)?$")
     page.route(hangs, lambda _: None)
-    page.reload(wait_until="commit")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # closes the stream
 
     expect(page.get_by_text("The server does not answer")).to_be_visible()
     page.unroute(hangs)
@@ -122,6 +122,15 @@ def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograp
     steps.await_state(page, "Dreaming")
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")
+
+
+def test_a_server_that_hangs_while_a_view_loads_is_noticed(page):
+    page.route("**/v1/jobs?*", lambda _: None)
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+    page.unroute("**/v1/jobs?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
 
 
 def test_the_time_left_is_a_range_at_first_and_then_falls(page):
@@ -132,7 +141,8 @@ def test_the_time_left_is_a_range_at_first_and_then_falls(page):
       const left = timeLeft(() => now);
       const said = [];
       for (const [at, fraction, eta_seconds] of [
-        [0, 0.01, 9], [2, 0.03, 50], [5, 0.08, 30], [12, 0.2, 17], [16, 0.25, 60], [24, 0.4, 34], [40, 0.7, 20], [55, 0.97, 2],
+        [0, 0.01, 9], [2, 0.03, 50], [5, 0.08, 30], [12, 0.2, 17],
+        [16, 0.25, 60], [24, 0.4, 34], [40, 0.7, 20], [55, 0.97, 2],
       ]) {
         now = at;
         said.push(left({fraction, eta_seconds}));
