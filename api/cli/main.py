@@ -1,6 +1,7 @@
 """The `dream` command.
 
-Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server unavailable, 130 Ctrl-C.
+Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server or
+network unavailable, 130 Ctrl-C.
 """
 
 import json
@@ -12,7 +13,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from api.cli import connection, display, keys_commands, results, submit_commands
+from api.cli import connection, display, keys_commands, network_commands, results, submit_commands
 from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL, Target
 from api.cli.options import AsJson, command, use_json
 from api.client import Refused, ServerUnavailable
@@ -24,6 +25,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(keys_commands.app, name="keys")
 command(app)(submit_commands.submit)
 command(app)(submit_commands.again)
+command(app)(network_commands.looks)
+command(app)(network_commands.models)
+command(app)(network_commands.fetch)
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as printed by `submit` and `list`.")]
 
 
@@ -51,19 +55,13 @@ def _options(
 ) -> None:
     """Turns photographs into DeepDreams on a Dreamqueue server.
 
-    Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server unavailable, 130 Ctrl-C.
+    Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server or network
+    unavailable, 130 Ctrl-C.
     DREAM_KEY holds the API key, if the server requires one.
     """
     target: Target = context.obj
     target.url, target.key = server or None, key or None
     use_json(context, as_json=as_json)
-
-
-@command(app)
-def looks(context: typer.Context) -> None:
-    """Lists the presets: looks and classic recipes."""
-    presets = connection.client(context).presets()
-    connection.print_record(context, presets, lambda: display.presets_table(presets))
 
 
 @command(app)
@@ -152,21 +150,6 @@ def cancel(context: typer.Context, job: JobId) -> None:
     """Cancels a job: a waiting one at once, a running one at its next tile."""
     canceled = connection.client(context).cancel(job)
     connection.print_record(context, canceled, lambda: f"{job} is {canceled.state}")
-
-
-@command(app)
-def models(
-    context: typer.Context,
-    model: Annotated[str | None, typer.Argument(help="A network, to list its layers.")] = None,
-) -> None:
-    """Lists the networks, or one network's layers."""
-    client = connection.client(context)
-    if model:
-        layers = client.layers(model)
-        connection.print_record(context, layers, lambda: display.layers_table(layers))
-        return
-    networks = client.models()
-    connection.print_record(context, networks, lambda: display.models_table(networks))
 
 
 def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | None = None) -> int:

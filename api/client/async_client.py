@@ -17,7 +17,7 @@ from api.client.sse_reader import Event, read_events_async
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.network_views import LayerList, ModelList, PresetList
+from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError
 
@@ -108,6 +108,9 @@ class AsyncDreamClient:
 
     async def models(self) -> ModelList:
         return await self._send(calls.models())
+
+    async def fetch_model(self, model: str) -> ModelView:
+        return await self._send(calls.fetch_model(model))
 
     async def layers(self, model: str) -> LayerList:
         return await self._send(calls.layers(model))

@@ -14,7 +14,7 @@ import httpx
 from api.client.responses import Record, read, refusal
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.network_views import LayerList, ModelList, PresetList
+from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 
 FilePath: TypeAlias = str | PathLike[str]
 Result = TypeVar("Result")
@@ -115,6 +115,10 @@ def delete(job_id: str) -> Call[None]:
 
 def models() -> Call[ModelList]:
     return _record(ModelList, "GET", "/v1/models")
+
+
+def fetch_model(model: str) -> Call[ModelView]:
+    return _record(ModelView, "POST", f"/v1/models/{model}/fetch")
 
 
 def layers(model: str) -> Call[LayerList]:

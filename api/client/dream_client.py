@@ -16,7 +16,7 @@ from api.client.sse_reader import Event, read_events
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.network_views import LayerList, ModelList, PresetList
+from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError
 
@@ -120,6 +120,10 @@ class DreamClient:
 
     def models(self) -> ModelList:
         return self._send(calls.models())
+
+    def fetch_model(self, model: str) -> ModelView:
+        """Asks the workers to fetch the network's weights; `models` shows the progress. Needs the admin key, if any."""
+        return self._send(calls.fetch_model(model))
 
     def layers(self, model: str) -> LayerList:
         return self._send(calls.layers(model))

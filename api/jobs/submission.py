@@ -47,6 +47,7 @@ class Submission:
     image: Picture
     guide: Picture | None = None
     mask: Picture | None = None
+    api_url: str = ""  # where the client has sent it
 
     @property
     def extra_pictures(self) -> dict[str, Picture]:

@@ -83,6 +83,7 @@ class Webhook(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     url: str
     events: tuple[WebhookEvent, ...] = ("completed",)
+    api_url: str = ""  # the API's address as the client reaches it, which begins the links
 
 
 class Manifest(Document):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shared.errors import InvalidField, InvalidSettings
 from shared.networks.model import Layer, Model, built_in, read_models
+from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX, MAPS_PX, check_whole_size
 from shared.networks.presets import PRESETS, Preset
 from shared.params import DreamParams, FeatureMapsParams, Target
 
@@ -16,6 +17,8 @@ __all__ = [
     "Layer",
     "Model",
     "changed_since",
+    "check_guide_size",
+    "check_maps_size",
     "check_size",
     "extend",
     "find_preset",
@@ -117,6 +120,17 @@ def _check_channels(layer: Layer, channels: Sequence[int] | None, *, path: str) 
                 path=f"{path}.{index}",
                 suggestion=str(layer.channels - 1),
             )
+
+
+def check_maps_size(params: FeatureMapsParams, height: int, width: int, *, path: str) -> None:
+    """Raises InvalidField if the network would have to see too many pixels of such an image."""
+    check_whole_size(height, width, longest_px=MAPS_PX, minimum_px=model(params.model).minimum_px, path=path)
+
+
+def check_guide_size(params: DreamParams, height: int, width: int, *, path: str) -> None:
+    """Does the same for a guide."""
+    minimum_px = max(model(params.model).minimum_px, GUIDE_SHORTEST_PX)
+    check_whole_size(height, width, longest_px=GUIDE_PX, minimum_px=minimum_px, path=path)
 
 
 def check_size(params: DreamParams, height: int, width: int, *, max_pixels: int, path: str = "") -> None:

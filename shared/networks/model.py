@@ -62,6 +62,11 @@ class Model(Frozen):
         return value
 
     @property
+    def is_fetchable(self) -> bool:
+        """Whether a worker can fetch its weights: it has addresses, and no package brings them."""
+        return self.package is None and bool(self.urls)
+
+    @property
     def is_zipped(self) -> bool:
         """Whether its addresses hold a zip with the weights file in it."""
         return bool(self.urls) and urlsplit(self.urls[0]).path.endswith(".zip")

@@ -30,6 +30,7 @@ class MemoryJobStore:
         self.admitted: dict[tuple[str, str], float] = {}  # (owner, job id) -> expiry, Unix time, seconds
         self.complete_since: str | None = None
         self.rebuild: str | None = None
+        self.fetch_requests: dict[str, tuple[str, float]] = {}  # model -> id, expiry
         self.leader: tuple[str, float] | None = None
         self.history: list[tuple[str, JobState, JobState]] = []
 
@@ -241,6 +242,15 @@ class MemoryJobStore:
     def workers(self) -> Sequence[WorkerInfo]:
         self._reach()
         return [worker for worker, until in self.live.values() if until >= self.clock.now()]
+
+    def request_fetch(self, model: str, *, ttl_s: float) -> None:
+        self._reach()
+        self.fetch_requests[model] = (secrets.token_hex(8), self.clock.now() + ttl_s)
+
+    def requested_fetches(self, models: Sequence[str]) -> Mapping[str, str]:
+        self._reach()
+        live = {model: request for model, (request, until) in self.fetch_requests.items() if until > self.clock.now()}
+        return {model: live[model] for model in models if model in live}
 
     def queue_stats(self) -> QueueStats:
         self._reach()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
-from shared.interfaces import WorkerInfo
+from shared.interfaces import WeightsFetch, WorkerInfo
 from shared.jobs.job import JobError, JobProgress, JobState, Outcome
 from shared.params import DreamParams
 from shared.redis.job_queries import RedisJobQueries
@@ -435,6 +435,26 @@ def test_only_waiting_jobs_past_their_deadline_are_overdue(store):
     assert [job.id for job in store.overdue()] == [late.id]
     store.finish(late.id, outcome(late, JobState.FAILED))
     assert store.overdue() == []
+
+
+def test_a_worker_says_what_it_could_fetch_and_how_far_it_is(store):
+    fetch = WeightsFetch(model="large", fetched_bytes=5, total_bytes=10)
+    worker = WorkerInfo(name="w", models=("m",), device="cpu", job_id=None, seen_at=0, fetchable=("large",))
+    store.register_worker(replace(worker, fetches_on_demand=True, fetch=fetch), ttl_s=60)
+
+    (found,) = store.workers()
+
+    assert (found.models, found.fetchable, found.fetches_on_demand, found.fetch) == (("m",), ("large",), True, fetch)
+
+
+def test_each_request_to_fetch_weights_is_a_new_one(store):
+    store.request_fetch("large", ttl_s=60)
+    first = store.requested_fetches(["small", "large"])
+    store.request_fetch("large", ttl_s=60)
+
+    assert list(first) == ["large"]
+    assert store.requested_fetches(["large"]) != first
+    assert store.requested_fetches([]) == {}
 
 
 def test_workers_are_those_who_beat_lately(store):

@@ -65,7 +65,7 @@ class FakeDreamer:
         for iteration in range(first, params.iterations):
             self.during(iteration)
             done = (iteration + 1) * image.shape[0] * image.shape[1]
-            observer.tiles_done(
+            observer.tile_done(
                 EngineProgress(
                     octave=0,
                     octaves=1,
@@ -297,7 +297,7 @@ def test_a_drain_that_takes_too_long_hands_the_job_back_from_its_last_checkpoint
 
     def hang(iteration):
         if iteration == 1:
-            runner.give_up()
+            runner.release_job()
             raise SystemExit  # as far as this job is concerned, the process has ended
 
     world.dreamer.during = hang

@@ -5,7 +5,7 @@ import pytest
 from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks import catalog
 from shared.settings import Settings
-from worker.attempts import tensorflow_dreamer
+from worker import model_fetcher
 from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
 from worker.networks import registry
 
@@ -83,13 +83,13 @@ def test_missing_weights_are_fetched_if_allowed_and_not_retried_at_once_after_a_
     here.clear()
     asked = []
 
-    def fetch(model, settings):
+    def fetch(model, settings, *, on_bytes):
         asked.append(model.name)
         if model.name == "large":
             raise ModelUnavailable
         here.add(model.name)
 
-    monkeypatch.setattr(tensorflow_dreamer, "fetch", fetch)
+    monkeypatch.setattr(model_fetcher, "fetch", fetch)
     TensorFlowDreamer(Settings()).fetch(["small"])
     assert asked == []
 
