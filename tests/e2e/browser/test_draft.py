@@ -2,9 +2,28 @@
 
 import re
 
-from playwright.sync_api import expect
+from contextlib import contextmanager, suppress
+
+from playwright.sync_api import Error, expect
 
 from tests.e2e.browser import steps
+
+
+@contextmanager
+def hanging(page, addresses, first=lambda route: None):
+    """Leaves requests to these addresses without an answer; `first` is called with each of them."""
+    held = []
+
+    def hold(route):
+        first(route)
+        held.append(route)
+
+    page.route(addresses, hold)
+    yield
+    page.unroute(addresses)
+    for route in held:
+        with suppress(Error):  # the page has given it up
+            route.abort()
 
 
 def chosen(page, look):
@@ -92,13 +111,12 @@ def test_a_server_that_hangs_is_noticed_and_a_second_try_makes_one_job(page, cli
     # given a server that takes the submission and does not answer
     steps.add(page, photograph)
     steps.make_it_short(page)
-    held = []
-    page.route("**/v1/jobs", lambda route: held.append(route.fetch()) if not held else route.continue_())
     before = len(client.list_jobs().jobs)
+    with hanging(page, "**/v1/jobs", lambda route: route.fetch()):
+        page.get_by_role("button", name="Start dreaming").click()
+        expect(page.get_by_role("alert").filter(has_text="has not answered for 10 seconds")).to_be_visible()
 
     # when
-    page.get_by_role("button", name="Start dreaming").click()
-    expect(page.get_by_role("alert").filter(has_text="has not answered for 10 seconds")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
 
     # then
@@ -112,12 +130,10 @@ def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograp
     steps.set_exactly(page, "Depth", 900)
     steps.start(page)
     steps.await_state(page, "Dreaming")
-    hangs = re.compile(r"/v1/jobs/[^/]+(/events)?$")
-    page.route(hangs, lambda _: None)
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # closes the stream
+    with hanging(page, re.compile(r"/v1/jobs/[^/]+(/events)?$")):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # closes the stream
+        expect(page.get_by_text("The server does not answer")).to_be_visible()
 
-    expect(page.get_by_text("The server does not answer")).to_be_visible()
-    page.unroute(hangs)
     page.get_by_role("button", name="Try again").click()
     steps.await_state(page, "Dreaming")
     page.get_by_role("button", name="Cancel").click()
@@ -125,10 +141,10 @@ def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograp
 
 
 def test_a_server_that_hangs_while_a_view_loads_is_noticed(page):
-    page.route("**/v1/jobs?*", lambda _: None)
-    page.get_by_role("link", name="Gallery").click()
-    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
-    page.unroute("**/v1/jobs?*")
+    with hanging(page, re.compile(r"/v1/jobs\?")):
+        page.get_by_role("link", name="Gallery").click()
+        expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
 

@@ -4,6 +4,7 @@ import { getCached } from "../core/api.js";
 import { asset, button, fill, h, sentence, uid } from "../core/dom.js";
 import { difference } from "../jobs/difference.js";
 import { changedSince, draft, takeLook } from "./draft.js";
+import { networkNote } from "./network-note.js";
 
 /**
  * @typedef {{name: string, title: string, sentence: string, params: any, model?: string, kind?: string,
@@ -18,11 +19,12 @@ export async function looks() {
 /**
  * Creates the picker: looks with a thumbnail as cards, the others in a collapsed section.
  * @param {Look[]} all
- * @param {any[]} models
+ * @param {{models: any[], may_fetch: boolean}} networks
  * @param {Record<string, any>} defaults of the parameters
- * @param {() => void} onChange
+ * @param {{onChange: () => void, signal: AbortSignal}} options
  */
-export function looksPicker(all, models, defaults, onChange) {
+export function looksPicker(all, { models, may_fetch: mayFetch }, defaults, { onChange, signal }) {
+  const network = networkNote({ signal });
   const note = h("p", { className: "hint look-note", id: uid("look"), "aria-live": "polite" });
   const inputs = new Map();
   const radio = (look) => {
@@ -45,14 +47,13 @@ export function looksPicker(all, models, defaults, onChange) {
 
   function update() {
     for (const [name, input] of inputs) input.checked = name === draft.look;
+    network.show(models.find((one) => one.name === (draft.params.model ?? defaults.model)), mayFetch);
     const look = all.find((one) => one.name === draft.look);
     if (!look) return fill(note, "Your own settings. Choosing a look replaces them.");
     const differs = difference(changedSince(look, defaults), { ...defaults, ...draft.params }, look, defaults);
     if (differs) return fill(note, `${look.title}${differs}. `, button("Undo the changes", { className: "link", onclick: () => choose(look) }));
-    const model = models.find((one) => one.name === look.params.model);
     const source = look.source && [" ", h("a", { href: look.source, target: "_blank", rel: "noreferrer" }, "Source")];
-    const fetched = model?.ready === false && ` Needs ${model.title}, which is downloaded first.`;
-    return fill(note, sentence(look.sentence ?? ""), fetched, source);
+    return fill(note, sentence(look.sentence ?? ""), source);
   }
 
   const cards = all.filter((look) => look.thumbnail);
@@ -71,6 +72,7 @@ export function looksPicker(all, models, defaults, onChange) {
     h("legend", null, h("h2", null, "Pick a look")),
     h("div", { className: "looks" }, cards.map(card)),
     note,
+    network.node,
     more,
   );
   update();

@@ -1,6 +1,6 @@
 // The composer: photographs, look, parameters and time estimate.
 
-import { get, getCached } from "../core/api.js";
+import { get } from "../core/api.js";
 import { speak, toast } from "../core/announce.js";
 import { h } from "../core/dom.js";
 import { go } from "../core/router.js";
@@ -14,7 +14,7 @@ import { paramsForm } from "../dream/params.js";
 import { photoStage } from "../dream/photos.js";
 
 export async function dreamView({ query, signal }) {
-  const [all, { models }] = await Promise.all([looks(), getCached("/v1/models"), restoreDraft()]);
+  const [all, networks] = await Promise.all([looks(), get("/v1/models", { signal }), restoreDraft()]);
   if (query.has("layer")) startFromLayer(query);
   else if (!draft.look && !Object.keys(draft.params).length && all[0]) takeLook(all[0]);
 
@@ -23,9 +23,12 @@ export async function dreamView({ query, signal }) {
     picker.update();
     changed();
   });
-  const picker = looksPicker(all, models, form.defaults, () => {
-    form.write();
-    changed();
+  const picker = looksPicker(all, networks, form.defaults, {
+    signal,
+    onChange: () => {
+      form.write();
+      changed();
+    },
   });
   const stage = photoStage({ signal, onChange: changed });
   const guide = guideField(changed);
