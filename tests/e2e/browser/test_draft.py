@@ -1,7 +1,6 @@
 """The composition survives, keeps its look, and is sent once."""
 
 import re
-
 from contextlib import contextmanager, suppress
 
 from playwright.sync_api import Error, expect
