@@ -42,3 +42,8 @@ export async function use(name, mode, action) {
     transaction.onabort = () => done(null);
   }).finally(() => db.close());
 }
+
+/** Removes everything that the page keeps in this browser's database. */
+export async function clearDatabase() {
+  for (const name of [PHOTOGRAPHS, DRAFTS]) await use(name, "readwrite", (store) => store.clear());
+}
