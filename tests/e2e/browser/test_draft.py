@@ -1,25 +1,28 @@
 """The composition survives, keeps its look, and is sent once."""
 
 import re
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
+import pytest
 from playwright.sync_api import Error, expect
 
 from tests.e2e.browser import steps
 
 
-@contextmanager
-def hanging(page, addresses, first=lambda route: None):
-    """Leaves requests to these addresses without an answer; `first` is called with each of them."""
+@pytest.fixture
+def hang(page):
+    """Leaves requests to some addresses without an answer until the returned function is called."""
     held = []
 
-    def hold(route):
-        first(route)
-        held.append(route)
+    def hang_(addresses, first=lambda route: None):
+        def hold(route):
+            first(route)
+            held.append(route)
 
-    page.route(addresses, hold)
-    yield
-    page.unroute(addresses)
+        page.route(addresses, hold)
+        return lambda: page.unroute(addresses, hold)
+
+    yield hang_
     for route in held:
         with suppress(Error):  # the page has given it up
             route.abort()
@@ -106,16 +109,17 @@ def test_an_unknown_address_is_explained(page):
     expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
 
 
-def test_a_server_that_hangs_is_noticed_and_a_second_try_makes_one_job(page, client, photograph):
+def test_a_server_that_hangs_is_noticed_and_a_second_try_makes_one_job(page, client, photograph, hang):
     # given a server that takes the submission and does not answer
     steps.add(page, photograph)
     steps.make_it_short(page)
     before = len(client.list_jobs().jobs)
-    with hanging(page, "**/v1/jobs", lambda route: route.fetch()):
-        page.get_by_role("button", name="Start dreaming").click()
-        expect(page.get_by_role("alert").filter(has_text="has not answered for 10 seconds")).to_be_visible()
+    release = hang("**/v1/jobs", lambda route: route.fetch())
+    page.get_by_role("button", name="Start dreaming").click()
+    expect(page.get_by_role("alert").filter(has_text="has not answered for 10 seconds")).to_be_visible()
 
     # when
+    release()
     page.get_by_role("button", name="Try again").click()
 
     # then
@@ -124,26 +128,28 @@ def test_a_server_that_hangs_is_noticed_and_a_second_try_makes_one_job(page, cli
     assert len(client.list_jobs().jobs) == before + 1
 
 
-def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograph):
+def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograph, hang):
     steps.add(page, photograph)
     steps.set_exactly(page, "Depth", 900)
     steps.start(page)
     steps.await_state(page, "Dreaming")
-    with hanging(page, re.compile(r"/v1/jobs/[^/]+(/events)?$")):
-        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # closes the stream
-        expect(page.get_by_text("The server does not answer")).to_be_visible()
+    release = hang(re.compile(r"/v1/jobs/[^/]+(/events)?$"))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # closes the stream
+    expect(page.get_by_text("The server does not answer")).to_be_visible()
 
+    release()
     page.get_by_role("button", name="Try again").click()
     steps.await_state(page, "Dreaming")
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")
 
 
-def test_a_server_that_hangs_while_a_view_loads_is_noticed(page):
-    with hanging(page, re.compile(r"/v1/jobs\?")):
-        page.get_by_role("link", name="Gallery").click()
-        expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+def test_a_server_that_hangs_while_a_view_loads_is_noticed(page, hang):
+    release = hang(re.compile(r"/v1/jobs\?"))
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
 
+    release()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
 
