@@ -95,7 +95,7 @@ def test_previews_and_progress_are_shown_while_a_job_runs(page, photograph):
     steps.start(page)
 
     expect(page.get_by_alt_text("The dream so far").first).to_be_visible()
-    expect(page.get_by_text(re.compile(r"Octave \d of \d, step \d+ of 600"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Size \d of \d, step \d+ of 600"))).to_be_visible()
     assert int(page.get_by_role("progressbar", name="Dream progress").get_attribute("aria-valuenow")) > 0
 
     page.get_by_role("button", name="Cancel").click()
