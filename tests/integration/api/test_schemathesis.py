@@ -89,10 +89,10 @@ def _with_pictures(case, upload):
             body[name]["upload"] = upload
     if _is_short(body.get("webhook_url"), 2000) and body["webhook_url"].startswith(("http://", "https://")):
         body["webhook_url"] = "https://receiver.example/hook"
-    if _is_short(body.get("name"), 1000) and not case.path.startswith("/v1/keys"):
-        body["name"] = "a title"  # something must be left once folders and control characters are removed
-    if _is_short(body.get("preset"), 100):
-        body["preset"] = "animals"
+    known = {"preset": "animals"}
+    if not case.path.startswith("/v1/keys"):
+        known["name"] = "a title"  # something must be left once folders and control characters are removed
+    body |= {name: value for name, value in known.items() if _is_short(body.get(name), 1000)}
     if case.path in SHORT_BODIES:  # what is too long stays so, within the limit of the whole body
         body |= {name: value[:250] for name, value in body.items() if isinstance(value, str)}
     if isinstance(body.get("size_bytes"), int | float):
