@@ -115,7 +115,7 @@ def _with_names(params):
             _known_layer(target)
     if isinstance(params.get("long_side"), int | float) and params["long_side"] <= 100_000:
         params["long_side"] = min(params["long_side"], 1000)  # larger ones exceed the limit on pixels
-        if type(params.get("scale")) in {int, float}:  # a boolean is a violation to keep
+        if type(scale := params.get("scale")) in {int, float} and 0 < scale <= 16:  # else it is a violation to keep
             del params["scale"]
 
 

@@ -63,7 +63,7 @@ class InstantReport:
     def recipe(self):
         return {}
 
-    def with_warnings(self, warnings):  # noqa: ARG002 - as the attempt calls it
+    def with_warnings(self, warnings):
         return self
 
 
