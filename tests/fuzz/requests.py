@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 from tests.fakes.pictures import a_picture, a_turned_picture, an_animation
@@ -164,11 +165,11 @@ def _mutate(rng: random.Random, node: object) -> None:
         if isinstance(node[name], dict | list) and rng.random() < 0.6:
             _mutate(rng, node[name])
         elif rng.random() < 0.2:
-            node[rng.choice(["octavs", "", "image", "__class__", "a" * 300])] = rng.choice(ODD_VALUES)
+            node[rng.choice(["octavs", "", "image", "__class__", "a" * 300])] = deepcopy(rng.choice(ODD_VALUES))
         else:
-            node[name] = rng.choice(ODD_VALUES)
+            node[name] = deepcopy(rng.choice(ODD_VALUES))
     elif isinstance(node, list) and node:
-        node[rng.randrange(len(node))] = rng.choice(ODD_VALUES)
+        node[rng.randrange(len(node))] = deepcopy(rng.choice(ODD_VALUES))
 
 
 def _form(rng: random.Random) -> bytes:
