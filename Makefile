@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast lint pytest chaos simulate fmt bench bench-api bench-hostile bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint pytest chaos simulate fuzz fmt bench bench-api bench-hostile bench-scale docs lock check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ chaos: .venv/installed ## crash parts of a real stack at random, count lost jobs
 
 simulate: .venv/installed ## run the protocol under simulated faults (SEEDS=10000; SEED=7 replays one run)
 	$(VENV)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
+
+fuzz: .venv/installed ## send odd and damaged requests and files (COUNT=100000 SECONDS=600 SEED=7)
+	$(VENV)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 fmt: .venv/installed ## format the code and apply automatic fixes
 	$(VENV)/ruff format

@@ -1,6 +1,7 @@
 """The API under gunicorn: `gunicorn -c deploy/gunicorn.conf.py 'api.app:create_app()'`."""  # noqa: N999 - the name that gunicorn looks for
 
 import gc
+import logging
 import os
 import resource
 import shutil
@@ -67,6 +68,7 @@ class GatewayWorker(UvicornWorker):
         from api.gateway.gateway import Gateway  # noqa: PLC0415 - after the place for metrics is known
 
         super().load_wsgi()
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not a line for each malformed request
         self.wsgi = Gateway(self.wsgi, proxies=self.cfg.forwarded_allow_ips)
 
     async def _serve(self) -> None:

@@ -113,7 +113,7 @@ async def gone(hostile: Hostile) -> None:
 
 ATTACKS: tuple[tuple[Callable[[Hostile], Awaitable[None]], int], ...] = (
     # With their weights: most only hold a connection, as slow clients do.
-    *((idle, 15), (slow_head, 20), (slow_body, 20), (slow_json, 10), (slow_chunks, 5), (slow_reader, 5)),
+    *((idle, 10), (slow_head, 10), (slow_body, 45), (slow_json, 10), (slow_chunks, 10), (slow_reader, 5)),
     *((nested, 2), (unknown_members, 2), (too_large, 3), (a_broken_picture, 3), (not_http, 5), (endless_headers, 3)),
     *((malformed_chunks, 3), (pipelined, 2), (gone, 2)),
 )
@@ -130,12 +130,13 @@ async def attack(
 
     async def one(number: int) -> None:
         rng = random.Random(f"{seed} {number}")
+        from_address = f"127.0.1.{number % 250 + 1}"  # not the honest clients'; Linux has all of 127.0.0.0/8
         head = f"Host: {host}:{port}\r\n" + (f"Authorization: Bearer {key}\r\n" if number % 2 else "")
         kinds, weights = zip(*ATTACKS, strict=True)
         while True:
             (kind,) = rng.choices(kinds, weights)
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                reader, writer = await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(host, port, local_addr=(from_address, 0))
                 on_attack()
                 try:
                     await kind(Hostile(reader, writer, rng, head.encode()))

@@ -99,7 +99,7 @@ def test_a_wrong_media_type_is_refused_before_the_body_is_read(gateway, ann, pat
         ("/v1/session", "application/json", 1025),
         ("/v1/jobs", "application/json", 256 * 1024 + 1),
         ("/v1/jobs", FORM, 200_001),
-        ("/v1/uploads", "application/json", 1025),
+        ("/v1/uploads", "application/json", 4097),
     ],
 )
 def test_a_body_that_is_too_long_is_refused_by_its_announced_length(gateway, ann, path, mimetype, size):
