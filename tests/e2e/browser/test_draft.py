@@ -8,7 +8,6 @@ from playwright.sync_api import Error, expect
 
 from tests.e2e.browser import steps
 
-
 STORED = """() => new Promise((done) => {
   const opening = indexedDB.open("dreamqueue");
   opening.onsuccess = () => {
