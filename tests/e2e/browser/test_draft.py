@@ -7,14 +7,16 @@ import pytest
 from playwright.sync_api import Error, expect
 
 from tests.e2e.browser import steps
+from tests.waiting import wait_until
 
 STORED = """() => new Promise((done) => {
   const opening = indexedDB.open("dreamqueue");
   opening.onsuccess = () => {
+    if (!opening.result.objectStoreNames.contains("drafts")) return done(false);
     const asked = opening.result.transaction("drafts").objectStore("drafts").get("composer");
     asked.onsuccess = () => {
       opening.result.close();
-      done(Boolean(asked.result?.photos[0]?.mask && asked.result.guide));
+      done(Boolean(asked.result?.photos[0]?.mask?.size > 1000 && asked.result.guide));  // a blank mask is smaller
     };
   };
 })"""
@@ -55,7 +57,7 @@ def test_the_draft_survives_a_reload_and_going_back_after_the_start(page, photog
     page.get_by_role("button", name="Paint a mask").press("Enter")
     page.keyboard.press("Space")
     page.get_by_role("button", name="Done").press("Enter")
-    page.wait_for_function(STORED)  # in the background
+    wait_until(lambda: page.evaluate(STORED), what="storing the draft")
 
     # then
     page.reload()
