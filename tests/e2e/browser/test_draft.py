@@ -7,17 +7,33 @@ import pytest
 from playwright.sync_api import Error, expect
 
 from tests.e2e.browser import steps
+from tests.waiting import wait_until
+
+STORED = """() => new Promise((done) => {
+  const opening = indexedDB.open("dreamqueue");
+  opening.onsuccess = () => {
+    if (!opening.result.objectStoreNames.contains("drafts")) return done(false);
+    const asked = opening.result.transaction("drafts").objectStore("drafts").get("composer");
+    asked.onsuccess = () => {
+      opening.result.close();
+      done(Boolean(asked.result?.photos[0]?.mask?.size > 1000 && asked.result.guide));  // a blank mask is smaller
+    };
+  };
+})"""
 
 
 @pytest.fixture
 def hang(page):
-    """Leaves requests to some addresses without an answer until the returned function is called."""
+    """Leaves the first request to an address without an answer, or with `always` every one until it is unrouted."""
     held = []
 
-    def hang_(addresses, first=lambda route: None):
+    def hang_(addresses, first=lambda route: None, *, always=False):
         def hold(route):
-            first(route)
+            if held and not always:
+                route.continue_()
+                return
             held.append(route)
+            first(route)
 
         page.route(addresses, hold)
         return lambda: page.unroute(addresses, hold)
@@ -41,7 +57,7 @@ def test_the_draft_survives_a_reload_and_going_back_after_the_start(page, photog
     page.get_by_role("button", name="Paint a mask").press("Enter")
     page.keyboard.press("Space")
     page.get_by_role("button", name="Done").press("Enter")
-    page.wait_for_timeout(1000)  # it is stored in the background
+    wait_until(lambda: page.evaluate(STORED), what="storing the draft")
 
     # then
     page.reload()
@@ -114,12 +130,11 @@ def test_a_server_that_hangs_is_noticed_and_a_second_try_makes_one_job(page, cli
     steps.add(page, photograph)
     steps.make_it_short(page)
     before = len(client.list_jobs().jobs)
-    release = hang("**/v1/jobs", lambda route: route.fetch())
+    hang("**/v1/jobs", lambda route: route.fetch())
     page.get_by_role("button", name="Start dreaming").click()
     expect(page.get_by_role("alert").filter(has_text="has not answered for 10 seconds")).to_be_visible()
 
     # when
-    release()
     page.get_by_role("button", name="Try again").click()
 
     # then
@@ -133,7 +148,7 @@ def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograp
     steps.set_exactly(page, "Depth", 900)
     steps.start(page)
     steps.await_state(page, "Dreaming")
-    release = hang(re.compile(r"/v1/jobs/[^/]+(/events)?$"))
+    release = hang(re.compile(r"/v1/jobs/[^/]+(/events)?$"), always=True)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # closes the stream
     expect(page.get_by_text("The server does not answer")).to_be_visible()
 
@@ -145,11 +160,10 @@ def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograp
 
 
 def test_a_server_that_hangs_while_a_view_loads_is_noticed(page, hang):
-    release = hang(re.compile(r"/v1/jobs\?"))
+    hang(re.compile(r"/v1/jobs\?"))
     page.get_by_role("link", name="Gallery").click()
     expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
 
-    release()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
 

@@ -27,7 +27,7 @@ def test_a_number_out_of_range_is_explained_at_its_field(page, photograph):
 def test_an_unknown_channel_is_explained_with_a_suggestion(page, photograph):
     steps.add(page, photograph)
     steps.make_it_short(page)
-    page.get_by_text("Expert").click()
+    steps.open_expert(page)
     page.get_by_label("Channels").fill("3, 99999")
 
     page.get_by_role("button", name="Start dreaming").click()

@@ -8,16 +8,21 @@ const DELAY_MS = 400;
 const MAX_BYTES = 200e6; // of all pictures; a larger draft lasts as long as the page
 let timer;
 let loaded = null;
+let writing = Promise.resolve();
 
 /** Stores the draft soon, at the latest when the page is left. */
 export function keepDraft() {
+  timer ??= setTimeout(next, DELAY_MS);
+}
+
+/** Stores the draft after what is being stored already, so that the newest one is the last. */
+function next() {
   clearTimeout(timer);
-  timer = setTimeout(storeDraft, DELAY_MS);
+  timer = undefined;
+  writing = writing.then(storeDraft).catch(() => {}); // the page works without it
 }
 
 async function storeDraft() {
-  clearTimeout(timer);
-  timer = undefined;
   const { photos, active, look, params, guide, options } = draft;
   const pictures = [...photos.map((photo) => photo.file), guide].reduce((sum, file) => sum + (file?.size ?? 0), 0);
   if (pictures > MAX_BYTES) return;
@@ -25,7 +30,7 @@ async function storeDraft() {
   await use(DRAFTS, "readwrite", (store) => store.put({ id: ID, photos: kept, active, look, params, guide, options }));
 }
 
-document.addEventListener("visibilitychange", () => document.hidden && timer && storeDraft());
+document.addEventListener("visibilitychange", () => document.hidden && timer && next());
 
 /** Loads the stored draft, once per page load, unless something was composed before. */
 export function restoreDraft() {

@@ -1,6 +1,5 @@
 // Starts dreams: sends the photographs one by one, and says what went wrong next to the button.
 
-import { speak } from "../core/announce.js";
 import { button, fill, h, icon } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { draft } from "./draft.js";
@@ -79,7 +78,6 @@ export function launcher({ what, onStarted, onRefused, signal }) {
       stop();
       if (problem.status) key = null; // the server has answered
       say(h("p", null, `Not started. ${problem.message}`));
-      speak(`Not started. ${problem.message}`);
       onRefused(problem);
       return;
     }

@@ -1,7 +1,7 @@
 // The composer: photographs, look, parameters and time estimate.
 
 import { get } from "../core/api.js";
-import { speak, toast } from "../core/announce.js";
+import { toast } from "../core/announce.js";
 import { h } from "../core/dom.js";
 import { go } from "../core/router.js";
 import { activePhoto, draft, paramsToSend, takeLook } from "../dream/draft.js";
@@ -71,8 +71,7 @@ export async function dreamView({ query, signal }) {
     launch.say(h("p", null, "Not started: there is no photograph yet."));
     stage.showError({ detail: "Choose a photograph first.", suggestion: null });
     stage.node.scrollIntoView({ block: "nearest" });
-    stage.focus();
-    return speak("Not started. Choose a photograph first.");
+    return stage.focus();
   }
 
   /** Shows each error at its field, opens the fold that it is in, and focuses the first one. */
