@@ -140,7 +140,12 @@ def _known_layer(target):
         target["layer"] = "stem"  # of 32 channels
     if isinstance(target.get("channels"), list):
         known = [c % 32 if type(c) in {int, float} and c >= 0 else c for c in target["channels"]]
-        target["channels"] = [c for index, c in enumerate(known) if c not in known[:index]]
+        repeated = len(_distinct(target["channels"])) < len(known)  # a violation to keep
+        target["channels"] = known if repeated else _distinct(known)
+
+
+def _distinct(items):
+    return [item for index, item in enumerate(items) if item not in items[:index]]
 
 
 def _new_key(headers):
