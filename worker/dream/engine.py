@@ -12,7 +12,6 @@ from worker.dream.ascent.gradient import Gradient, gradient_of
 from worker.dream.ascent.host_ascent import Ascent, KeepGradient
 from worker.dream.ascent.memory import TilePlan
 from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, octave_sizes, pyramid
-from worker.dream.ascent.tiling import halo_for
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
@@ -27,7 +26,8 @@ NO_INPUTS = Inputs()
 
 def choose_tile_size(network: Network, params: DreamParams, height: int, width: int) -> int:
     """Returns the tile edge, in pixels, for a photograph of this size: from the parameters, else to fit this device."""
-    return params.tile_size or memory.tile_size_for(network, *params.size(height, width))
+    halo = network.halo([target.layer for target in params.layers or ()])
+    return params.tile_size or memory.tile_size_for(network, *params.size(height, width), halo=halo)
 
 
 def dream(
@@ -65,12 +65,12 @@ def dream(
         height, width, octaves=params.octaves, scale=params.octave_scale, minimum_px=network.minimum_px
     )
     progress = ProgressTracker(observer, sizes, params.iterations)
-    stride = network.stride([target.layer for target in targets])
+    layers = [target.layer for target in targets]
     ascent = Ascent(
         params=params,
         gradient=_gradient(network, targets, inputs.guide),
-        stride=stride,
-        halo=halo_for(stride),
+        stride=network.stride(layers),
+        halo=network.halo(layers),
         plan=TilePlan(tile_size, memory.batch_for(network, tile_size, height, width, threads)),
         progress=progress,
         mask=inputs.mask,

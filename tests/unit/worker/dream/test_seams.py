@@ -9,7 +9,7 @@ from shared.params import DreamParams, Target
 from tests.unit.worker.dream.ascent.test_ascent import an_ascent, choices
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import gradient_of
-from worker.dream.ascent.tiling import halo_for, layout
+from worker.dream.ascent.tiling import layout
 from worker.dream.engine import choose_tile_size
 
 HEIGHT, WIDTH = 811, 1013
@@ -24,14 +24,12 @@ def retina():
 @pytest.mark.parametrize("layer", ["block11_expand", "block13_expand"])
 def test_the_tiled_gradient_points_where_the_whole_images_does(lite0, retina, layer):
     targets = (Target(layer=layer),)
-    stride = lite0.strides[layer]
     compute = gradient_of(lite0, targets)
     whole = compute(tf.constant(retina[None])).numpy()[0]
     tile_size = min(choose_tile_size(lite0, DreamParams(layers=targets), 1920, 2560), 560)
 
-    tiles = layout(HEIGHT, WIDTH, tile_size=tile_size, stride=stride, halo=halo_for(stride)).tiles(
-        np.random.default_rng(0)
-    )
+    plan = layout(HEIGHT, WIDTH, tile_size=tile_size, stride=lite0.strides[layer], halo=lite0.halo([layer]))
+    tiles = plan.tiles(np.random.default_rng(0))
     tiled = np.empty_like(whole)
     for tile in tiles:
         window = retina[slice(*tile.window[0]), slice(*tile.window[1])]
