@@ -36,7 +36,7 @@ def tile_size_for(network: Network, height: int, width: int, *, halo: int = 0) -
     if device.gpu() is not None:
         largest = LARGEST_ON_GPU
     else:
-        largest = min(LARGEST_ON_CPU, max(USUAL_ON_CPU, USUAL_HALOS * halo))
+        largest = max(min(LARGEST_ON_CPU, max(USUAL_ON_CPU, USUAL_HALOS * halo)), HALOS_PER_TILE * halo)
         comfortable, at_once = max(COMFORTABLE, HALOS_PER_TILE * halo), device.cores()
         while at_once > 1 and px / at_once < comfortable**2:
             at_once //= 2  # fewer tiles at once are better than tiny ones: a single tile still uses all cores

@@ -93,7 +93,7 @@ def test_twelve_megapixels_have_the_tiles_of_three_on_an_ordinary_machine(lite0,
 
 
 def test_where_memory_is_short_fewer_tiles_run_at_once_before_the_halo_gets_narrower(lite0, budget):
-    budget(1.7)
+    budget(1.5)
 
     narrow, wide = (tile_size_for(lite0, 1000, 1000, halo=halo) for halo in (48, 136))
 
