@@ -76,8 +76,8 @@ class JobStore(Protocol):
         Returns the job after the call.
         """
 
-    def retry(self, job_id: str, *, retry_count: int) -> Job | None:
-        """Changes failed to queued with that `retry_count`; other states and later retries stay.
+    def retry(self, job_id: str, *, retry_count: int, deadline_at: float | None = None) -> Job | None:
+        """Changes failed or canceled to queued with that `retry_count` and deadline; other states and retries stay.
 
         Returns the job after the call.
         """

@@ -99,7 +99,7 @@ def _register_until_drained(
     time.sleep(DRAIN_LIMIT_S)
     if active.job_id is not None:  # for example, S3 is slow or unavailable; the last stored checkpoint serves
         log.warning("drain_timed_out", job_id=active.job_id)
-        release = threading.Thread(target=active.give_up, daemon=True)
+        release = threading.Thread(target=active.release_job, daemon=True)
         release.start()
         release.join(RELEASE_LIMIT_S)
         os._exit(0)

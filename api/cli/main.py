@@ -114,9 +114,16 @@ def rename(
 
 
 @command(app)
-def retry(context: typer.Context, job: JobId) -> None:
-    """Retries a failed job from its last checkpoint."""
-    retried = connection.client(context).retry(job)
+def retry(
+    context: typer.Context,
+    job: JobId,
+    *,
+    deadline_s: Annotated[float | None, typer.Option(help="A new deadline, in seconds from now.")] = None,
+    no_deadline: Annotated[bool, typer.Option("--no-deadline", help="Remove the deadline.")] = False,
+) -> None:
+    """Retries a failed or canceled job from its last checkpoint."""
+    options = {"deadline_s": deadline_s} if deadline_s is not None or no_deadline else {}
+    retried = connection.client(context).retry(job, **options)
     connection.print_record(context, retried, lambda: f"{job} is {retried.state}")
 
 

@@ -63,6 +63,8 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     chosen |= _layers(client, chosen, targets)
     network_commands.check_available(client, chosen.get("model", DEFAULT_MODEL), anyway=anyway)
     options: dict[str, str | float] = {"priority": priority}
+    if look is not None:
+        options["preset"] = look
     if name is not None:
         options["name"] = name
     if deadline_s is not None:

@@ -97,8 +97,8 @@ class AsyncDreamClient:
     async def cancel(self, job_id: str) -> JobView:
         return await self._send(calls.cancel(job_id))
 
-    async def retry(self, job_id: str) -> JobView:
-        return await self._send(calls.retry(job_id))
+    async def retry(self, job_id: str, **options: float | None) -> JobView:
+        return await self._send(calls.retry(job_id, options))
 
     async def rename(self, job_id: str, name: str | None) -> JobView:
         return await self._send(calls.rename(job_id, name))

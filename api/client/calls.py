@@ -100,8 +100,9 @@ def cancel(job_id: str) -> Call[JobView]:
     return _record(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
 
 
-def retry(job_id: str) -> Call[JobView]:
-    return _record(JobView, "POST", f"/v1/jobs/{job_id}/retry")
+def retry(job_id: str, options: Mapping[str, float | None]) -> Call[JobView]:
+    path = f"/v1/jobs/{job_id}/retry"
+    return _record(JobView, "POST", path, json=dict(options)) if options else _record(JobView, "POST", path)
 
 
 def rename(job_id: str, name: str | None) -> Call[JobView]:

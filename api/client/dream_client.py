@@ -87,7 +87,7 @@ class DreamClient:
     ) -> JobView:
         """Submits a job; safe to retry, since repeated requests create one job only. Uploads the files as streams.
 
-        params: as in DreamParams.   options: kind, name, priority, deadline_s, webhook_url,
+        params: as in DreamParams.   options: kind, name, preset, priority, deadline_s, webhook_url,
         webhook_events (comma-separated).
         """
         return self._send(calls.submit(image, params, guide=guide, mask=mask, options=options))
@@ -104,8 +104,12 @@ class DreamClient:
     def cancel(self, job_id: str) -> JobView:
         return self._send(calls.cancel(job_id))
 
-    def retry(self, job_id: str) -> JobView:
-        return self._send(calls.retry(job_id))
+    def retry(self, job_id: str, **options: float | None) -> JobView:
+        """Queues a failed or canceled job again; it resumes from its last checkpoint.
+
+        options: deadline_s, a new deadline in seconds from now, None for none. Without it the job keeps its own.
+        """
+        return self._send(calls.retry(job_id, options))
 
     def rename(self, job_id: str, name: str | None) -> JobView:
         """Gives the job another name, or none. Downloads are named after it."""

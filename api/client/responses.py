@@ -36,7 +36,7 @@ Record = TypeVar("Record", bound=BaseModel)
 class ServerUnavailable(DreamError):
     """The server is unavailable; try again shortly."""
 
-    code = "server_away"
+    code = "server_unavailable"
     retryable = True
 
 

@@ -110,8 +110,10 @@ def dream(
     clock: Clock,
 ) -> Steps[bytes]:
     """Submits a job, waits for it and reads its result. Raises JobFailed."""
-    preset = (yield from preset_params(look)) if look else {}
-    job: JobView = yield calls.submit(image, {**preset, **(params or {})}, guide=guide, mask=mask, options=options)
+    if look:
+        yield from preset_params(look)  # refuses an unknown look with the list of all
+        options = {**options, "preset": look}
+    job: JobView = yield calls.submit(image, params, guide=guide, mask=mask, options=options)
     ended = yield from wait(job.id, on_change, clock)
     if ended.state is not JobState.SUCCEEDED:
         raise JobFailed(ended)

@@ -48,15 +48,16 @@ class _SlotHolder:
 
 def _events(services: Services, job: Job, after: int | None) -> Iterator[str]:
     ends_at = services.clock.monotonic() + services.settings.stream_limit_s
-    yield f"retry: {RECONNECT_MS}\n\n"
+    first = f"retry: {RECONNECT_MS}\n"  # a field of the first event: by itself it would be one without data
     reader = _EventReader(services, job, after)
     with services.subscriptions.subscribe(job.id) as subscription:
-        quiet_since = services.clock.monotonic()
+        quiet_since = services.clock.monotonic() - KEEPALIVE_S  # without an event, a comment sends the headers at once
         while not (reader.ended or services.subscriptions.closed):
             events = reader.read()
             if events:
                 quiet_since = services.clock.monotonic()
-                yield "".join(events)
+                yield first + "".join(events)
+                first = ""
             now = services.clock.monotonic()
             if reader.ended or now >= ends_at:
                 return

@@ -9,10 +9,13 @@ from shared.params import DreamParams
 
 
 def result_name(job: Job, ending: str) -> str:
-    """Returns `cat-animals.png`, by the look whose parameters the dream has; `cat-dream.png` where there is none."""
+    """Returns `cat-animals.png`: by the preset that the dream started from, or whose parameters it has.
+
+    Where there is none, it returns `cat-dream.png`.
+    """
     if job.kind == "feature_maps":
         return download_name(job.name, "maps", ending, otherwise=f"dream-{job.id}")
-    what = look_of(job.params) if isinstance(job.params, DreamParams) else None
+    what = job.preset or (look_of(job.params) if isinstance(job.params, DreamParams) else None)
     return download_name(job.name, what or "dream", ending, otherwise=f"dream-{job.id}")
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from api.jobs import downloads
@@ -24,6 +24,13 @@ FETCH_REQUEST_S = 3600.0  # a worker that starts within this time takes the requ
 RESULT_URL_S = 300  # long enough to start a download, short enough that a URL in a log file is useless
 
 
+@dataclass(frozen=True)
+class NewDeadline:
+    """A deadline that replaces a job's own."""
+
+    seconds: float | None  # from now; None for no deadline
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobService:
     """Reads, cancels, retries and deletes jobs. Every call gives access to one owner's jobs only."""
@@ -41,7 +48,7 @@ class JobService:
 
     def get(self, owner: str, job_id: str) -> Job:
         """Returns the job from Redis, or restores it from S3 if Redis does not have it. Raises JobNotFound."""
-        job = self.store.get(job_id) or self._recall(job_id)
+        job = self.store.get(job_id) or self._restore(job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(f"There is no job '{job_id[:40]}'.")
         return job
@@ -88,7 +95,7 @@ class JobService:
         return self.store.list_jobs(owner, states=states, kind=kind, before=before, limit=limit)
 
     def cancel(self, owner: str, job_id: str) -> Job:
-        """Cancels the job: a queued one at once, a running one at its next tile batch.
+        """Cancels the job: a queued one at once, a running one after its current tile.
 
         Raises WrongState for a job that ended in another state.
         """
@@ -99,14 +106,19 @@ class JobService:
             raise WrongState(f"The job has already ended as {job.state}; there is nothing to cancel.")
         return self.lifecycle.cancel(job, now=self.clock.now())
 
-    def retry(self, owner: str, job_id: str) -> Job:
-        """Queues a failed job again, to resume from its last checkpoint. Raises WrongState or ResultExpired."""
-        job = self.get(owner, job_id)
-        if job.state is not JobState.FAILED:
-            raise WrongState(f"Only a failed job can be retried; this one is {job.state}.")
-        if job.deadline_at is not None and job.deadline_at <= self.clock.now():
-            raise WrongState("The job's deadline has passed; submit it again with a later one.")
-        return self.lifecycle.retry(job, now=self.clock.now())
+    def retry(self, owner: str, job_id: str, *, deadline: NewDeadline | None = None) -> Job:
+        """Queues a failed or canceled job again, to resume from its last checkpoint; keeps its deadline if None.
+
+        Raises WrongState or ResultExpired.
+        """
+        job, now = self.get(owner, job_id), self.clock.now()
+        if job.state not in {JobState.FAILED, JobState.CANCELED}:
+            raise WrongState(f"Only a failed or canceled job can be retried; this one is {job.state}.")
+        if deadline is not None:
+            job = replace(job, deadline_at=None if deadline.seconds is None else now + deadline.seconds)
+        if job.deadline_at is not None and job.deadline_at <= now:
+            raise WrongState("The job's deadline has passed; send a new one as `deadline_s`, or null for none.")
+        return self.lifecycle.retry(job, now=now)
 
     def rename(self, owner: str, job_id: str, name: str | None) -> Job:
         return self.lifecycle.rename(self.get(owner, job_id), name)
@@ -248,7 +260,7 @@ class JobService:
             raise WrongState(f"The job ended as {job.state}; it has no result.")
         return object_keys.output(job.id, job.claim, name)
 
-    def _recall(self, job_id: str) -> Job | None:
+    def _restore(self, job_id: str) -> Job | None:
         if not is_ulid(job_id):
             return None
         job = self.lifecycle.restore(job_id, now=self.clock.now())

@@ -8,24 +8,8 @@ from pydantic import Field
 from api.schemas.base import View, utc, utc_or_none
 from shared.jobs.fleet import Fleet
 from shared.jobs.job import InputImage, Job, JobError, JobProgress, JobState, Kind, Priority
+from shared.jobs.links import Links, links
 from shared.params import DreamParams, FeatureMapsParams
-
-
-class Links(View):
-    """Addresses related to a job; null for those that it does not have."""
-
-    self: str
-    events: str | None = None
-    input: str | None = None
-    guide: str | None = None
-    mask: str | None = None
-    data: Annotated[str | None, Field(description="Data of feature maps, as NPZ.")] = None
-    gradients: str | None = None
-    result: str | None = None
-    preview: str | None = None
-    report: str | None = None
-    cancel: str | None = None
-    retry: str | None = None
 
 
 class JobView(View):
@@ -35,6 +19,10 @@ class JobView(View):
     kind: Kind
     state: JobState
     name: Annotated[str | None, Field(description="The title; at first that of the photograph's file.")] = None
+    preset: Annotated[str | None, Field(description="The preset that the parameters started from.")] = None
+    changed: Annotated[
+        tuple[str, ...], Field(description="Names of the parameters that differ from the preset's.")
+    ] = ()
     priority: Priority
     params: Annotated[
         DreamParams | FeatureMapsParams, Field(description="The parameters, with all defaults filled in.")
@@ -63,6 +51,8 @@ class JobView(View):
             kind=job.kind,
             state=job.state,
             name=job.name,
+            preset=job.preset,
+            changed=job.changed,
             priority=job.priority,
             params=job.params,
             input=job.input,
@@ -77,7 +67,7 @@ class JobView(View):
             finished_at=utc_or_none(job.finished_at),
             deadline_at=utc_or_none(job.deadline_at),
             error=job.error,
-            links=_links(job),
+            links=links(job),
         )
 
 
@@ -97,23 +87,3 @@ class GradientView(View):
 
 class GradientList(View):
     gradients: tuple[GradientView, ...]
-
-
-def _links(job: Job) -> Links:
-    base = f"/v1/jobs/{job.id}"
-    cancelable = job.state in {JobState.QUEUED, JobState.RUNNING, JobState.CANCELING}
-    claimed = job.claim is not None and job.state is not JobState.EXPIRED
-    return Links(
-        self=base,
-        events=f"{base}/events",
-        input=f"{base}/input" if job.state is not JobState.EXPIRED else None,
-        guide=f"{base}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
-        mask=f"{base}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
-        data=f"{base}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,
-        gradients=f"{base}/gradients" if isinstance(job.params, DreamParams) and job.params.keep_gradients else None,
-        result=f"{base}/result" if job.state is JobState.SUCCEEDED else None,
-        preview=f"{base}/preview" if claimed else None,
-        report=f"{base}/report" if job.state is JobState.SUCCEEDED else None,
-        cancel=f"{base}/cancel" if cancelable else None,
-        retry=f"{base}/retry" if job.state is JobState.FAILED else None,
-    )

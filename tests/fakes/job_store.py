@@ -96,11 +96,12 @@ class MemoryJobStore:
             self._change(job, state=JobState.CANCELING)
         return self.jobs.get(job_id)
 
-    def retry(self, job_id: str, *, retry_count: int) -> Job | None:
+    def retry(self, job_id: str, *, retry_count: int, deadline_at: float | None = None) -> Job | None:
         self._reach()
         job = self.jobs.get(job_id)
-        if job is not None and job.state is JobState.FAILED and job.retry_count < retry_count:
-            self._retry(job, retry_count)
+        retryable = job is not None and job.state in {JobState.FAILED, JobState.CANCELED}
+        if retryable and job.retry_count < retry_count:
+            self._retry(replace(job, deadline_at=deadline_at), retry_count)
         return self.jobs.get(job_id)
 
     def rename(self, job_id: str, name: str | None) -> Job | None:
@@ -174,7 +175,7 @@ class MemoryJobStore:
         self._reach()
         job = self.jobs.get(job_id)
         if job is not None and job.retry_count < outcome.retry_count:  # rolled back to a time before a retry
-            if job.state is not JobState.FAILED:
+            if job.state not in {JobState.FAILED, JobState.CANCELED}:
                 self._change(job, state=JobState.FAILED, worker=None)
             self._retry(self.jobs[job_id], outcome.retry_count)
             job = self.jobs[job_id]

@@ -109,7 +109,7 @@ class Attempt:
         self._lease.enter("store", stall_s=STALL_STORE_S)
         self._store_outputs(result, params.format, report)
 
-    def tiles_done(self, mark: EngineProgress) -> None:
+    def tile_done(self, mark: EngineProgress) -> None:
         self._pace.update(mark, self._clock.monotonic())
         self._lease.report(mark)
 
@@ -208,7 +208,7 @@ class Attempt:
             return decoded
 
     def _fix_tile_size(self, resume: ResumePoint | None) -> DreamParams:
-        # A resumed dream is only the same picture with the same tiles, so the checkpoint's word counts first.
+        # A resumed dream is only the same picture with the same tiles, so the checkpoint's tile size takes precedence.
         height, width = self._job.input.height, self._job.input.width
         params = self._params
         wanted = resume.tile_size if resume else params.tile_size

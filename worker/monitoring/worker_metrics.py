@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = Counter(
     "dream_attempts",
-    "Ended attempts by result: succeeded, failed, canceled, drained, abandoned (claim lost), adopted (job had ended).",
+    "Ended attempts by result: succeeded, failed, canceled, drained, returned (unfit host), abandoned, adopted.",
     ["kind", "end"],
 )
 QUEUE_WAIT = Histogram(

@@ -22,11 +22,9 @@ ALPHA_HINT = 1 << 28  # in the header of VP8L
 
 
 def pixels_only(file: BinaryIO, header: Header) -> BinaryIO:
-    """Returns the coded picture alone, in the smallest file that holds it: no profile, no orientation, one frame.
+    """Returns the coded picture alone, in the smallest file that holds it.
 
-    No canvas.
-
-    Decoders have no opinion to give on anything else.
+    It has one frame and neither profile, orientation nor canvas, so that decoders can't interpret those.
     """
     into = io.BytesIO()
     if isinstance(header, JpegHeader):

@@ -45,7 +45,7 @@ def share(*, width, height):
     manifest = a_manifest(params=DreamParams(), input=about, created_at=clock.now())
     documents.accepted(storage, manifest, photograph.getvalue())
     store.create(Job.from_manifest(manifest))
-    watched = {name: getattr(Attempt, name) for name in ("tiles_done", "iteration_done")}
+    watched = {name: getattr(Attempt, name) for name in ("tile_done", "iteration_done")}
     for name, method in watched.items():
         setattr(Attempt, name, _timed(method, inside_s))
     try:

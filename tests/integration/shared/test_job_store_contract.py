@@ -304,6 +304,22 @@ def test_retry_opens_a_new_epoch_that_old_outcomes_do_not_touch(store):
     assert store.claim("w", LITE0, lease_s=10).attempt == 2
 
 
+def test_a_canceled_job_is_retried_like_a_failed_one_with_the_deadline_that_is_given(store):
+    job = claimed(store, deadline_at=1_800_000_050.0)
+    store.finish(job.id, outcome(job, JobState.CANCELED))
+    again = store.retry(job.id, retry_count=1, deadline_at=1_900_000_000.0)
+    assert (again.state, again.deadline_at) == (JobState.QUEUED, 1_900_000_000.0)
+    store.finish(job.id, outcome(again, JobState.CANCELED))
+    assert store.retry(job.id, retry_count=2).deadline_at is None
+    assert store.retry(job.id, retry_count=2, deadline_at=1.0).deadline_at is None
+
+
+def test_a_job_keeps_its_preset_and_what_differs_from_it(store):
+    job = a_job(preset="eyes", changed=("iterations", "layers"))
+    store.create(job)
+    assert (store.get(job.id).preset, store.get(job.id).changed) == ("eyes", ("iterations", "layers"))
+
+
 def test_a_wiped_redis_knows_nothing_and_a_rebuilt_one_gives_the_claim_back(store, backend):
     job = claimed(store)
     backend.wipe()
@@ -523,7 +539,9 @@ def test_a_cancel_of_an_earlier_retry_leaves_the_later_one_alone(store):
     assert store.cancel(job.id, retry_count=1).state is JobState.CANCELING
 
 
-@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.CANCELING, JobState.FAILED])
+@pytest.mark.parametrize(
+    "state", [JobState.QUEUED, JobState.RUNNING, JobState.CANCELING, JobState.FAILED, JobState.CANCELED]
+)
 def test_an_outcome_of_a_later_retry_than_redis_knows_of_counts(store, state):
     # given a Redis that was rolled back behind a retry
     job = a_job()
@@ -532,8 +550,8 @@ def test_an_outcome_of_a_later_retry_than_redis_knows_of_counts(store, state):
         job = store.claim("w", LITE0, lease_s=10)
     if state is JobState.CANCELING:
         store.cancel(job.id, retry_count=0)
-    if state is JobState.FAILED:
-        store.finish(job.id, outcome(job, JobState.FAILED))
+    if state in {JobState.FAILED, JobState.CANCELED}:
+        store.finish(job.id, outcome(job, state))
 
     # when
     done = store.finish(job.id, outcome(replace(job, retry_count=2), claim="c"))

@@ -65,7 +65,7 @@ class FakeDreamer:
         for iteration in range(first, params.iterations):
             self.during(iteration)
             done = (iteration + 1) * image.shape[0] * image.shape[1]
-            observer.tiles_done(
+            observer.tile_done(
                 EngineProgress(
                     octave=0,
                     octaves=1,
@@ -245,6 +245,30 @@ def test_a_cancel_is_heard_within_a_tile_batch(world):
     assert list(world.storage.keys(object_keys.attempts(job.id))) == []
 
 
+def test_a_canceled_job_is_resumed_by_a_retry_where_it_was(world):
+    # given
+    job = world.submit()
+    runner, seen = world.runner(), []
+
+    def cancel(iteration):
+        if iteration == 1:
+            world.store.cancel(job.id, retry_count=0)
+            runner.lease.confirm()
+
+    world.dreamer.during = cancel
+    runner.run_next()
+
+    # when
+    world.lifecycle.retry(world.job(job.id), now=world.clock.now())
+    world.dreamer.during = seen.append
+    world.runner().run_next()
+
+    # then
+    assert world.job(job.id).state is JobState.SUCCEEDED
+    assert seen == [1]  # the first iteration, 0, is not repeated
+    assert list(world.storage.keys(object_keys.checkpoints(job.id))) == []
+
+
 def test_a_drain_hands_the_job_back_at_its_last_iteration_and_the_next_worker_goes_on(world):
     job = world.submit()
 
@@ -273,7 +297,7 @@ def test_a_drain_that_takes_too_long_hands_the_job_back_from_its_last_checkpoint
 
     def hang(iteration):
         if iteration == 1:
-            runner.give_up()
+            runner.release_job()
             raise SystemExit  # as far as this job is concerned, the process has ended
 
     world.dreamer.during = hang

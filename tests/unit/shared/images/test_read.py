@@ -164,6 +164,14 @@ def test_a_header_of_a_million_parts_is_refused_after_a_bounded_number_of_steps(
     assert file.bytes < 250_000_000
 
 
+def test_padding_again_and_again_is_not_searched_to_its_end():
+    file = Counting(around((b"\xff" * 65_000 + b"\xd0") * 1_700))
+
+    with pytest.raises(ImageUnreadable, match="more parts"):
+        read_header(file)
+    assert file.bytes < 60_000_000
+
+
 def test_the_picture_of_a_large_file_in_usual_pieces_is_not_refused():
     data = png.png(pixels(), 8, 2, before=png.chunk(b"tEXt", b"a\0b") * 30_000)
 

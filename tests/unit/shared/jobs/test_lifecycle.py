@@ -256,6 +256,22 @@ def test_a_retry_is_owed_another_outcome(world):
     assert world.notifier.wake_ups == 1
 
 
+def test_a_retrys_deadline_is_durable_and_the_first_requests_counts(world):
+    failed = replace(world.known(JobState.FAILED), deadline_at=NOW - 1)
+    assert world.lifecycle.retry(replace(failed, deadline_at=NOW + 60), now=NOW).deadline_at == NOW + 60
+    assert world.lifecycle.retry(replace(failed, deadline_at=None), now=NOW).deadline_at == NOW + 60
+    world.store.wipe()
+    assert world.restore(failed).deadline_at == NOW + 60
+
+
+def test_a_canceled_job_is_retried_like_a_failed_one(world):
+    canceled = world.known(JobState.CANCELED)
+    retried = world.lifecycle.retry(canceled, now=NOW)
+    assert (retried.state, retried.retry_count, world.records.pending_retries(canceled.id)) == (JobState.QUEUED, 1, [1])
+    world.store.wipe()
+    assert world.restore(canceled).state is JobState.QUEUED
+
+
 def test_a_retry_that_loses_against_a_delete_leaves_nothing_that_is_owed(world):
     failed = world.known(JobState.FAILED)
     world.lifecycle.delete(failed.id)

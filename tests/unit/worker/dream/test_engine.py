@@ -18,7 +18,7 @@ class Notebook:
     def __init__(self, *, stop_after_tiles=None):
         self.marks, self.points, self._stop_after_tiles = [], [], stop_after_tiles
 
-    def tiles_done(self, mark):
+    def tile_done(self, mark):
         self.marks.append(mark)
         if self._stop_after_tiles is not None and len(self.marks) > self._stop_after_tiles:
             raise InterruptedError

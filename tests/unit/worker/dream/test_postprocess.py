@@ -108,7 +108,7 @@ def test_a_resumed_dream_is_the_undisturbed_one(photo, params, stop):
     class Stop:
         point = None
 
-        def tiles_done(self, mark):
+        def tile_done(self, mark):
             pass
 
         def iteration_done(self, point):

@@ -350,6 +350,24 @@ def test_a_failed_job_keeps_its_checkpoints_for_a_retry_whose_outputs_are_not_sw
     assert kept <= set(world.storage.keys(object_keys.job(job.id)))
 
 
+def test_a_canceled_job_keeps_its_checkpoints_for_a_day(world):
+    # given
+    caretaker = world.trusted()
+    job = world.submit()
+    world.settle(job, JobState.CANCELED)
+    checkpoint = object_keys.checkpoint(job.id, 0, 1, "canceled")
+    world.storage.put(checkpoint, b"pixels")
+    ended_at = world.store.get(job.id).finished_at
+
+    # then
+    world.clock.time = ended_at + object_keys.DAY_S - 1
+    caretaker.run_round()
+    assert checkpoint in world.storage.objects
+    world.clock.time = ended_at + object_keys.DAY_S + WALK_EVERY_S
+    caretaker.run_round()
+    assert checkpoint not in world.storage.objects
+
+
 def test_past_retention_the_pictures_go_and_the_record_stays(world):
     caretaker = world.trusted(retention_days=2)
     job = world.submit()

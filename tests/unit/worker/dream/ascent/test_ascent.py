@@ -46,7 +46,7 @@ class RecordingObserver:
     def __init__(self):
         self.images = []
 
-    def tiles_done(self, mark):
+    def tile_done(self, mark):
         pass
 
     def iteration_done(self, point):
