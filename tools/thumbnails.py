@@ -29,7 +29,7 @@ from worker.networks import registry
 
 SIZE_PX = (480, 360)  # (width, height); small, so that the features are large in the picture
 SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
-CONTACT_PX = (240, 180)  # of each picture on the contact sheets, which show all looks on all photographs
+CONTACT_PX = (200, 150)  # of each picture on the contact sheets, which show all looks on all photographs
 PHOTOGRAPHS = ("astronaut", "temple", "coffee", "chelsea")  # a face, a building in a landscape, a thing, an animal
 SUBJECT = "temple"  # bright, and recognizable at any size
 OWN = Path(__file__).with_name("photographs")
@@ -66,7 +66,7 @@ def sheets() -> None:
             picture = dreamed(preset.params, photograph(name, SHEET_CELL_PX))
             rows.setdefault(network, []).append((preset.name, picture))
         paper = sheet(rows[network], cell=CONTACT_PX, columns=len(PHOTOGRAPHS))
-        paper.save(DOCS / f"{network}.webp", quality=66, method=6)
+        paper.save(DOCS / f"{network}.webp", quality=55, method=6)
         typer.echo(preset.name)
 
 

@@ -25,7 +25,7 @@ from shared.clock import SystemClock
 from shared.jobs.job import JobState
 from shared.params import DEFAULT_MODEL
 
-PHOTOGRAPH = "data/rocket.jpg"  # inside scikit-image's wheel
+PHOTOGRAPH = "data/coffee.png"  # inside scikit-image's wheel
 GAP_PX = 8  # between the two pictures
 
 console = Console(highlight=False, soft_wrap=True, markup=False)

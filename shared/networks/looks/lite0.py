@@ -13,12 +13,11 @@ LOOKS = (
     _look(
         "animals",
         "Animals",
-        "Dogs, bears and birds look out of every surface.",
+        "Dogs, bears and birds look out of every surface of a photograph that stays recognizable.",
         layer("block11_expand"),
-        iterations=16,
-        step_size=3.0,
+        iterations=12,
+        step_size=2.5,
         detail="carry",
-        brightness_lock=True,
     ),
     _look(
         "creatures",
