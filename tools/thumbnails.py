@@ -29,7 +29,10 @@ from worker.networks import registry
 
 SIZE_PX = (480, 360)  # (width, height); small, so that the features are large in the picture
 SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
-CONTACT_PX = (200, 150)  # of each picture on the contact sheets, which show all looks on all photographs
+DREAMED_PX, CONTACT_PX = (
+    (256, 192),
+    (200, 150),
+)  # of each picture on the contact sheets, which show all looks on all photographs
 PHOTOGRAPHS = ("astronaut", "temple", "coffee", "chelsea")  # a face, a building in a landscape, a thing, an animal
 SUBJECT = "temple"  # bright, and recognizable at any size
 OWN = Path(__file__).with_name("photographs")
@@ -55,15 +58,15 @@ def thumbnails(only: Only = None) -> None:
 
 
 @app.command()
-def sheets() -> None:
+def sheets(only: Only = None) -> None:
     """Makes a contact sheet per network: its looks, one a row, on the four photographs."""
     device.prepare()
     DOCS.mkdir(exist_ok=True)
     rows: dict[str, list[tuple[str, Pillow.Image]]] = {}
-    for preset in _presets(None):
+    for preset in _presets(only):
         network = preset.params["model"]
         for name in PHOTOGRAPHS:
-            picture = dreamed(preset.params, photograph(name, SHEET_CELL_PX))
+            picture = dreamed(preset.params, photograph(name, DREAMED_PX))
             rows.setdefault(network, []).append((preset.name, picture))
         paper = sheet(rows[network], cell=CONTACT_PX, columns=len(PHOTOGRAPHS))
         paper.save(DOCS / f"{network}.webp", quality=55, method=6)

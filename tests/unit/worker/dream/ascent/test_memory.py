@@ -12,6 +12,7 @@ from worker.dream.ascent import device, gpu_ascent
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.memory import (
     FIXED_BYTES,
+    HALOS_PER_TILE,
     IMAGE_BYTES_PER_PX,
     LEAST_BYTES,
     batch_for,
@@ -99,7 +100,7 @@ def test_where_memory_is_short_fewer_tiles_run_at_once_before_the_halo_gets_narr
 
     assert batch_for(lite0, narrow, 1000, 1000, 2) == 2
     assert batch_for(lite0, wide, 1000, 1000, 2) == 1
-    assert wide >= 6 * 136 > narrow
+    assert wide >= HALOS_PER_TILE * 136 > narrow
 
 
 def test_a_container_has_nine_tenths_of_its_limit_and_a_machine_half_of_its_memory(tmp_path, monkeypatch):
