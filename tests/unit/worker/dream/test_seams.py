@@ -21,8 +21,8 @@ def retina():
     return whole.astype(np.float32)
 
 
-@pytest.mark.parametrize("layer", ["block8_expand", "block11_expand", "block13_expand"])
-def test_the_tiled_gradient_points_where_the_whole_images_does(lite0, retina, layer):
+@pytest.mark.parametrize(("layer", "count"), [("block8_expand", 3), ("block11_expand", 4), ("block13_expand", 4)])
+def test_the_tiled_gradient_points_where_the_whole_images_does(lite0, retina, layer, count):
     targets = (Target(layer=layer),)
     compute = gradient_of(lite0, targets)
     whole = compute(tf.constant(retina[None])).numpy()[0]
@@ -36,7 +36,7 @@ def test_the_tiled_gradient_points_where_the_whole_images_does(lite0, retina, la
         on_window = compute(tf.constant(window[None])).numpy()[0]
         tiled[slice(*tile.core[0]), slice(*tile.core[1])] = on_window[tile.core_in_window]
 
-    assert len(tiles) >= 4
+    assert len(tiles) >= count
     assert cosine(tiled, whole) >= 0.98
 
 
