@@ -4,7 +4,10 @@
 VENV := .venv/bin
 WORKERS ?=
 IMAGE ?=
-export IMAGE
+NETWORK ?=
+WEIGHTS ?=
+SHA256 ?=
+export IMAGE NETWORK WEIGHTS SHA256
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down test test-fast lint pytest chaos simulate fuzz fmt bench bench-api bench-hostile bench-scale docs lock check clean
@@ -17,7 +20,7 @@ install: .venv/installed ## install everything into .venv (the other targets do 
 .venv/installed: requirements.lock pyproject.toml deploy/install.sh
 	@deploy/install.sh
 
-demo: .venv/installed ## dream on one photograph and print where the result is (IMAGE=photo.jpg)
+demo: .venv/installed ## dream on one photograph and print where the result is (IMAGE=photo.jpg NETWORK=googlenet)
 	@$(VENV)/python -m deploy.local.demo
 
 up: .venv/installed ## run Redis, S3, the API and the workers until Ctrl-C (WORKERS=2)
