@@ -40,6 +40,9 @@ class WorkerInfo:
 class JobStore(Protocol):
     """Holds live state. Every call raises StoreUnavailable (retryable) when Redis is unavailable.
 
+    A call that writes raises its subclass StoreRefusing when Redis answers but refuses writes: it is full, can't save,
+    or has become a replica.
+
     Times are Unix times in seconds; durations are in seconds.
     """
 
@@ -175,6 +178,9 @@ class JobStore(Protocol):
 
     def probe(self) -> None:
         """Sends and receives as many bytes as the response to a claim may have. Raises StoreUnavailable."""
+
+    def check_writes(self) -> None:
+        """Writes a value that expires. Raises StoreRefusing when Redis answers but refuses writes."""
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
         """Makes `name` the leading caretaker for `ttl_s`, unless another one leads. Returns True if `name` leads."""

@@ -27,6 +27,7 @@ def create() -> NewKeyView:
 @bp.output(KeyList)
 @bp.doc(summary="List keys", operation_id="listKeys", responses=[401, 403, 429, 503])
 def list_keys() -> KeyList:
+    """Lists all keys, revoked ones too, without their secrets."""
     authentication.require_admin()
     return KeyList(keys=tuple(KeyView.of(record) for record in request_context.services().keyring.all()))
 

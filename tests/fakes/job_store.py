@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
+from shared.errors import ClaimLost, JobNotFound, StoreRefusing, StoreUnavailable
 from shared.interfaces import UNLIMITED, WorkerInfo
 from shared.jobs.job import PRIORITIES, TRANSITIONS, Job, JobProgress, JobState, Outcome
 from shared.jobs.queue_stats import QueueStats
@@ -16,6 +16,7 @@ class MemoryJobStore:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.available = True  # False: every call raises, as if Redis were unavailable
+        self.refusal: str | None = None  # what Redis says to writes
         self.restarts = 0
         self.turn_rebuilds = 0
         self.wipe()
@@ -293,6 +294,11 @@ class MemoryJobStore:
 
     def probe(self) -> None:
         self._reach()
+
+    def check_writes(self) -> None:
+        self._reach()
+        if self.refusal:
+            raise StoreRefusing(self.refusal)
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
         self._reach()
