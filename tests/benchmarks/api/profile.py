@@ -1,8 +1,8 @@
 """Profiles a poll, layer by layer. Run: python -m tests.benchmarks.api.profile (needs wrk, a minute)
 
 The application is called in this process, on one thread, and its stack is sampled every millisecond of CPU time;
-what the server adds is the difference to what wrk's polls cost its processes. Prometheus counts in memory here, in
-files there.
+what the server adds is the difference to what wrk's polls cost its processes. Prometheus counts in memory here,
+in files there.
 """
 
 import contextlib
