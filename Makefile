@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast lint pytest chaos simulate fmt bench bench-api bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint pytest chaos compat simulate fmt bench bench-api bench-scale docs lock check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ pytest: .venv/installed ## run every test, on a real Redis and S3 (TESTS="-k til
 
 chaos: .venv/installed ## crash parts of a real stack at random, count lost jobs (JOBS=200 SECONDS=600 SEED=7)
 	$(VENV)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+compat: .venv/installed ## run the tests with other servers, clients and tools (docs/COMPATIBILITY.md)
+	$(VENV)/python -m tests.compat
 
 simulate: .venv/installed ## run the protocol under simulated faults (SEEDS=10000; SEED=7 replays one run)
 	$(VENV)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
