@@ -14,7 +14,7 @@ bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
 
 @bp.post("")
 @bp.output(NewKeyView, status_code=201)
-@bp.doc(summary="Create a key", operation_id="createKey", responses=[401, 403, 415, 422, 429, 503])
+@bp.doc(summary="Create a key", operation_id="createKey", responses=[401, 403, 408, 413, 415, 422, 429, 503])
 def create() -> NewKeyView:
     """Creates a key and returns it, this once: the service stores only its hash."""
     authentication.require_admin()

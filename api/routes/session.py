@@ -22,7 +22,7 @@ def get() -> SessionView:
 
 @bp.post("")
 @bp.output(SessionView)
-@bp.doc(summary="Log in", operation_id="logIn", responses=[401, 415, 422, 429, 503])
+@bp.doc(summary="Log in", operation_id="logIn", responses=[401, 408, 413, 415, 422, 429, 503])
 def log_in() -> Response:
     """Sets an HttpOnly cookie that stands for the key in requests from the same site."""
     credentials = body(request, SessionRequest)
