@@ -1,4 +1,4 @@
-"""Makes the pictures of the looks: `python -m tools.thumbnails thumbnails`, `sheets` or `controls`.
+"""Makes the pictures of the looks: `python -m tools.thumbnails thumbnails`, `sheets`, `tunnel` or `controls`.
 
 Uses four photographs, three of them from scikit-image, and the current presets of the networks whose weights are in
 DREAM_MODEL_DIR. Run it again when a preset changes: `--only NAME` for some.
@@ -28,11 +28,10 @@ from worker.dream.types import Image
 from worker.networks import registry
 
 SIZE_PX = (480, 360)  # (width, height); small, so that the features are large in the picture
+TUNNEL = ("folds", "engraving", "eyes", "animals")  # of the start page, from the outer frame to the inner one
+FACE = (60, 0, 451, 293)  # of scikit-image's cat
 SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
-DREAMED_PX, CONTACT_PX = (
-    (256, 192),
-    (200, 150),
-)  # of each picture on the contact sheets, which show all looks on all photographs
+DREAMED_PX, CONTACT_PX = (256, 192), (200, 150)  # on the contact sheets, which show all looks on all photographs
 PHOTOGRAPHS = ("astronaut", "temple", "coffee", "chelsea")  # a face, a building in a landscape, a thing, an animal
 SUBJECT = "temple"  # bright, and recognizable at any size
 OWN = Path(__file__).with_name("photographs")
@@ -71,6 +70,19 @@ def sheets(only: Only = None) -> None:
         paper = sheet(rows[network], cell=CONTACT_PX, columns=len(PHOTOGRAPHS))
         paper.save(DOCS / f"{network}.webp", quality=55, method=6)
         typer.echo(preset.name)
+
+
+@app.command()
+def tunnel() -> None:
+    """Makes the start page's frames within frames: a cat, and what looks of Lite0 make of it."""
+    device.prepare()
+    photo = skimage.data.chelsea()  # type: ignore[no-untyped-call]
+    whole = Pillow.fromarray(photo).crop(FACE).resize(SIZE_PX, Pillow.Resampling.LANCZOS)
+    cat = np.asarray(whole, np.float32)
+    looks = {preset.name: preset for preset in PRESETS}
+    pictures = [whole, *(dreamed(looks[name].params, cat) for name in TUNNEL)]
+    for index, picture in enumerate(pictures):
+        picture.save(WEB.parent / "samples" / f"tunnel-{index}.webp", quality=80, method=6)
 
 
 @app.command("controls")

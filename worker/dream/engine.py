@@ -31,9 +31,10 @@ def choose_tile_size(network: Network, params: DreamParams, height: int, width: 
     A tile of the parameters that this device's memory can't hold is made as large as it can.
     """
     size = params.size(height, width)
-    if params.tile_size is not None:
-        return min(params.tile_size, memory.largest_tile(network, *size))
-    return memory.tile_size_for(network, *size, halo=network.halo([target.layer for target in params.layers or ()]))
+    if params.tile_size is None:
+        halo = network.halo([target.layer for target in params.layers or ()])
+        return memory.tile_size_for(network, *size, halo=halo)
+    return min(params.tile_size, memory.largest_tile(network, *size))
 
 
 def dream(
