@@ -31,7 +31,9 @@ def main() -> None:
 def _killed(mutant: Mutant, seeds: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         for name in FOLDERS:
-            shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+            shutil.copytree(
+                ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__")
+            )
         apply(mutant, Path(folder))
         command = ["-m", "tests.simulation", "--seeds", str(seeds), "--processes", "1", "--until-violation"]
         run = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - ours
