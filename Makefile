@@ -7,7 +7,7 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast lint unit chaos simulate fmt bench bench-api bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint pytest chaos simulate fmt bench bench-api bench-scale docs lock check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -26,7 +26,7 @@ up: .venv/installed ## run Redis, S3, the API and the workers until Ctrl-C (WORK
 down: .venv/installed ## stop what `make up` started, from any terminal
 	@$(VENV)/python -m deploy.local.cli down
 
-test: lint unit ## everything that CI runs: lint and every test
+test: lint pytest ## everything that CI runs: lint and every test
 
 test-fast: .venv/installed ## the tests that need neither Redis, S3 nor a browser
 	$(VENV)/pytest -m "not service and not browser" $(TESTS)
@@ -37,7 +37,7 @@ lint: .venv/installed ## check formatting, lint, types and import rules
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-unit: .venv/installed ## run every test, on a real Redis and S3 (TESTS="-k tiling" for some)
+pytest: .venv/installed ## run every test, on a real Redis and S3 (TESTS="-k tiling" for some)
 	$(VENV)/pytest $(TESTS)
 
 chaos: .venv/installed ## crash parts of a real stack at random, count lost jobs (JOBS=200 SECONDS=600 SEED=7)

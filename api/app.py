@@ -8,8 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api.access import authentication, request_limits, security_headers
-from api.http import openapi, problem_responses, request_metrics
-from api.http.bodies import check_bodies
+from api.http import conditional, openapi, problem_responses, request_metrics
 from api.jobs.forms import FormRequest
 from api.jobs.request_parsing import MAX_TEXT_BYTES
 from api.request_context import EXTENSION
@@ -70,16 +69,16 @@ def create_app(settings: "Settings | None" = None, *, services: Services | None 
         MAX_FORM_MEMORY_SIZE=MAX_TEXT_BYTES,
         MAX_FORM_PARTS=FORM_PARTS,
     )
-    if settings.trusted_proxies:  # x_proto=0: gunicorn sets the scheme itself, for the peers that it trusts
+    if settings.trusted_proxies:  # x_proto=0: the gateway sets the scheme itself, for the peers that it trusts
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0)  # type: ignore[method-assign] # Flask's documented way
     app.json = DefaultJSONProvider(app)
     app.json.sort_keys = False  # keep the order of the schemas
-    app.wsgi_app = check_bodies(app.wsgi_app)  # type: ignore[method-assign] # Flask's documented way
     app.extensions[EXTENSION] = services = services or connect(settings)
     request_metrics.install(app, services.jobs.store)
     security_headers.install(app)
     problem_responses.install(app)
     openapi.install(app)
+    conditional.install(app)
     authentication.install(app)
     for resource in RESOURCES:
         app.register_blueprint(resource.bp)

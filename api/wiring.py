@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from api.jobs.disk_budget import DiskBudget
 from api.jobs.job_service import JobService
 from api.jobs.status_service import StatusService
 from api.jobs.submission_service import SubmissionService
@@ -34,6 +35,7 @@ class Services:
     subscriptions: JobSubscriptions
     keyring: Keyring
     unauthenticated: "UnauthenticatedLimit"
+    disk: DiskBudget
     clock: Clock = field(default_factory=SystemClock)
     rate_limit_storage: tuple[str, dict[str, Any]] = ("memory://", {})  # where Flask-Limiter counts: address, options
 
@@ -95,8 +97,10 @@ def assemble(
     """Builds the services on the given implementations of the interfaces."""
     from api.access.unauthenticated_limit import UnauthenticatedLimit  # noqa: PLC0415 - `limits` brings asyncio, 0.1 s
 
+    disk = DiskBudget(settings.upload_budget_bytes, longest_upload=settings.max_upload_bytes)
     return Services(
         settings=settings,
+        disk=disk,
         jobs=JobService(store=store, storage=storage, notifier=notifier, job_queries=job_queries, clock=clock),
         submissions=SubmissionService(
             store=store,
@@ -107,8 +111,10 @@ def assemble(
             formats=settings.formats,
             strip_inputs=settings.strip_inputs,
             max_bytes=settings.max_upload_bytes,
+            disk=disk,
             max_queued=settings.max_queued,
             webhook_networks=settings.webhook_networks,
+            public_url=settings.public_url,
         ),
         status=StatusService(store=store, max_pixels=settings.max_pixels, max_bytes=settings.max_upload_bytes),
         job_queries=job_queries,

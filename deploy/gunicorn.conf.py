@@ -2,20 +2,18 @@
 
 import gc
 import os
+import resource
 import shutil
 import socket
 import sys
 import tempfile
-from concurrent.futures import Future
 from pathlib import Path
-from types import FrameType
 
-from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.util import close_graceful
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from uvicorn import Server
+from uvicorn_worker import UvicornWorker
 
 from shared import logs
 from shared.settings import EX_CONFIG, load_or_exit
@@ -28,6 +26,8 @@ METRICS = Path(tempfile.mkdtemp(prefix=f"dreamqueue-metrics-{os.getpid()}-", dir
 for left in Path(FAST).glob("dreamqueue-metrics-*-*"):  # by one that was killed
     if Path("/proc/self").exists() and not Path("/proc", left.name.split("-")[2]).exists():
         shutil.rmtree(left, ignore_errors=True)
+_, MOST_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, MOST_FILES))  # each connection is one; the usual 1024 are few
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS)  # where the processes' numbers meet; read at the first import
 
 
@@ -41,48 +41,49 @@ class OneLog(Logger):
         self.error_log.propagate = True
 
 
-def write_problem(sock: socket.socket, status: int, reason: str, message: str) -> None:
-    """gunicorn's own refusals, of a malformed or oversized request, in the form of all others; its own are HTML."""
-    from api.http import refusals  # noqa: PLC0415 - after the settings
+class StreamEndingServer(Server):
+    """Uvicorn, which ends event streams before it waits for running requests."""
 
-    util.write_nonblock(sock, refusals.response(status, reason, message))
-
-
-util.write_error = write_problem
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.loaded_app.end_streams()
+        await super().shutdown(sockets)
 
 
-class Worker(ThreadWorker):
-    """gthread, but for one thing: to close a connection, gunicorn 27 waits on its main loop for the client, up to 2 s.
+class GatewayWorker(UvicornWorker):
+    """A process that serves the WSGI application of gunicorn's command line, by Uvicorn and behind the gateway."""
 
-    One client that asks for the connection to be closed and then does not let go would hold up all others.
-    """
+    CONFIG_KWARGS = {  # noqa: RUF012 - as in the base class
+        "loop": "uvloop",
+        "http": "api.gateway.protocol:GuardedProtocol",
+        "ws": "none",
+        "interface": "asgi3",
+        "lifespan": "on",
+        "access_log": False,  # the application logs its requests
+        "proxy_headers": False,  # the gateway and ProxyFix read them
+        "server_header": False,
+    }
 
-    def handle(self, conn: TConn) -> object:
-        keeps = super().handle(conn)
-        if keeps is False:
-            close_graceful(conn.sock)  # here, on the request's own thread
-        return keeps
+    def load_wsgi(self) -> None:
+        from api.gateway.gateway import Gateway  # noqa: PLC0415 - after the place for metrics is known
 
-    def finish_request(self, conn: TConn, fs: "Future[object]") -> None:
-        if conn.sock.fileno() == -1:
-            self.nr_conns -= 1
-        else:
-            super().finish_request(conn, fs)
+        super().load_wsgi()
+        self.wsgi = Gateway(self.wsgi, proxies=self.cfg.forwarded_allow_ips)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.wsgi.extensions["dreamqueue"].subscriptions.close()  # open event streams end, and their readers come back
-        super().handle_exit(sig, frame)
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
+        self._install_sigquit_handler()
+        server = StreamEndingServer(self.config)
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
-worker_class = Worker  # requests wait for Redis and S3, hardly ever for a processor
+worker_class = GatewayWorker
 workers = 2  # so that one dying leaves the other to answer
-threads = (
-    256  # each open event stream and `Prefer: wait` holds one; DREAM_MAX_STREAMS of them, the rest is for the others
-)
 timeout = 60  # seconds without a sign of life from a process; requests have their own limits
 graceful_timeout = 10  # seconds for running requests to end when it stops
 keepalive = 5  # seconds
-max_requests_jitter = 100
 logger_class = OneLog
 accesslog = None  # the application logs its requests
 control_socket_disable = True  # its default place is one per user: two stacks would fight over it
@@ -91,13 +92,13 @@ worker_tmp_dir = FAST
 
 def on_starting(server: Arbiter) -> None:
     """Refuses unfit services once, with a sentence; in the processes it would be a traceback over and over."""
-    from api.access.bind_guard import refuse_by_oversight  # noqa: PLC0415
+    from api.access.bind_guard import refuse_undecided  # noqa: PLC0415
     from api.wiring import connect  # noqa: PLC0415 - after the settings, and after the place for metrics is known
     from shared.errors import InvalidSettings, UnfitService  # noqa: PLC0415
 
     try:
         settings = load_or_exit()
-        refuse_by_oversight(server.cfg.address, settings)
+        refuse_undecided(server.cfg.address, settings)
         connect(settings)
     except (UnfitService, InvalidSettings) as exc:
         server.log.critical("refused to start: %s", exc)
@@ -105,13 +106,13 @@ def on_starting(server: Arbiter) -> None:
         sys.exit(EX_CONFIG)
 
 
-def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn calls it so
+def post_worker_init(worker: GatewayWorker) -> None:  # noqa: ARG001 - gunicorn calls it so
     """Exempts what was imported from garbage collection: looking at it again would hold up requests."""
     gc.collect()
     gc.freeze()
 
 
-def child_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 - gunicorn calls it so
+def child_exit(server: Arbiter, worker: GatewayWorker) -> None:  # noqa: ARG001 - gunicorn calls it so
     """Forgets the gauges of a process that has ended; its counters still count."""
     from prometheus_client import multiprocess  # noqa: PLC0415 - only once the place for metrics is known
 

@@ -1,6 +1,7 @@
 """Receives webhooks and verifies their signatures (Standard Webhooks, https://www.standardwebhooks.com).
 
 Libraries for that exist in most languages; this program needs Python alone.
+`GET /v1/webhooks/secret` returns the secret.
 Run: WEBHOOK_SECRET=whsec_... python -m examples.webhook_receiver 8080
 """
 
@@ -39,7 +40,8 @@ class Receiver(BaseHTTPRequestHandler):
         if headers["webhook-id"] not in self.seen:  # a message may arrive twice
             self.seen.add(headers["webhook-id"])
             message = json.loads(body)
-            print(f"{message['type']}: job {message['data']['id']} is {message['data']['state']}", flush=True)
+            job = message["data"]
+            print(f"{message['type']}: job {job['id']} is {job['state']}", job["links"]["result"] or "", flush=True)
         self._answer(204)  # answer quickly and work afterwards; anything else is retried for a day
 
     def _answer(self, status: int) -> None:

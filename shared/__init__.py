@@ -1,1 +1,1 @@
-"""What the API and the workers share: jobs, parameters, networks, Redis, S3, settings."""
+"""Shared by the API and the workers: jobs, parameters, networks, Redis, S3, settings."""

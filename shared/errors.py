@@ -146,6 +146,13 @@ class TooManyStreams(DreamError):
     retryable = True
 
 
+class TooManyUploads(DreamError):
+    """Too many bytes of images are being received at this moment; try again shortly."""
+
+    code = "too_many_uploads"
+    retryable = True
+
+
 # --- Redis, S3 and settings ---
 
 
@@ -225,7 +232,7 @@ class OutOfMemory(DreamError):
 
 
 class WorkerDied(DreamError):
-    """Three workers in a row died on this job without making progress."""
+    """Several workers in a row died on this job without making progress."""
 
     code = "worker_died"
     retryable = True

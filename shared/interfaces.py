@@ -12,6 +12,16 @@ from shared.jobs.queue_stats import QueueStats
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightsFetch:
+    """Describes how far a worker is with fetching a network's weights, or why it failed."""
+
+    model: str
+    fetched_bytes: int = 0
+    total_bytes: int | None = None  # where the server of the weights says it
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerInfo:
     """Describes a live worker, as of its last registration."""
 
@@ -20,6 +30,9 @@ class WorkerInfo:
     device: str
     job_id: str | None  # the job it is running
     seen_at: float  # Unix time, seconds, by Redis's clock
+    fetchable: tuple[str, ...] = ()  # models that it could serve if it fetched their weights
+    fetches_on_demand: bool = False  # it fetches them for a waiting job; otherwise only on request
+    fetch: WeightsFetch | None = None  # the one in progress, or the last one if that failed
 
 
 class JobStore(Protocol):
@@ -63,8 +76,8 @@ class JobStore(Protocol):
         Returns the job after the call.
         """
 
-    def retry(self, job_id: str, *, retry_count: int) -> Job | None:
-        """Changes failed to queued with that `retry_count`; other states and later retries stay.
+    def retry(self, job_id: str, *, retry_count: int, deadline_at: float | None = None) -> Job | None:
+        """Changes failed or canceled to queued with that `retry_count` and deadline; other states and retries stay.
 
         Returns the job after the call.
         """
@@ -135,6 +148,12 @@ class JobStore(Protocol):
 
     def workers(self) -> Sequence[WorkerInfo]:
         """Returns the live workers."""
+
+    def request_fetch(self, model: str, *, ttl_s: float) -> None:
+        """Asks every worker that lacks the model's weights to fetch them; a request is valid for `ttl_s`."""
+
+    def requested_fetches(self, models: Sequence[str]) -> Mapping[str, str]:
+        """Returns, for those of the models whose weights are requested, the request's id: each call has a new one."""
 
     def queue_stats(self) -> QueueStats:
         """Counts jobs and workers, at a cost that does not grow with the number of jobs."""

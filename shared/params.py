@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Color: TypeAlias = Literal["keep", "free", "original"]
 Format: TypeAlias = Literal["png", "jpeg", "webp", "png16"]
@@ -16,8 +16,26 @@ class Frozen(BaseModel):
 
 ModelName = Annotated[str, Field(max_length=100, description="The network, as `GET /v1/models` lists it.")]
 LayerName = Annotated[str, Field(max_length=100, description="Layer name, as `GET /v1/models/{name}/layers` lists it.")]
+MAX_CHANNELS = 256
+MAX_TARGETS = 16
+
+
+def _unique(channels: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(channels)) < len(channels):
+        twice = next(channel for index, channel in enumerate(channels) if channel in channels[:index])
+        raise ValueError(f"channel {twice} is listed twice; give `weight` to strengthen a target")
+    return channels
+
+
 Channels = Annotated[
-    tuple[Annotated[int, Field(ge=0)], ...] | None, Field(min_length=1, max_length=4096, description="Channel numbers.")
+    Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...],
+        # fail_fast: a long list of wrong numbers costs no more than one of them.
+        Field(min_length=1, max_length=MAX_CHANNELS, fail_fast=True, json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_unique),
+    ]
+    | None,
+    Field(description="Channel numbers, each once."),
 ]
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -37,10 +55,10 @@ class DreamParams(Frozen):
 
     model: ModelName = DEFAULT_MODEL
     layers: Annotated[
-        tuple[Target, ...] | None,
+        Annotated[tuple[Target, ...], Field(fail_fast=True)] | None,
         Field(
             min_length=1,
-            max_length=16,
+            max_length=MAX_TARGETS,
             description="The layers to amplify; null means the network's default layer.",
         ),
     ] = None

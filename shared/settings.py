@@ -55,6 +55,15 @@ class Settings(BaseSettings):
     max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
     max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20
 
+    upload_budget_bytes: Annotated[
+        int,
+        Field(
+            gt=0,
+            description="Bytes of images in requests, on the temporary disk, that one API process holds at a time; an "
+            "owner gets at most half. Then 503.",
+        ),
+    ] = 1280 * 2**20
+
     formats: Annotated[
         tuple[ImageFormat, ...] | None,
         NoDecode,
@@ -96,6 +105,13 @@ class Settings(BaseSettings):
     stream_limit_s: Annotated[
         float, Field(gt=0, description="Longest event stream, seconds; clients reconnect by themselves.")
     ] = 300.0
+    public_url: Annotated[
+        str | None,
+        Field(
+            description="The API's address as clients reach it, for links in webhooks. Unset: the address to which a "
+            "job was submitted."
+        ),
+    ] = None
     webhook_networks: Annotated[
         tuple[str, ...],
         NoDecode,
@@ -120,7 +136,8 @@ class Settings(BaseSettings):
         float, Field(gt=0, description="Interval between comparisons of S3 with Redis, seconds.")
     ] = 60.0
     retention_days: Annotated[
-        float | None, Field(gt=0, description="Days after which ended jobs are removed; unset keeps them.")
+        float | None,
+        Field(gt=0, description="Days after which ended jobs lose their images; unset keeps them."),
     ] = None
 
     worker_name: Annotated[str, Field(description="Name of this worker, unique in the fleet.")] = Field(
@@ -157,7 +174,7 @@ class Settings(BaseSettings):
         Field(ge=1, le=65535, description="Port of the metrics, one per process; unset: none. The API has `/metrics`."),
     ] = None
 
-    @field_validator("redis_url", "s3_url", "s3_public_url")
+    @field_validator("redis_url", "s3_url", "s3_public_url", "public_url")
     @classmethod
     def _has_scheme(cls, value: str | None, field: ValidationInfo) -> str | None:
         schemes = ("redis", "rediss", "redis+sentinel") if field.field_name == "redis_url" else ("http", "https")

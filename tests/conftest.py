@@ -1,8 +1,9 @@
-"""A real Redis and a real S3 for every test that asks, started once per run on free ports."""
+"""Starts a real Redis and a real S3 on free ports, once per run, for the tests that need them."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import boto3
 import httpx
@@ -18,16 +19,19 @@ from deploy.local.stack import Stack
 from shared.settings import Settings
 from tests.waiting import PATIENCE_S
 
-# A busy machine is slow, which is nothing to complain of.
+# Slowness on a busy machine is not a failure.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 for phase in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_S)  # 5 s; httpx has no other way to set its default
 
 
+TESTS = Path(__file__).parent
+
+
 @dataclass(frozen=True)
 class Services:
-    """The running pair."""
+    """The running Redis and S3."""
 
     settings: Settings
     redis: Child
@@ -35,10 +39,10 @@ class Services:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what `make test-fast` leaves out, by the fixtures that it uses, its fixtures' fixtures included."""
+    """Marks what `make test-fast` leaves out, by folder and by fixtures, their own fixtures included."""
     for item in items:
         uses = getattr(item, "fixturenames", ())
-        if "redis_and_s3" in uses:
+        if "redis_and_s3" in uses or item.path.is_relative_to(TESTS / "e2e"):
             item.add_marker(pytest.mark.service)
         if "chromium" in uses:
             item.add_marker(pytest.mark.browser)
@@ -46,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def redis_and_s3(request, tmp_path_factory) -> tuple[Component, Component, Settings]:
-    """How to start them. Every test that does has this fixture; without the programs it is skipped, but not in CI."""
+    """Returns how to start them. Without their programs the tests that need them are skipped, but not in CI."""
     if "not service" in request.config.option.markexpr:
         pytest.fail("This test asks for Redis and S3 at run time: give the parameter that does pytest.mark.service.")
     home = tmp_path_factory.mktemp("services")
@@ -80,7 +84,7 @@ def services(redis_and_s3, tmp_path_factory) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def stack(redis_and_s3, tmp_path_factory) -> Iterator[Stack]:
-    """The whole service with two workers, its folder's path with a space. Leave every component running."""
+    """Runs the whole service with two workers; its path contains a space. Leave every component running."""
     env = {"DREAM_WEBHOOK_NETWORKS": "127.0.0.0/8"}  # so that tests can listen
     running = Stack(tmp_path_factory.mktemp("the stack"), workers=2, env=env)
     running.start()
@@ -102,7 +106,7 @@ def empty_redis(settings: Settings) -> None:
 
 
 def empty_bucket(settings: Settings) -> None:
-    """Made anew: one whose objects are deleted still lists its folders for a while."""
+    """Replaces the bucket, because SeaweedFS lists the folders of deleted objects for a while."""
     client = boto3.client(
         "s3",
         endpoint_url=settings.s3_url,

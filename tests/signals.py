@@ -14,5 +14,5 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 
 def with_default_signals(argv: list[str]) -> list[str]:
-    """The command line that runs this one, in the same process, with nothing ignored or blocked."""
+    """Returns a command line that runs this one with default signal handlers."""
     return [sys.executable, "-I", "-S", "-c", _RESET, *argv]

@@ -1,4 +1,4 @@
-"""How long tests wait. Limits only end what hangs: they are generous, and longer on a machine that is busy."""
+"""Time limits of tests. They only end what hangs: generous, and longer on a busy machine."""
 
 import subprocess
 import time
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], *, what: str = "it", limit_s: float = PATIENCE_S) -> T:
-    """The first true value of the condition. Fails when the limit passes first."""
+    """Returns the first true value of the condition. Fails when the limit passes first."""
     limit = TimeLimit(limit_s)
     while not (value := condition()):
         assert not limit.is_over(), f"{what} did not happen"
@@ -22,11 +22,11 @@ def wait_until(condition: Callable[[], T], *, what: str = "it", limit_s: float =
 
 
 def exit_code(process: subprocess.Popen) -> int:
-    """The code with which it ends. Fails when it does not."""
+    """Waits for the process to end and returns its exit code. Fails if it does not end."""
     wait_until(lambda: process.poll() is not None, what="the end of the process")
     return process.returncode
 
 
 def patience_s(limit_s: float = PATIENCE_S) -> float:
-    """For calls that take a time limit of their own: so many seconds, or more on a machine that is busy now."""
+    """Returns a time limit in seconds, longer while the machine is busy."""
     return limit_s * slowdown()

@@ -1,1 +1,3 @@
 """Generators of documentation, the OpenAPI document, dashboards and thumbnails."""
+
+import worker.dream  # noqa: F401

@@ -57,6 +57,7 @@ MEANINGS = {
     "liveness_file_write_failed": "The liveness file could not be touched.",
     "local_disk_failed": "The disk for temporary files is full or broken; the request is refused.",
     "metrics_port_unavailable": "The metrics port is taken; the process runs without metrics.",
+    "liveness_file_withheld": "A part of the process has failed for good; the liveness probe fails until a restart.",
     "model_fetch_failed": "Weights could not be fetched; the worker retries after a minute.",
     "model_fetched": "Weights have been fetched, checked and installed.",
     "model_load_failed": "The first network could not be loaded at start-up.",
@@ -81,7 +82,9 @@ MEANINGS = {
     "webhook_abandoned": "A webhook was given up after its last attempt.",
     "webhook_attempt_failed": "A webhook was not accepted; it is retried.",
     "webhook_delivered": "A webhook was accepted.",
+    "webhook_delivery_failed": "Delivering a webhook met an unexpected error; that message alone is retried later.",
     "webhook_delivery_postponed": "Webhooks could not be delivered because Redis or S3 is unavailable.",
+    "webhook_round_failed": "Delivering webhooks met an unexpected error; the next round begins in two seconds.",
     "worker_registration_failed": "The worker could not register itself in Redis; it retries.",
 }
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 REGISTRATIONS_PER_LEASE = 3  # a registration expires after missing this many
+FETCH_UPDATE_S = 1.0  # between registrations while weights are being fetched, whose progress they show
 DRAIN_LIMIT_S, RELEASE_LIMIT_S = 10.0, 2.0  # together below the 15 s that a worker has to end
 
 drain = threading.Event()
@@ -72,21 +73,33 @@ def runner() -> "Runner":
 def _register_until_drained(
     store: RedisJobStore, dreamer: "TensorFlowDreamer", active: "Runner", settings: Settings
 ) -> None:
-    """Registers the worker, its models and its job until it is drained; ends the process if the drain hangs."""
+    """Registers the worker, its models and its job, and takes up requests to fetch weights, until it is drained.
+
+    Ends the process if the drain hangs.
+    """
+    fetcher = dreamer.fetcher
     while True:
         info = WorkerInfo(
-            name=settings.worker_name, models=dreamer.models(), device=dreamer.device, job_id=active.job_id, seen_at=0
+            name=settings.worker_name,
+            models=dreamer.models(),
+            device=dreamer.device,
+            job_id=active.job_id,
+            seen_at=0,
+            fetchable=fetcher.fetchable(),
+            fetches_on_demand=settings.fetch_models,
+            fetch=fetcher.current,
         )
         try:
             store.register_worker(info, ttl_s=settings.lease_s)
+            fetcher.take_up(store.requested_fetches(info.fetchable))
         except DreamError as exc:
             log.warning("worker_registration_failed", reason=str(exc))
-        if drain.wait(settings.lease_s / REGISTRATIONS_PER_LEASE):
+        if drain.wait(FETCH_UPDATE_S if fetcher.is_fetching else settings.lease_s / REGISTRATIONS_PER_LEASE):
             break
     time.sleep(DRAIN_LIMIT_S)
     if active.job_id is not None:  # for example, S3 is slow or unavailable; the last stored checkpoint serves
         log.warning("drain_timed_out", job_id=active.job_id)
-        release = threading.Thread(target=active.give_up, daemon=True)
+        release = threading.Thread(target=active.release_job, daemon=True)
         release.start()
         release.join(RELEASE_LIMIT_S)
         os._exit(0)

@@ -32,7 +32,7 @@ OnBytes = Callable[[int, int | None], None]  # bytes fetched so far; of how many
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is fetched, and where it goes until it is installed."""
+    """A download: its source, and the temporary file that it is written to."""
 
     model: Model
     settings: Settings
@@ -69,7 +69,7 @@ def fetch(
                 request = _Request(model, settings, Path(folder), sha256, on_bytes or (lambda *_: None))
                 found = _first_that_fits(sources, request)
                 if sha256 is not None:
-                    registry.load_file(found, model)  # nobody but the caller has said that it is this network's
+                    registry.load_file(found, model)  # its origin is unknown: check that it is this network's
                 _install(found, target, sha256)
     except OSError as exc:
         raise ModelUnavailable(f"{target.parent} can't be written: {exc.strerror or exc}.") from exc

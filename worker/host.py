@@ -15,7 +15,7 @@ from shared.interfaces import JobStore, ObjectStorage
 
 log = structlog.get_logger(__name__)
 
-LOST_CLAIMS = 2  # in a row, after which the host is suspected
+UNANSWERED_CLAIMS = 2  # in a row, after which the host is suspected
 PROBE_EVERY_S = 5.0
 DISK_BYTES = 8 << 20
 
@@ -31,7 +31,7 @@ class Host:
         self._storage = storage
         self._clock = clock
         self._suspected = False
-        self._lost_claims = 0
+        self._unanswered_claims = 0
         self._probe_at = clock.monotonic()
 
     def suspect(self, reason: str) -> None:
@@ -39,14 +39,14 @@ class Host:
         log.warning("host_suspected", reason=reason)
         self._suspected = True
 
-    def claim_lost(self, reason: str) -> None:
+    def claim_unanswered(self, reason: str) -> None:
         """Records that the reply to a claim did not arrive: the claim may hold a job that no worker runs."""
-        self._lost_claims += 1
-        if self._lost_claims >= LOST_CLAIMS:
+        self._unanswered_claims += 1
+        if self._unanswered_claims >= UNANSWERED_CLAIMS:
             self.suspect(reason)
 
     def claim_answered(self) -> None:
-        self._lost_claims = 0
+        self._unanswered_claims = 0
 
     def is_fit(self) -> bool:
         """Returns whether this host may claim; probes a suspected host, at most once every PROBE_EVERY_S seconds."""
@@ -61,7 +61,7 @@ class Host:
             self._probe_at = self._clock.monotonic() + PROBE_EVERY_S
             return False
         log.info("host_fit")
-        self._suspected, self._lost_claims = False, 0
+        self._suspected, self._unanswered_claims = False, 0
         return True
 
     def _probe(self) -> None:

@@ -55,7 +55,7 @@ class Runner:
         """Returns the id of the running job, if any."""
         return self._running.id if self._running else None
 
-    def give_up(self) -> None:
+    def release_job(self) -> None:
         """Hands the running job back, from another thread, because the process is about to end in any case."""
         if self._running is not None:
             self._hand_back(self._running)
@@ -87,7 +87,7 @@ class Runner:
         try:
             job = self._lifecycle.claim(settings.worker_name, self._dreamer.models(), lease_s=settings.lease_s)
         except StoreUnavailable as exc:
-            self._host.claim_lost(str(exc))
+            self._host.claim_unanswered(str(exc))
             raise
         self._host.claim_answered()
         return job
@@ -114,20 +114,20 @@ class Runner:
             settings=self._settings,
         )
         with lease:
-            self._end(job, attempt, lease)
+            self._run_and_clean_up(job, attempt, lease)
 
-    def _end(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> None:
+    def _run_and_clean_up(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> None:
         try:
-            settled = self._settle(job, attempt, lease)
+            settled = self._run_and_settle(job, attempt, lease)
         except Drained:
             worker_metrics.attempt_ended(job, "drained")
-            attempt.park()
+            attempt.save_progress()
             self._hand_back(job)
             return
         except (StorageLost, LocalDiskError) as exc:
             worker_metrics.attempt_ended(job, "returned")
             self._host.suspect(str(exc))
-            attempt.quiet()
+            attempt.finish_uploads()
             self._hand_back(job, died=isinstance(exc, LocalDiskError))
             return
         except (ClaimLost, Deleted) as exc:
@@ -136,25 +136,25 @@ class Runner:
             settled = None
         try:
             if settled is not None and settled.claim == job.claim:
-                attempt.quiet()
+                attempt.finish_uploads()
                 self._lifecycle.sweep(job.id, settled)
             else:
                 attempt.discard()
         except DreamError as exc:
             log.warning("cleanup_failed", reason=str(exc))  # housekeeping cleans up later
 
-    def _settle(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
-        outcome = self._outcome(job, attempt, lease)
+    def _run_and_settle(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
+        outcome = self._run_to_outcome(job, attempt, lease)
         if outcome is None:
             worker_metrics.attempt_ended(job, "adopted")
             return None
-        lease.commit(stall_s=STALL_STORE_S)
+        lease.begin_commit(stall_s=STALL_STORE_S)
         settled = attempt.patiently(lambda: self._lifecycle.settle(job.id, outcome), also_when_full=True)
         log.info("job_settled", state=settled.state, won=settled.claim == outcome.claim)
         worker_metrics.attempt_ended(job, settled.state)
         return settled
 
-    def _outcome(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
+    def _run_to_outcome(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> Outcome | None:
         """Runs the attempt and returns the job's outcome; None if the job had already ended.
 
         Raises ClaimLost, Deleted, Drained, StorageLost or LocalDiskError if this attempt must not settle the job.
@@ -167,6 +167,7 @@ class Runner:
             attempt.run(keys)
             self._confirm(lease)
         except Canceled:
+            attempt.save_progress()  # a retry resumes here
             return self._outcome_as(job, JobState.CANCELED)
         except (ClaimLost, Interrupted):
             raise

@@ -16,6 +16,7 @@ from shared.errors import Forbidden, Unauthorized
 
 COOKIE = "dream_session"
 PUBLIC_PATHS = {"/v1/session"}  # under /v1; a client that logs in has no key yet
+ADMIN_PATHS = ("/v1/keys", "/v1/models")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 ADMIN = "admin"
 
@@ -47,8 +48,8 @@ def identify() -> None:
         g.rate_limit_key = f"owner:{owner}"
     elif not g.admin and request.path not in PUBLIC_PATHS:
         _count_and_refuse(Unauthorized())
-    elif g.admin and not request.path.startswith("/v1/keys"):
-        raise Forbidden("The admin key can only create, list and revoke keys; create a key for yourself and use that.")
+    elif g.admin and not request.path.startswith(ADMIN_PATHS):
+        raise Forbidden("The admin key can only manage keys and networks; create a key for yourself and use that.")
 
 
 def require_admin() -> None:
@@ -56,6 +57,17 @@ def require_admin() -> None:
         raise Forbidden("Keys can't be managed: the service was started without DREAM_ADMIN_KEY.")
     if not g.admin:
         raise Forbidden("Only the admin key can create, list and revoke keys.")
+
+
+def is_operator() -> bool:
+    """Returns whether the client may have weights fetched: with the admin key, or on a keyless machine of its own."""
+    return bool(g.admin) or request_context.services().settings.keys is None
+
+
+def require_operator() -> None:
+    """Raises Forbidden."""
+    if not is_operator():
+        raise Forbidden("Only the admin key (DREAM_ADMIN_KEY) can have weights fetched.")
 
 
 def log_in(key: str) -> tuple[str, str | None]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Address = str | tuple[str, int] | bytes | int  # as in gunicorn: host and port, a socket's path, or a file descriptor
 
 
-def refuse_by_oversight(addresses: Sequence[Address], settings: "Settings") -> None:
+def refuse_undecided(addresses: Sequence[Address], settings: "Settings") -> None:
     """Raises InvalidSettings when one of the addresses is public and DREAM_KEYS is not set."""
     public = [address for address in addresses if not is_local(address)]
     if public and settings.keys is None:

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
-from api.client import DreamClient, Refused, ServerAway
+from api.client import DreamClient, Refused, ServerUnavailable
 from shared.errors import Forbidden, Unauthorized
 
 UNSUCCESSFUL, REFUSED, UNAVAILABLE = 1, 3, 4  # exit codes
@@ -74,12 +74,12 @@ def explained(refused: Refused, target: Target) -> str:
 
 
 def local_server() -> str:
-    """Returns the address of the local stack in this folder. Raises ServerAway."""
+    """Returns the address of the local stack in this folder. Raises ServerUnavailable."""
     try:
         return str(json.loads(STACK_FILE.read_text())["api_url"])
     except FileNotFoundError as exc:
-        raise ServerAway(
+        raise ServerUnavailable(
             "No server found: start one in this folder with `make up`, or pass its address with --server or DREAM_URL."
         ) from exc
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ServerAway(f"{STACK_FILE} holds no server address; wait until `make up` has started.") from exc
+        raise ServerUnavailable(f"{STACK_FILE} holds no server address; wait until `make up` has started.") from exc

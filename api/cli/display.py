@@ -13,7 +13,7 @@ from api.client.dream_client import DreamClient
 from api.client.steps import POLL_S
 from api.schemas.account_views import KeyList
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.network_views import LayerList, ModelList, PresetList
+from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 from shared.clock import Clock, SystemClock
 from shared.params import FeatureMapsParams
 
@@ -71,11 +71,14 @@ class JobProgressBars:
 def watch_all(console: Console, client: DreamClient, job_ids: list[str], clock: Clock | None = None) -> list[JobView]:
     """Shows one live line per job until all have ended; returns the ended jobs."""
     clock = clock or SystemClock()
-    jobs = {job_id: client.get(job_id) for job_id in job_ids}
+    jobs, said = {job_id: client.get(job_id) for job_id in job_ids}, set[str]()
     with Live(jobs_table(JobPage(jobs=tuple(jobs.values()), next_cursor=None)), console=console) as view:
         while open_jobs := [job.id for job in jobs.values() if not job.state.is_terminal]:
             clock.sleep(POLL_S)
             jobs |= {job_id: client.get(job_id) for job_id in open_jobs}
+            for sentence in {job.waiting_for for job in jobs.values() if job.waiting_for} - said:
+                said.add(sentence)
+                view.console.print(sentence)
             view.update(jobs_table(JobPage(jobs=tuple(jobs.values()), next_cursor=None)))
     if not console.is_terminal:
         console.print()  # rich does not end the last line there
@@ -143,17 +146,28 @@ def jobs_table(page: JobPage) -> Table:
 
 
 def models_table(models: ModelList) -> Table:
-    table = _table("model", (model.name for model in models.models), "size", "default layer", wide=("license", "ready"))
+    table = _table(
+        "model", (model.name for model in models.models), "size", "default layer", "available", wide=("license",)
+    )
     for model in models.models:
-        ready = "yes" if model.ready else {"download": "download needed"}.get(model.needs or "", "no worker")
-        table.add_row(model.name, f"{model.size_bytes / 1e6:.0f} MB", model.default_layer, Text(model.license), ready)
+        size = f"{model.size_bytes / 1e6:.0f} MB"
+        table.add_row(model.name, size, model.default_layer, _available(model), Text(model.license))
     return table
 
 
+def _available(model: ModelView) -> str:
+    if model.fetch is None:
+        return model.availability or "unknown"
+    if model.fetch.error is not None:
+        return f"{model.availability}, fetch failed"
+    total = model.fetch.total_bytes or model.size_bytes
+    return "fetching" + (f" {min(1, model.fetch.fetched_bytes / total):.0%}" if total else "")
+
+
 def presets_table(presets: PresetList) -> Table:
-    table = _table("look", (preset.name for preset in presets.presets), "model", wide=("what it does",))
+    table = _table("look", (preset.name for preset in presets.presets), "model", "available", wide=("what it does",))
     for preset in presets.presets:
-        table.add_row(preset.name, preset.model, Text(preset.sentence))
+        table.add_row(preset.name, preset.model, preset.availability or "unknown", Text(preset.sentence))
     return table
 
 

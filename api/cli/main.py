@@ -1,6 +1,7 @@
 """The `dream` command.
 
-Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server unavailable, 130 Ctrl-C.
+Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server or
+network unavailable, 130 Ctrl-C.
 """
 
 import json
@@ -12,10 +13,10 @@ import httpx
 import typer
 from rich.console import Console
 
-from api.cli import connection, display, keys_commands, results, submit_commands
+from api.cli import connection, display, keys_commands, network_commands, results, submit_commands
 from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL, Target
 from api.cli.options import AsJson, command, use_json
-from api.client import Refused, ServerAway
+from api.client import Refused, ServerUnavailable
 from shared.errors import DreamError
 from shared.jobs.job import JobState
 from shared.version import VERSION
@@ -24,6 +25,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(keys_commands.app, name="keys")
 command(app)(submit_commands.submit)
 command(app)(submit_commands.again)
+command(app)(network_commands.looks)
+command(app)(network_commands.models)
+command(app)(network_commands.fetch)
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as printed by `submit` and `list`.")]
 
 
@@ -51,19 +55,13 @@ def _options(
 ) -> None:
     """Turns photographs into DeepDreams on a Dreamqueue server.
 
-    Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server unavailable, 130 Ctrl-C.
+    Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server or network
+    unavailable, 130 Ctrl-C.
     DREAM_KEY holds the API key, if the server requires one.
     """
     target: Target = context.obj
     target.url, target.key = server or None, key or None
     use_json(context, as_json=as_json)
-
-
-@command(app)
-def looks(context: typer.Context) -> None:
-    """Lists the presets: looks and classic recipes."""
-    presets = connection.client(context).presets()
-    connection.print_record(context, presets, lambda: display.presets_table(presets))
 
 
 @command(app)
@@ -116,9 +114,16 @@ def rename(
 
 
 @command(app)
-def retry(context: typer.Context, job: JobId) -> None:
-    """Retries a failed job from its last checkpoint."""
-    retried = connection.client(context).retry(job)
+def retry(
+    context: typer.Context,
+    job: JobId,
+    *,
+    deadline_s: Annotated[float | None, typer.Option(help="A new deadline, in seconds from now.")] = None,
+    no_deadline: Annotated[bool, typer.Option("--no-deadline", help="Remove the deadline.")] = False,
+) -> None:
+    """Retries a failed or canceled job from its last checkpoint."""
+    options = {"deadline_s": deadline_s} if deadline_s is not None or no_deadline else {}
+    retried = connection.client(context).retry(job, **options)
     connection.print_record(context, retried, lambda: f"{job} is {retried.state}")
 
 
@@ -147,21 +152,6 @@ def cancel(context: typer.Context, job: JobId) -> None:
     connection.print_record(context, canceled, lambda: f"{job} is {canceled.state}")
 
 
-@command(app)
-def models(
-    context: typer.Context,
-    model: Annotated[str | None, typer.Argument(help="A network, to list its layers.")] = None,
-) -> None:
-    """Lists the networks, or one network's layers."""
-    client = connection.client(context)
-    if model:
-        layers = client.layers(model)
-        connection.print_record(context, layers, lambda: display.layers_table(layers))
-        return
-    networks = client.models()
-    connection.print_record(context, networks, lambda: display.models_table(networks))
-
-
 def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | None = None) -> int:
     """Runs the command and returns its exit code. Tests pass a transport."""
     errors = Console(stderr=True, style="red", highlight=False, markup=False, soft_wrap=True)
@@ -173,7 +163,7 @@ def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | 
     except Refused as exc:
         errors.print(connection.explained(exc, target))
         return REFUSED
-    except ServerAway as exc:
+    except ServerUnavailable as exc:
         errors.print(str(exc))
         return UNAVAILABLE
     except DreamError as exc:

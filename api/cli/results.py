@@ -1,4 +1,4 @@
-"""Where results are saved: checked before anything is submitted."""
+"""Chooses the files that results are saved to, and checks them before anything is submitted."""
 
 import os
 from collections.abc import Mapping

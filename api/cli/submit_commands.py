@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from api.cli import connection, display, results
+from api.cli import connection, display, network_commands, results
 from api.cli.connection import REFUSED, UNSUCCESSFUL
 from api.cli.options import dream_options, with_targets
 from api.client import DreamClient, Refused
@@ -19,6 +19,8 @@ from shared.jobs.job import JobState, Priority
 from shared.params import DEFAULT_MODEL
 
 OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="An image file.")]
+
+Anyway = Annotated[bool, typer.Option("--anyway", help="Submit even if no running worker has the network.")]
 
 
 @dream_options
@@ -37,6 +39,7 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
         Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with parameters; options override it.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The jobs' name; by default, that of the photograph's file.")] = None,
+    anyway: Anyway = False,
     priority: Annotated[Priority, typer.Option(help="Jobs with a higher priority start first.")] = "normal",
     deadline_s: Annotated[
         float | None, typer.Option(help="Fail the job if it is not done after this many seconds.")
@@ -58,7 +61,10 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     client = connection.client(context)
     chosen = (_preset_params(client, look) if look else {}) | from_file | given
     chosen |= _layers(client, chosen, targets)
+    network_commands.check_available(client, chosen.get("model", DEFAULT_MODEL), anyway=anyway)
     options: dict[str, str | float] = {"priority": priority}
+    if look is not None:
+        options["preset"] = look
     if name is not None:
         options["name"] = name
     if deadline_s is not None:
@@ -81,6 +87,7 @@ def again(
     image: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The photograph.")],
     guide: OtherImage = None,
     mask: OtherImage = None,
+    anyway: Anyway = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to save the dream; by default, again.png or its like.")
     ] = None,
@@ -96,6 +103,7 @@ def again(
     output = output or Path(f"again{results.ending_of(recipe['params'].get('format', 'png'))}")
     results.check_file(output, recipe["params"])
     client = connection.client(context)
+    network_commands.check_available(client, recipe["params"].get("model", DEFAULT_MODEL), anyway=anyway)
     job = client.submit(image, recipe["params"], guide=guide, mask=mask, kind=recipe.get("kind", "dream"))
     watch_job(context, client, job, output)
     for sentence in differences(recipe, client.report(job.id)):

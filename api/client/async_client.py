@@ -12,12 +12,12 @@ from tenacity import AsyncRetrying
 
 from api.client import calls, steps
 from api.client.calls import Call, FilePath, Result
-from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, name_of, refusal, translated
+from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerUnavailable, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events_async
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.network_views import LayerList, ModelList, PresetList
+from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError
 
@@ -97,8 +97,8 @@ class AsyncDreamClient:
     async def cancel(self, job_id: str) -> JobView:
         return await self._send(calls.cancel(job_id))
 
-    async def retry(self, job_id: str) -> JobView:
-        return await self._send(calls.retry(job_id))
+    async def retry(self, job_id: str, **options: float | None) -> JobView:
+        return await self._send(calls.retry(job_id, options))
 
     async def rename(self, job_id: str, name: str | None) -> JobView:
         return await self._send(calls.rename(job_id, name))
@@ -108,6 +108,9 @@ class AsyncDreamClient:
 
     async def models(self) -> ModelList:
         return await self._send(calls.models())
+
+    async def fetch_model(self, model: str) -> ModelView:
+        return await self._send(calls.fetch_model(model))
 
     async def layers(self, model: str) -> LayerList:
         return await self._send(calls.layers(model))
@@ -133,7 +136,7 @@ class AsyncDreamClient:
                         position.received(event)
                         yield event
                 position.closed()
-            except ServerAway as exc:
+            except ServerUnavailable as exc:
                 position.interrupted(exc)
             if position.ended:
                 return

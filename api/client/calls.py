@@ -1,4 +1,4 @@
-"""The requests of the API, and how their responses are read: shared by DreamClient and AsyncDreamClient."""
+"""Builds the API's requests and reads their responses: shared by DreamClient and AsyncDreamClient."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ import httpx
 from api.client.responses import Record, read, refusal
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.network_views import LayerList, ModelList, PresetList
+from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 
 FilePath: TypeAlias = str | PathLike[str]
 Result = TypeVar("Result")
@@ -38,7 +38,7 @@ class Call(Generic[Result]):
             yield {**self.options, "files": files} if files else dict(self.options)
 
     def result(self, response: httpx.Response) -> Result:
-        """Reads the response. Raises Refused or ServerAway for an error response."""
+        """Reads the response. Raises Refused or ServerUnavailable for an error response."""
         if response.is_error:
             raise refusal(response)
         return self.read(response)
@@ -100,8 +100,9 @@ def cancel(job_id: str) -> Call[JobView]:
     return _record(JobView, "POST", f"/v1/jobs/{job_id}/cancel")
 
 
-def retry(job_id: str) -> Call[JobView]:
-    return _record(JobView, "POST", f"/v1/jobs/{job_id}/retry")
+def retry(job_id: str, options: Mapping[str, float | None]) -> Call[JobView]:
+    path = f"/v1/jobs/{job_id}/retry"
+    return _record(JobView, "POST", path, json=dict(options)) if options else _record(JobView, "POST", path)
 
 
 def rename(job_id: str, name: str | None) -> Call[JobView]:
@@ -114,6 +115,10 @@ def delete(job_id: str) -> Call[None]:
 
 def models() -> Call[ModelList]:
     return _record(ModelList, "GET", "/v1/models")
+
+
+def fetch_model(model: str) -> Call[ModelView]:
+    return _record(ModelView, "POST", f"/v1/models/{model}/fetch")
 
 
 def layers(model: str) -> Call[LayerList]:

@@ -11,18 +11,18 @@ from tenacity import Retrying
 
 from api.client import calls, steps
 from api.client.calls import Call, FilePath, Result
-from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerAway, name_of, refusal, translated
+from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerUnavailable, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.network_views import LayerList, ModelList, PresetList
+from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError
 
 
 class DreamClient:
-    """A client of one server. Use it as a context manager. Every call raises ServerAway (retryable) or Refused.
+    """A client of one server. Use it as a context manager. Every call raises ServerUnavailable (retryable) or Refused.
 
     AsyncDreamClient has the same methods for asyncio.
     """
@@ -87,7 +87,7 @@ class DreamClient:
     ) -> JobView:
         """Submits a job; safe to retry, since repeated requests create one job only. Uploads the files as streams.
 
-        params: as in DreamParams.   options: kind, name, priority, deadline_s, webhook_url,
+        params: as in DreamParams.   options: kind, name, preset, priority, deadline_s, webhook_url,
         webhook_events (comma-separated).
         """
         return self._send(calls.submit(image, params, guide=guide, mask=mask, options=options))
@@ -104,8 +104,12 @@ class DreamClient:
     def cancel(self, job_id: str) -> JobView:
         return self._send(calls.cancel(job_id))
 
-    def retry(self, job_id: str) -> JobView:
-        return self._send(calls.retry(job_id))
+    def retry(self, job_id: str, **options: float | None) -> JobView:
+        """Queues a failed or canceled job again; it resumes from its last checkpoint.
+
+        options: deadline_s, a new deadline in seconds from now, None for none. Without it the job keeps its own.
+        """
+        return self._send(calls.retry(job_id, options))
 
     def rename(self, job_id: str, name: str | None) -> JobView:
         """Gives the job another name, or none. Downloads are named after it."""
@@ -116,6 +120,10 @@ class DreamClient:
 
     def models(self) -> ModelList:
         return self._send(calls.models())
+
+    def fetch_model(self, model: str) -> ModelView:
+        """Asks the workers to fetch the network's weights; `models` shows the progress. Needs the admin key, if any."""
+        return self._send(calls.fetch_model(model))
 
     def layers(self, model: str) -> LayerList:
         return self._send(calls.layers(model))
@@ -134,14 +142,14 @@ class DreamClient:
     def wait(self, job_id: str, on_change: Callable[[JobView], None] | None = None) -> JobView:
         """Polls until the job has ended and returns it. Calls `on_change` for each change that a poll finds.
 
-        Raises ServerAway once the server has been unavailable for a minute.
+        Raises ServerUnavailable once the server has been unavailable for a minute.
         """
         return self._run(steps.wait(job_id, on_change, self._clock))
 
     def events(self, job_id: str) -> Iterator[Event]:
         """Yields the job's events until it ends. Reconnects after an interruption without losing events.
 
-        Raises ServerAway once the server has been unavailable for a minute.
+        Raises ServerUnavailable once the server has been unavailable for a minute.
         """
         position = EventPosition(job_id, self._clock)
         while True:
@@ -150,7 +158,7 @@ class DreamClient:
                     position.received(event)
                     yield event
                 position.closed()
-            except ServerAway as exc:
+            except ServerUnavailable as exc:
                 position.interrupted(exc)
             if position.ended:
                 return

@@ -1,4 +1,4 @@
-"""The same dream again: the recipe that a result carries, and what would keep it from being the same."""
+"""Reads the recipe that a result carries, and checks whether this server would make the same dream from it."""
 
 import contextlib
 import hashlib

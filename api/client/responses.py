@@ -33,10 +33,10 @@ PLAIN_NAME = re.compile(r'filename="([^"]*)"', re.IGNORECASE)
 Record = TypeVar("Record", bound=BaseModel)
 
 
-class ServerAway(DreamError):
+class ServerUnavailable(DreamError):
     """The server is unavailable; try again shortly."""
 
-    code = "server_away"
+    code = "server_unavailable"
     retryable = True
 
 
@@ -70,7 +70,7 @@ class Outage:
     def end(self) -> None:
         self._began = None
 
-    def tolerate(self, error: ServerAway) -> None:
+    def tolerate(self, error: ServerUnavailable) -> None:
         """Returns while the outage is short; raises the error once it has lasted for MAX_OUTAGE_S."""
         now = self._clock.monotonic()
         self._began = now if self._began is None else self._began
@@ -100,7 +100,7 @@ REQUEST_RETRIES: dict[str, Any] = {
     "retry_error_callback": _last_response,
 }
 DOWNLOAD_RETRIES: dict[str, Any] = {
-    "retry": retry_if_exception_type(ServerAway),
+    "retry": retry_if_exception_type(ServerUnavailable),
     "wait": wait_exponential(multiplier=0.5),
     "stop": stop_after_attempt(MAX_ATTEMPTS),
     "reraise": True,
@@ -109,15 +109,15 @@ DOWNLOAD_RETRIES: dict[str, Any] = {
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Translates httpx's errors to ServerAway."""
+    """Translates httpx's errors to ServerUnavailable."""
     try:
         yield
     except httpx.InvalidURL as exc:
-        raise ServerAway(f"'{url}' is not a valid address.") from exc
+        raise ServerUnavailable(f"'{url}' is not a valid address.") from exc
     except httpx.TimeoutException as exc:
-        raise ServerAway(f"The server at {url} did not respond in time.") from exc
+        raise ServerUnavailable(f"The server at {url} did not respond in time.") from exc
     except httpx.TransportError as exc:
-        raise ServerAway(f"Can't reach the server at {url}: {exc}.") from exc
+        raise ServerUnavailable(f"Can't reach the server at {url}: {exc}.") from exc
 
 
 def name_of(response: httpx.Response, job_id: str) -> str:
@@ -129,20 +129,20 @@ def name_of(response: httpx.Response, job_id: str) -> str:
 
 
 def read(kind: type[Record], response: httpx.Response) -> Record:
-    """Parses the response's record. Raises ServerAway when it is not one."""
+    """Parses the response's record. Raises ServerUnavailable when it is not one."""
     try:
         return kind.model_validate_json(response.content, extra="ignore")  # a newer server may send more fields
     except ValidationError as exc:
-        raise ServerAway(f"{response.url} is not a Dreamqueue server that this client understands.") from exc
+        raise ServerUnavailable(f"{response.url} is not a Dreamqueue server that this client understands.") from exc
 
 
 def refusal(response: httpx.Response) -> DreamError:
-    """Returns the error for an error response: Refused, or ServerAway for a 503 and for a foreign server's page."""
+    """Returns the error for a response: Refused, or ServerUnavailable for a 503 and for a foreign server's page."""
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         url = response.url.copy_with(query=None)
-        return ServerAway(f"{url} returned {response.status_code} {response.reason_phrase}.")
+        return ServerUnavailable(f"{url} returned {response.status_code} {response.reason_phrase}.")
     if problem.status == httpx.codes.SERVICE_UNAVAILABLE:
-        return ServerAway(problem.detail)
+        return ServerUnavailable(problem.detail)
     return Refused(problem)

@@ -1,4 +1,4 @@
-"""What takes several requests, as generators of steps: shared by DreamClient and AsyncDreamClient.
+"""Sequences of several requests, as generators of steps: shared by DreamClient and AsyncDreamClient.
 
 A client carries out each step, with or without `await`, and sends its result into the generator.
 """
@@ -13,7 +13,7 @@ import httpx
 
 from api.client import calls
 from api.client.calls import Call, FilePath
-from api.client.responses import JobFailed, Outage, ServerAway
+from api.client.responses import JobFailed, Outage, ServerUnavailable
 from api.client.sse_reader import Event
 from api.schemas.job_view import JobView
 from api.schemas.network_views import PresetList
@@ -65,7 +65,7 @@ def wait(job_id: str, on_change: Callable[[JobView], None] | None, clock: Clock)
     while True:
         try:
             job, etag = yield calls.poll(job_id, etag)
-        except ServerAway as exc:
+        except ServerUnavailable as exc:
             outage.tolerate(exc)
         else:
             outage.end()
@@ -110,8 +110,10 @@ def dream(
     clock: Clock,
 ) -> Steps[bytes]:
     """Submits a job, waits for it and reads its result. Raises JobFailed."""
-    preset = (yield from preset_params(look)) if look else {}
-    job: JobView = yield calls.submit(image, {**preset, **(params or {})}, guide=guide, mask=mask, options=options)
+    if look:
+        yield from preset_params(look)  # refuses an unknown look with the list of all
+        options = {**options, "preset": look}
+    job: JobView = yield calls.submit(image, params, guide=guide, mask=mask, options=options)
     ended = yield from wait(job.id, on_change, clock)
     if ended.state is not JobState.SUCCEEDED:
         raise JobFailed(ended)
@@ -143,6 +145,6 @@ class EventPosition:
         """Handles that the server closed the stream: for good, if it has never sent an event."""
         self.ended = self.ended or not self._last_id
 
-    def interrupted(self, error: ServerAway) -> None:
+    def interrupted(self, error: ServerUnavailable) -> None:
         """Returns while the outage is short; raises the error once it has lasted for a minute."""
         self._outage.tolerate(error)

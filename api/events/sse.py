@@ -6,6 +6,7 @@ from dataclasses import replace
 from api.schemas.job_view import JobView
 from api.wiring import Services
 from shared.errors import DreamError, JobNotFound, TooManyStreams
+from shared.jobs.fleet import Fleet
 from shared.jobs.job import Job, JobState
 from shared.jobs.job_events import JobEvent
 
@@ -47,15 +48,16 @@ class _SlotHolder:
 
 def _events(services: Services, job: Job, after: int | None) -> Iterator[str]:
     ends_at = services.clock.monotonic() + services.settings.stream_limit_s
-    yield f"retry: {RECONNECT_MS}\n\n"
+    first = f"retry: {RECONNECT_MS}\n"  # a field of the first event: by itself it would be one without data
     reader = _EventReader(services, job, after)
     with services.subscriptions.subscribe(job.id) as subscription:
-        quiet_since = services.clock.monotonic()
+        quiet_since = services.clock.monotonic() - KEEPALIVE_S  # without an event, a comment sends the headers at once
         while not (reader.ended or services.subscriptions.closed):
             events = reader.read()
             if events:
                 quiet_since = services.clock.monotonic()
-                yield "".join(events)
+                yield first + "".join(events)
+                first = ""
             now = services.clock.monotonic()
             if reader.ended or now >= ends_at:
                 return
@@ -84,8 +86,8 @@ class _EventReader:
     def read(self) -> list[str]:
         """Returns the events since the last call; none while Redis is unavailable."""
         try:
-            fleet = self._services.jobs.fleet_tag()
-            polled = self._services.jobs.poll(self._job.owner, self._job.id, cursor=self._cursor(fleet))
+            fleet_tag = self._services.jobs.fleet_tag()
+            polled = self._services.jobs.poll(self._job.owner, self._job.id, cursor=self._cursor(fleet_tag))
             if polled.job is None:
                 return []
             missed = self._missed()
@@ -96,11 +98,11 @@ class _EventReader:
             return []
         job = polled.job
         events = [_event(_as_of(job, event), None) for event in missed if event.version < job.version]
-        served = self._services.jobs.served() if job.state is JobState.QUEUED else None
-        events.append(_event(job, polled.position, served))
+        fleet = self._services.jobs.fleet() if job.state is JobState.QUEUED else None
+        events.append(_event(job, polled.position, fleet))
         if any(event.preview for event in missed):
             events.append("event: preview\ndata: {}\n\n")
-        self._job, self._sent, self._position, self._fleet = job, job.version, polled.position, fleet
+        self._job, self._sent, self._position, self._fleet = job, job.version, polled.position, fleet_tag
         self.ended = job.state.is_terminal
         return events
 
@@ -114,8 +116,8 @@ class _EventReader:
         return None if self._sent is None or fleet_changed else (self._sent, self._position)
 
 
-def _event(job: Job, position: int | None, served: frozenset[str] | None = None) -> str:
-    return f"id: {job.version}\nevent: job\ndata: {JobView.of(job, position, served).model_dump_json()}\n\n"
+def _event(job: Job, position: int | None, fleet: Fleet | None = None) -> str:
+    return f"id: {job.version}\nevent: job\ndata: {JobView.of(job, position, fleet).model_dump_json()}\n\n"
 
 
 def _as_of(job: Job, event: JobEvent) -> Job:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.http import openapi_examples
-from api.http.openapi_headers import HEADERS, REQUEST_HEADERS, RETURNED_HEADERS, TAKEN_HEADERS
+from api.http.openapi_headers import CONDITIONAL, HEADERS, REQUEST_HEADERS, RETURNED_HEADERS, TAKEN_HEADERS
 from api.jobs.request_parsing import FILES
 from api.schemas import account_views, job_view, network_views, problem, requests, status_views
 from api.schemas.requests import FeatureMapsForm, FeatureMapsRequest, JobForm, JobRequest
@@ -40,6 +40,7 @@ BODIES = {
     "logIn": "SessionRequest",
     "createUpload": "UploadRequest",
     "renameJob": "JobPatch",
+    "retryJob": "RetryRequest",
 }
 
 
@@ -79,7 +80,6 @@ def complete(spec: dict[str, Any], docstrings: dict[tuple[str, str], str]) -> di
         answers = spec["paths"][f"/v1/jobs/{{job_id}}/{path}"]["get"]["responses"]
         shape: dict[str, Any] = {} if content == "image/jpeg" else {"type": "object"}
         answers["200"] = {"description": "The content.", "content": {content: {"schema": shape}}}
-        answers["304"] = {"description": "Not modified since that ETag."}
     ready = spec["paths"]["/readyz"]["get"]["responses"]
     ready["503"]["content"] = ready["200"]["content"]
     spec["components"] = {
@@ -107,6 +107,8 @@ def _complete_operation(path: str, operation: dict[str, Any]) -> None:
         for status, why in REFUSALS.items():
             operation["responses"].setdefault(status, {"description": why})
     _complete_parameters(operation.setdefault("parameters", []), TAKEN_HEADERS.get(name, ()))
+    if name in CONDITIONAL:
+        operation["responses"]["304"] = {"description": "Not modified since that ETag."}
     if name in BODIES:
         shape = {"$ref": f"{SCHEMAS}{BODIES[name]}"}
         operation["requestBody"] = {"required": name != "createUpload", "content": {JSON: {"schema": shape}}}

@@ -40,6 +40,7 @@ STATUS: Mapping[type[DreamError], HTTPStatus] = {
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyQueued: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TooManyStreams: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyUploads: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -61,6 +62,7 @@ FRAMEWORK: Mapping[int, tuple[str, str | None]] = {
     413: ("request_too_large", "The request is larger than this service accepts."),
     415: ("unsupported_media_type", None),
 }
+MAX_ERRORS, MAX_SUGGESTIONS = 20, 3  # in one response: to find the nearest of all names takes time
 KNOWN_FIELDS = sorted(
     {name for model in (JobForm, ListQuery, DreamParams, Target) for name in model.model_fields} | {"image"}
 )
@@ -92,8 +94,9 @@ def from_dream_error(error: DreamError) -> Response:
 
 
 def from_validation_error(error: ValidationError) -> Response:
-    """Lists all invalid fields; the first one is also the problem's own detail and path."""
-    invalid = tuple(_field_error(detail) for detail in error.errors(include_url=False))
+    """Lists the first invalid fields; the very first one is also the problem's own detail and path."""
+    details = error.errors(include_url=False)[:MAX_ERRORS]
+    invalid = tuple(_field_error(detail, suggests=index < MAX_SUGGESTIONS) for index, detail in enumerate(details))
     first = invalid[0]
     return _respond(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -157,10 +160,10 @@ def _is_temporary(error: DreamError) -> bool:
     return error.retryable or isinstance(error, errors.NotReady)
 
 
-def _field_error(detail: ErrorDetails) -> FieldError:
+def _field_error(detail: ErrorDetails, *, suggests: bool) -> FieldError:
     path = ".".join(map(str, detail["loc"]))
     message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
-    suggestion = _suggestion(detail)
+    suggestion = _suggestion(detail) if suggests else None
     if detail["type"] == "extra_forbidden":
         near = f"; did you mean '{suggestion}'?" if suggestion else ""
         message = f"unknown field '{str(detail['loc'][-1])[:100]}'{near}"

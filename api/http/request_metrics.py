@@ -61,7 +61,7 @@ class QueueCollector:
         yield jobs
         waiting = GaugeMetricFamily("dream_jobs_waiting", "Queued jobs by model.", labels=["model"])
         unserved = GaugeMetricFamily(
-            "dream_jobs_unserved", "Queued jobs whose model no live worker has in memory.", labels=["model"]
+            "dream_jobs_unserved", "Queued jobs whose model no live worker can serve.", labels=["model"]
         )
         for model, count in queue_stats.waiting.items():
             waiting.add_metric([model], count)
@@ -72,7 +72,7 @@ class QueueCollector:
             "Seconds since the oldest queued job was submitted.",
             queue_stats.oldest_queued_s,
         )
-        yield GaugeMetricFamily("dream_workers", "Live workers with a model in memory.", queue_stats.workers)
+        yield GaugeMetricFamily("dream_workers", "Live workers that can serve a model.", queue_stats.workers)
         yield GaugeMetricFamily("dream_busy_workers", "Live workers that are running a job.", queue_stats.busy_workers)
 
 

@@ -1,4 +1,4 @@
-"""What downloads are called: after the photograph and what was made of it."""
+"""Names downloaded files after the photograph and its preset."""
 
 from functools import cache
 
@@ -9,10 +9,13 @@ from shared.params import DreamParams
 
 
 def result_name(job: Job, ending: str) -> str:
-    """Returns `cat-animals.png`, by the look whose parameters the dream has; `cat-dream.png` where there is none."""
+    """Returns `cat-animals.png`: by the preset that the dream started from, or whose parameters it has.
+
+    Where there is none, it returns `cat-dream.png`.
+    """
     if job.kind == "feature_maps":
         return download_name(job.name, "maps", ending, otherwise=f"dream-{job.id}")
-    what = look_of(job.params) if isinstance(job.params, DreamParams) else None
+    what = job.preset or (look_of(job.params) if isinstance(job.params, DreamParams) else None)
     return download_name(job.name, what or "dream", ending, otherwise=f"dream-{job.id}")
 
 
@@ -23,8 +26,8 @@ def output_name(job: Job, what: str, ending: str) -> str:
 
 def look_of(params: DreamParams) -> str | None:
     """Returns the preset whose parameters these are, whatever the others are; of several the one that says most."""
-    said = [(name, given) for name, given in _presets() if all(getattr(params, key) == given[key] for key in given)]
-    return max(said, key=lambda preset: len(preset[1]))[0] if said else None
+    matching = [(name, given) for name, given in _presets() if all(getattr(params, key) == given[key] for key in given)]
+    return max(matching, key=lambda preset: len(preset[1]))[0] if matching else None
 
 
 @cache

@@ -115,8 +115,8 @@ class _FormParser(FormDataParser):
     ) -> Parsed:
         boundary = options.get("boundary", "")
         if not boundary:
-            said = "its Content-Type names no boundary. Leave that header to your HTTP client, which adds one."
-            raise BadRequest(UNREADABLE.format(said))
+            reason = "its Content-Type names no boundary. Leave that header to your HTTP client, which adds one."
+            raise BadRequest(UNREADABLE.format(reason))
         if not boundary.isascii():
             raise BadRequest(UNREADABLE.format("its Content-Type names a boundary that is not ASCII."))
         parser = _Parser(
@@ -130,6 +130,6 @@ class _FormParser(FormDataParser):
 
 
 class FormRequest(Request):
-    """A request whose form is read so."""
+    """A Flask request that parses forms with this module."""
 
     form_data_parser_class = _FormParser

@@ -1,4 +1,4 @@
-"""What an upload is, from its header and its end. No pixel is decoded here; the worker does that, and may die of it."""
+"""Checks an upload by its header and its end. No pixel is decoded: a crashing decoder must not take the API down."""
 
 from collections.abc import Collection
 from typing import BinaryIO
@@ -7,8 +7,8 @@ from shared.images.read import check_pixels, read_header
 from shared.jobs.job import InputImage
 
 
-def sniff(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> InputImage:
-    """Returns what the file's header says, with the file checked for completeness; the file is rewound.
+def read_input_image(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> InputImage:
+    """Reads the file's header and checks that the file is complete. Rewinds the file.
 
     formats: those that are accepted; all of them when None.
     Raises UnsupportedImage, ImageUnreadable or ImageTooLarge.

@@ -2,9 +2,8 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
-from zlib import crc32
 
 from api.jobs import downloads
 from api.jobs.submission_service import is_ulid
@@ -12,6 +11,7 @@ from api.schemas.status_views import Readiness
 from shared.clock import Clock
 from shared.errors import DreamError, JobNotFound, NotReady, ResultExpired, StoreUnavailable, WrongState
 from shared.interfaces import JobStore, Notifier, ObjectStorage
+from shared.jobs.fleet import Fleet
 from shared.jobs.job import Job, JobState, Kind
 from shared.jobs.job_events import JobQueries, PollResult
 from shared.jobs.lifecycle import JobLifecycle
@@ -20,7 +20,15 @@ from shared.rate_limit import RateLimit
 from shared.s3 import object_keys
 
 FLEET_FRESH_S = 2.0
+FETCH_REQUEST_S = 3600.0  # a worker that starts within this time takes the request up too
 RESULT_URL_S = 300  # long enough to start a download, short enough that a URL in a log file is useless
+
+
+@dataclass(frozen=True)
+class NewDeadline:
+    """A deadline that replaces a job's own."""
+
+    seconds: float | None  # from now; None for no deadline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +40,7 @@ class JobService:
     notifier: Notifier
     job_queries: JobQueries
     clock: Clock
-    fleet: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict, repr=False)
+    fleets: dict[str, tuple[float, Fleet]] = field(default_factory=dict, repr=False)
     lifecycle: JobLifecycle = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -40,7 +48,7 @@ class JobService:
 
     def get(self, owner: str, job_id: str) -> Job:
         """Returns the job from Redis, or restores it from S3 if Redis does not have it. Raises JobNotFound."""
-        job = self.store.get(job_id) or self._recall(job_id)
+        job = self.store.get(job_id) or self._restore(job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(f"There is no job '{job_id[:40]}'.")
         return job
@@ -87,7 +95,7 @@ class JobService:
         return self.store.list_jobs(owner, states=states, kind=kind, before=before, limit=limit)
 
     def cancel(self, owner: str, job_id: str) -> Job:
-        """Cancels the job: a queued one at once, a running one at its next tile batch.
+        """Cancels the job: a queued one at once, a running one after its current tile.
 
         Raises WrongState for a job that ended in another state.
         """
@@ -98,14 +106,19 @@ class JobService:
             raise WrongState(f"The job has already ended as {job.state}; there is nothing to cancel.")
         return self.lifecycle.cancel(job, now=self.clock.now())
 
-    def retry(self, owner: str, job_id: str) -> Job:
-        """Queues a failed job again, to resume from its last checkpoint. Raises WrongState or ResultExpired."""
-        job = self.get(owner, job_id)
-        if job.state is not JobState.FAILED:
-            raise WrongState(f"Only a failed job can be retried; this one is {job.state}.")
-        if job.deadline_at is not None and job.deadline_at <= self.clock.now():
-            raise WrongState("The job's deadline has passed; submit it again with a later one.")
-        return self.lifecycle.retry(job, now=self.clock.now())
+    def retry(self, owner: str, job_id: str, *, deadline: NewDeadline | None = None) -> Job:
+        """Queues a failed or canceled job again, to resume from its last checkpoint; keeps its deadline if None.
+
+        Raises WrongState or ResultExpired.
+        """
+        job, now = self.get(owner, job_id), self.clock.now()
+        if job.state not in {JobState.FAILED, JobState.CANCELED}:
+            raise WrongState(f"Only a failed or canceled job can be retried; this one is {job.state}.")
+        if deadline is not None:
+            job = replace(job, deadline_at=None if deadline.seconds is None else now + deadline.seconds)
+        if job.deadline_at is not None and job.deadline_at <= now:
+            raise WrongState("The job's deadline has passed; send a new one as `deadline_s`, or null for none.")
+        return self.lifecycle.retry(job, now=now)
 
     def rename(self, owner: str, job_id: str, name: str | None) -> Job:
         return self.lifecycle.rename(self.get(owner, job_id), name)
@@ -115,23 +128,39 @@ class JobService:
         self.get(owner, job_id)
         self.lifecycle.delete(job_id)
 
-    def served(self) -> frozenset[str] | None:
-        """Returns the models that live workers serve, at most two seconds old; None while Redis is unavailable."""
+    def fleet(self) -> Fleet | None:
+        """Returns what the live workers can run, at most two seconds old; None while Redis is unavailable."""
         now = self.clock.monotonic()
-        known = self.fleet.get("served")  # cached, because workers change within minutes and polls are frequent
+        known = self.fleets.get("live")  # cached, because workers change within minutes and polls are frequent
         if known and now - known[0] < FLEET_FRESH_S:
             return known[1]
         try:
-            served = frozenset(name for worker in self.store.workers() for name in worker.models)
+            fleet = Fleet.of(self.store.workers())
         except StoreUnavailable:
             return None
-        self.fleet["served"] = (now, served)
-        return served
+        self.fleets["live"] = (now, fleet)
+        return fleet
 
     def fleet_tag(self) -> str:
-        """Returns a tag that changes with the models that live workers serve, and so with what a job waits for."""
-        served = self.served()
-        return "" if served is None else f"{crc32(','.join(sorted(served)).encode()):08x}"
+        """Returns a tag that changes with what queued jobs wait for."""
+        fleet = self.fleet()
+        return "" if fleet is None else fleet.tag()
+
+    def request_fetch(self, model: str) -> Fleet:
+        """Asks the workers to fetch the model's weights, unless one serves it already. Returns the fleet.
+
+        Raises WrongState when no live worker can fetch them, StoreUnavailable.
+        """
+        fleet = Fleet.of(self.store.workers())
+        availability = fleet.availability(model)
+        if availability == "unavailable":
+            raise WrongState(
+                f"No running worker can fetch the weights of '{model}': none is running, they may not serve it "
+                "(DREAM_MODELS), or no address of the weights is known."
+            )
+        if availability == "fetchable":
+            self.store.request_fetch(model, ttl_s=FETCH_REQUEST_S)
+        return fleet
 
     def result_url(self, owner: str, job_id: str) -> str:
         """Returns a short-lived URL of the result image. Raises NotReady, WrongState or ResultExpired."""
@@ -231,7 +260,7 @@ class JobService:
             raise WrongState(f"The job ended as {job.state}; it has no result.")
         return object_keys.output(job.id, job.claim, name)
 
-    def _recall(self, job_id: str) -> Job | None:
+    def _restore(self, job_id: str) -> Job | None:
         if not is_ulid(job_id):
             return None
         job = self.lifecycle.restore(job_id, now=self.clock.now())

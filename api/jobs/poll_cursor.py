@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flask import Request
 
-ETAG = re.compile(r'^"(\d{1,20})-(?:(\d{1,12})-([0-9a-f]{0,8}))?"$')
+ETAG = re.compile(r'(?:^|[\s,])(?:W/)?"(\d{1,20})-(?:(\d{1,12})-([0-9a-f]{0,8}))?"(?=$|[\s,])')
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,12 @@ class PollCursor:
 
     @classmethod
     def from_request(cls, request: Request) -> "PollCursor | None":
-        """Reads `If-None-Match`; None unless it names exactly one ETag of this service."""
-        found = ETAG.match(request.headers.get("If-None-Match", "").strip().removeprefix("W/"))
-        return cls(int(found[1]), int(found[2]) if found[2] else None, found[3] or "") if found else None
+        """Reads `If-None-Match`, a list of ETags, weak or strong; None unless exactly one of this service is in it."""
+        found = set(ETAG.findall(request.headers.get("If-None-Match", "")))
+        if len(found) != 1:
+            return None
+        version, position, fleet = found.pop()
+        return cls(int(version), int(position) if position else None, fleet)
 
     def etag(self) -> str:
         """Formats the cursor as an ETag. It includes queue position and fleet only while the job waits."""

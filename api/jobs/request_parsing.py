@@ -1,4 +1,4 @@
-"""From a request to records and pictures."""
+"""Parses a request into a submission: records and image files."""
 
 import codecs
 import contextlib
@@ -26,10 +26,11 @@ Record = TypeVar("Record", bound=BaseModel)
 FILES = ("image", "guide", "mask")
 TEXTS = tuple(JobForm.model_fields)
 PARAMS = {*DreamParams.model_fields, *FeatureMapsParams.model_fields}
-MAX_TEXT_BYTES = 1 << 20  # 16 layers with 4096 channels each are the longest parameters there are
+MAX_TEXT_BYTES = 256 << 10  # 16 layers with 256 channels each are the longest parameters there are
 LONGEST_WAIT_S = 30
 LONGEST_KEY = 255
-WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?")
+WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
+QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
 def submission(request: Request) -> Submission:
@@ -38,7 +39,9 @@ def submission(request: Request) -> Submission:
         asked = _json(request.get_data())
         guide, mask = (Uploaded(sent.upload) if sent else None for sent in (asked.guide, asked.mask))
         image = Uploaded(asked.image.upload)
-        return Submission(options=_options(asked), params=asked.params, image=image, guide=guide, mask=mask)
+        return Submission(
+            options=_options(asked), params=asked.params, image=image, guide=guide, mask=mask, api_url=_api_url(request)
+        )
     if request.mimetype != "multipart/form-data":
         raise UnsupportedMediaType(
             "Send the job as multipart/form-data, with the picture in the field 'image', or as JSON that names uploads."
@@ -61,7 +64,7 @@ def _whole(text: str | bytes) -> bytes:
     try:
         return to_json(_wholes(from_json(text)), inf_nan_mode="constants")
     except ValueError:
-        return text if isinstance(text, bytes) else text.encode()  # the one who reads it will complain
+        return text if isinstance(text, bytes) else text.encode()  # validation reports what it is
 
 
 def _wholes(node: object) -> object:
@@ -98,7 +101,13 @@ def _form(request: Request) -> Submission:
     if image is None:
         raise InvalidField("the picture is missing: send it as a file in the field 'image'", path="image")
     guide, mask = _picture(request, "guide"), _picture(request, "mask")
-    return Submission(options=_options(form), params=form.params, image=image, guide=guide, mask=mask)
+    return Submission(
+        options=_options(form), params=form.params, image=image, guide=guide, mask=mask, api_url=_api_url(request)
+    )
+
+
+def _api_url(request: Request) -> str:
+    return request.root_url.rstrip("/")
 
 
 def _text_fields(request: Request) -> dict[str, list[str]]:
@@ -121,7 +130,7 @@ def _refuse_misplaced(names: Iterable[str], record: type[BaseModel]) -> None:
     for name in names:
         if name in PARAMS and name not in record.model_fields:
             raise InvalidField(
-                f"'{name}' belongs into `params`: send params as JSON, like {{\"{name}\": ...}}",
+                f"'{name}' belongs in `params`: send params as JSON, like {{\"{name}\": ...}}",
                 path=name,
                 suggestion=f"params.{name}",
             )
@@ -155,15 +164,20 @@ def _events(values: list[str]) -> list[object]:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """Raises InvalidField for one that is no key."""
+    """Returns the key. A quoted one, as the header's draft standard has it, equals the same one without quotes.
+
+    Raises InvalidField for a key that is empty or too long.
+    """
     key = request.headers.get("Idempotency-Key")
+    if key is not None and (quoted := QUOTED.fullmatch(key.strip())):
+        key = re.sub(r"\\(.)", r"\1", quoted[1])
     if key is not None and not 0 < len(key) <= LONGEST_KEY:
         raise InvalidField(f"must have 1 to {LONGEST_KEY} characters", path="Idempotency-Key")
     return key
 
 
 def preferred_wait_s(request: Request) -> int | None:
-    """Reads RFC 7240's `Prefer: wait=N`, at most 30 s. As the RFC says, ignores what it can't read."""
+    """Reads `Prefer: wait=N` of RFC 7240, at most 30 s. As the RFC requires, ignores what it can't read."""
     found = WAIT.search(request.headers.get("Prefer", ""))
     return min(int(found[1]), LONGEST_WAIT_S) if found else None
 

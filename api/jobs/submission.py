@@ -47,6 +47,7 @@ class Submission:
     image: Picture
     guide: Picture | None = None
     mask: Picture | None = None
+    api_url: str = ""  # where the client has sent it
 
     @property
     def extra_pictures(self) -> dict[str, Picture]:
@@ -63,8 +64,8 @@ class Submission:
 
     def fingerprint(self) -> str:
         """Hashes options, parameters and images, to recognize a repeated request."""
-        # A name that was not given is left out, as it was before there were names: keys outlive an upgrade.
-        without = {"name"} if self.options.name is None else set()
+        # What was not given is left out, as it was before there were names and presets: keys outlive an upgrade.
+        without = {name for name in ("name", "preset") if getattr(self.options, name) is None}
         parts = [self.options.model_dump_json(exclude=without), self.params.model_dump_json(), self.image.fingerprint()]
         parts += [f"{name} {picture.fingerprint()}" for name, picture in self.extra_pictures.items()]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,15 +1,16 @@
-"""How a job is accepted: checked, made durable, and once only, however often it is sent. Knows no HTTP."""
+"""Accepts submissions: validates them, makes them durable, and accepts each only once. Independent of HTTP."""
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ulid import ULID
 
+from api.jobs.disk_budget import DiskBudget, Hold
 from api.jobs.idempotency import KEY_OF_DELETED, IdempotencyKeys, KeyedRequest
-from api.jobs.image_header import sniff
+from api.jobs.image_header import read_input_image
 from api.jobs.submission import Picture, Sent, Submission
 from api.schemas.requests import JobOptions
 from shared.clock import Clock
@@ -31,13 +32,22 @@ from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
 from shared.jobs.job import InputImage, Job, Manifest, Webhook
 from shared.jobs.lifecycle import JobLifecycle
-from shared.networks.catalog import check_size, resolve, resolve_maps
+from shared.networks.catalog import (
+    changed_since,
+    check_guide_size,
+    check_maps_size,
+    check_size,
+    find_preset,
+    merge,
+    resolve,
+    resolve_maps,
+)
 from shared.params import DreamParams, Params
 from shared.s3 import object_keys
 from shared.webhooks import outbound
 
 UPLOAD_URL_S = 3600  # how long an upload's form can be used
-PLACES = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
+KEYS = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
 ADMITTED_S = 300.0  # a submission that takes longer no longer counts as waiting
 
 
@@ -58,9 +68,11 @@ class SubmissionService:
     max_pixels: int
     max_bytes: int
     max_queued: int
+    disk: DiskBudget
     formats: tuple[ImageFormat, ...] | None = None  # those that are accepted; all of them when None
     strip_inputs: bool = False
     webhook_networks: tuple[str, ...] = ()
+    public_url: str | None = None  # begins the links in webhooks; else the address to which the job was submitted
 
     def __post_init__(self) -> None:
         lifecycle = JobLifecycle(self.storage, self.store, self.notifier)
@@ -89,7 +101,7 @@ class SubmissionService:
         key: makes the submission safe to repeat. Raises InvalidField, one of the image errors, TooManyQueued,
         IdempotencyKeyReused or IdempotencyKeyInFlight before anything is stored.
         """
-        params = _resolved(submission)
+        params, changed = _resolved(submission)
         request = KeyedRequest(owner=owner, key=key, fingerprint=submission.fingerprint()) if key is not None else None
         winner = self.keys.winner(request) if request else None
         if winner is not None:
@@ -99,6 +111,7 @@ class SubmissionService:
         with contextlib.ExitStack() as opened:
             try:
                 manifest, pictures = self._manifest(owner, submission, params, job_id, opened)
+                manifest = manifest.model_copy(update={"changed": changed})
                 winner = self.keys.reserve(request, job_id) if request else None
             except DreamError:
                 self._undo(owner, job_id)
@@ -133,12 +146,12 @@ class SubmissionService:
 
     def _admit(self, owner: str, job_id: str) -> None:
         """Holds a place in the owner's queue, which the accepted job takes. Raises TooManyQueued."""
-        with contextlib.suppress(StoreUnavailable):  # jobs are accepted while Redis is away
+        with contextlib.suppress(StoreUnavailable):  # jobs are accepted while Redis is unavailable
             if not self.store.admit(owner, job_id, limit=self.max_queued, ttl_s=ADMITTED_S):
                 raise TooManyQueued
 
     def _withdraw(self, owner: str, job_id: str) -> None:
-        with contextlib.suppress(StoreUnavailable):  # the place is given up by itself after a while
+        with contextlib.suppress(StoreUnavailable):  # the place expires
             self.store.withdraw(owner, job_id)
 
     def _undo(self, owner: str, job_id: str) -> None:
@@ -151,92 +164,105 @@ class SubmissionService:
     ) -> tuple[Manifest, dict[str, BinaryIO]]:
         """Returns the request, checked, and those of its pictures that still have to be stored, by their keys."""
         options, now = submission.options, self.clock.now()
-        headers: dict[str, InputImage] = {}
+        images: dict[str, InputImage] = {}
         pictures: dict[str, BinaryIO] = {}
         for name, picture in {"image": submission.image, **submission.extra_pictures}.items():
-            place = PLACES[name](job_id)
-            headers[name], file = opened.enter_context(self._checked(owner, picture, name, place))
+            place = KEYS[name](job_id)
+            images[name], file = opened.enter_context(self._checked(owner, picture, name, place))
             if file is not None:
                 pictures[place] = file
-        if isinstance(params, DreamParams):
-            photo = headers["image"]
-            check_size(params, photo.height, photo.width, max_pixels=self.max_pixels, path="params.")
+        self._check_sizes(params, images)
         manifest = Manifest(
             id=job_id,
             kind=options.kind,
             owner=owner,
             priority=options.priority,
             params=params,
-            input=headers["image"],
-            guide=headers.get("guide"),
-            mask=headers.get("mask"),
+            input=images["image"],
+            guide=images.get("guide"),
+            mask=images.get("mask"),
             name=submission.name,
+            preset=options.preset,
             created_at=now,
             deadline_at=None if options.deadline_s is None else now + options.deadline_s,
-            webhook=self._webhook(options),
+            webhook=self._webhook(options, submission.api_url),
         )
         return manifest, pictures
 
-    def _webhook(self, options: JobOptions) -> Webhook | None:
+    def _check_sizes(self, params: Params, images: Mapping[str, InputImage]) -> None:
+        photo = images["image"]
+        if isinstance(params, DreamParams):
+            check_size(params, photo.height, photo.width, max_pixels=self.max_pixels, path="params.")
+            if guide := images.get("guide"):
+                check_guide_size(params, guide.height, guide.width, path="guide")
+        else:
+            check_maps_size(params, photo.height, photo.width, path="image")
+
+    def _webhook(self, options: JobOptions, api_url: str) -> Webhook | None:
         if options.webhook_url is None:
             return None
-        outbound.check_url(options.webhook_url, self.webhook_networks, path="webhook_url")
-        return Webhook(url=options.webhook_url, events=options.webhook_events)
+        url = outbound.normalized(options.webhook_url, self.webhook_networks, path="webhook_url")
+        return Webhook(url=url, events=options.webhook_events, api_url=(self.public_url or api_url).rstrip("/"))
 
     @contextlib.contextmanager
     def _checked(
         self, owner: str, image: Picture, field: str, place: str
     ) -> Iterator[tuple[InputImage, BinaryIO | None]]:
-        """Returns what the picture's header says, and the file, None where it lies at its place already."""
+        """Returns what the picture's header says, and the file, None where it is already stored under its key."""
         if isinstance(image, Sent):
-            with self._kept(image.file, field) as (header, file):
+            with self._as_stored(image.file, field) as (header, file):
                 yield header, file
             return
         # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
-        if not (is_ulid(image.upload_id) and self._take(owner, image.upload_id, place)):
-            raise InvalidField(
-                "there is no such upload; it was never finished, or is long past", path=f"{field}.upload"
-            )
+        if not (is_ulid(image.upload_id) and self._copy_upload(owner, image.upload_id, place)):
+            raise InvalidField("there is no such upload; it was never finished, or has expired", path=f"{field}.upload")
         try:
-            with tempfile.TemporaryFile() as copy:
+            with Hold(self.disk, f"owner:{owner}") as hold, tempfile.TemporaryFile() as copy:
+                hold.grow_to(self.storage.size(place) or 0)
                 self.storage.download(place, copy)
-                with self._kept(copy, field) as (header, file):
+                with self._as_stored(copy, field) as (header, file):
                     yield header, file if self.strip_inputs else None
         except OSError as exc:
             raise LocalDiskError from exc
 
     @contextlib.contextmanager
-    def _kept(self, file: BinaryIO, field: str) -> Iterator[tuple[InputImage, BinaryIO]]:
+    def _as_stored(self, file: BinaryIO, field: str) -> Iterator[tuple[InputImage, BinaryIO]]:
         """Returns the picture as it is stored: as it came, or without its metadata."""
-        header = self._sniffed(file, field)
+        header = self._read_header(file, field)
         if not self.strip_inputs:
             yield header, file
             return
         try:
             with tempfile.TemporaryFile() as stripped:
                 without_metadata(file, read_header(file), stripped)
-                yield self._sniffed(stripped, field), stripped
+                yield self._read_header(stripped, field), stripped
         except OSError as exc:
             raise LocalDiskError from exc
 
-    def _sniffed(self, file: BinaryIO, field: str) -> InputImage:
+    def _read_header(self, file: BinaryIO, field: str) -> InputImage:
         try:
-            return sniff(file, max_pixels=self.max_pixels, formats=self.formats)
+            return read_input_image(file, max_pixels=self.max_pixels, formats=self.formats)
         except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
             if field == "image":
                 raise
             raise type(exc)(f"The {field}: {exc}") from exc  # of three pictures, which one
 
-    def _take(self, owner: str, upload_id: str, place: str) -> bool:
+    def _copy_upload(self, owner: str, upload_id: str, place: str) -> bool:
         return self.storage.copy(object_keys.upload(owner, upload_id), place)
 
 
-def _resolved(submission: Submission) -> Params:
-    if isinstance(submission.params, DreamParams):
-        return resolve(submission.params, path="params.")
-    for name in submission.extra_pictures:
+def _resolved(submission: Submission) -> tuple[Params, tuple[str, ...]]:
+    """Returns all parameters, and the names of those that differ from the preset's."""
+    given, preset_name = submission.params, submission.options.preset
+    if isinstance(given, DreamParams):
+        if preset_name is None:
+            return resolve(given, path="params."), ()
+        preset = find_preset(preset_name, path="preset")
+        params = resolve(merge(preset, given), path="params.")
+        return params, changed_since(preset, params)
+    for name in (*submission.extra_pictures, *(["preset"] if preset_name is not None else [])):
         raise InvalidField(f"feature maps are drawn of the image alone; leave the {name} out", path=name)
-    return resolve_maps(submission.params, path="params.")
+    return resolve_maps(given, path="params."), ()
 
 
 def is_ulid(text: str) -> bool:

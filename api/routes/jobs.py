@@ -1,14 +1,17 @@
 """Submits, lists, polls, cancels, retries and deletes jobs."""
 
+from typing import cast
+
 from apiflask import APIBlueprint
 from flask import Response, g, request
 
 from api import request_context
 from api.events import wait
+from api.jobs.job_service import NewDeadline
 from api.jobs.poll_cursor import PollCursor
 from api.jobs.request_parsing import body, idempotency_key, preferred_wait_s, submission
 from api.schemas.job_view import JobPage, JobView
-from api.schemas.requests import JobPatch, ListQuery, encode_cursor
+from api.schemas.requests import JobPatch, ListQuery, RetryRequest, encode_cursor
 from shared.jobs.job import Job, JobState
 
 bp = APIBlueprint("jobs", __name__, url_prefix="/v1/jobs", tag="Jobs")
@@ -49,9 +52,9 @@ def list_jobs(query: ListQuery) -> JobPage:
     )
     page = jobs[: query.limit]
     positions = service.positions(page)
-    served = service.served() if positions else None
+    fleet = service.fleet() if positions else None
     return JobPage(
-        jobs=tuple(JobView.of(job, positions.get(job.id), served) for job in page),
+        jobs=tuple(JobView.of(job, positions.get(job.id), fleet) for job in page),
         next_cursor=encode_cursor(page[-1].id) if len(jobs) > len(page) else None,
     )
 
@@ -73,17 +76,17 @@ def get(job_id: str) -> Response:
 
     `Prefer: wait=N` waits up to N seconds for the job to end.
     """
-    wait_s = preferred_wait_s(request)
+    wait_s, cursor = preferred_wait_s(request), PollCursor.from_request(request)
     result = request_context.jobs().poll(
         request_context.owner(),
         job_id,
-        cursor=None if wait_s else _valid_cursor(PollCursor.from_request(request)),
+        cursor=None if wait_s else _valid_cursor(cursor),
         rate_limit=request_context.poll_rate_limit(),
     )
     g.usage = result.usage
-    if result.job is None:
-        return _not_modified(request.headers["If-None-Match"])
     job, position = result.job, result.position
+    if job is None:  # unchanged since the cursor
+        return _not_modified(cast(PollCursor, cursor).etag())
     if wait_s and not job.state.is_terminal:
         job = wait.until_terminal(job, wait_s)
         position = request_context.jobs().position(job)
@@ -113,10 +116,16 @@ def cancel(job_id: str) -> Response:
 
 @bp.post("/<job_id>/retry")
 @bp.output(JobView, status_code=202)
-@bp.doc(summary="Retry a failed job", operation_id="retryJob", responses=[404, 409, 429, 503])
+@bp.doc(summary="Retry a failed or canceled job", operation_id="retryJob", responses=[404, 409, 415, 422, 429, 503])
 def retry(job_id: str) -> Response:
-    """Queues a failed job again; it resumes from its last checkpoint."""
-    job = request_context.jobs().retry(request_context.owner(), job_id)
+    """Queues a failed or canceled job again; it resumes from its last checkpoint.
+
+    The checkpoints of a canceled job are kept for a day; after that it starts from the beginning. The job keeps its
+    deadline unless the body has another `deadline_s`. A job whose deadline has passed needs one.
+    """
+    sent = body(request, RetryRequest, optional=True)
+    deadline = NewDeadline(sent.deadline_s) if "deadline_s" in sent.model_fields_set else None
+    job = request_context.jobs().retry(request_context.owner(), job_id, deadline=deadline)
     return _job_response(job, request_context.jobs().position(job), status=202)
 
 
@@ -138,10 +147,10 @@ def _valid_cursor(cursor: PollCursor | None) -> tuple[int, int | None] | None:
 
 def _job_response(job: Job, position: int | None, *, status: int = 200) -> Response:
     tag = PollCursor(job.version, position, "" if position is None else request_context.jobs().fleet_tag()).etag()
-    if request.method == "GET" and tag.strip('"') in request.if_none_match:
+    if request.method in {"GET", "HEAD"} and request.if_none_match.contains_weak(tag.strip('"')):
         return _not_modified(tag)
-    served = request_context.jobs().served() if job.state is JobState.QUEUED else None
-    response = Response(JobView.of(job, position, served).model_dump_json(), status, mimetype="application/json")
+    fleet = request_context.jobs().fleet() if job.state is JobState.QUEUED else None
+    response = Response(JobView.of(job, position, fleet).model_dump_json(), status, mimetype="application/json")
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = "no-cache"
     if job.state in RETRY_AFTER_S:

@@ -1,10 +1,11 @@
 """Serves a job's images, report and data."""
 
 from apiflask import APIBlueprint
-from flask import Response, redirect, request
+from flask import Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from api import request_context
+from api.http.conditional import make_conditional
 from api.schemas.job_view import GradientList, GradientView
 from shared.errors import InvalidField
 
@@ -94,25 +95,21 @@ def gradient(job_id: str, octave: str) -> AnyResponse:
 @bp.doc(summary="Get the report", operation_id="getReport", responses=[404, 409, 410, 429, 503])
 def report(job_id: str) -> Response:
     """Returns the resolved recipe, versions, timings and gradient statistics as JSON."""
-    return _conditional(request_context.jobs().report(request_context.owner(), job_id), "application/json")
+    return make_conditional(
+        Response(request_context.jobs().report(request_context.owner(), job_id), mimetype="application/json")
+    )
 
 
 @bp.get("/preview")
 @bp.doc(summary="Get the preview", operation_id="getPreview", responses=[404, 409, 410, 429, 503])
 def preview(job_id: str) -> Response:
     """Returns the image so far as a small JPEG."""
-    return _conditional(request_context.jobs().preview(request_context.owner(), job_id), "image/jpeg")
+    return make_conditional(
+        Response(request_context.jobs().preview(request_context.owner(), job_id), mimetype="image/jpeg")
+    )
 
 
 def _redirect(address: str) -> AnyResponse:
     response = redirect(address, code=303)
     response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def _conditional(body: bytes, mimetype: str) -> Response:
-    response = Response(body, mimetype=mimetype)
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
     return response

@@ -6,25 +6,10 @@ from typing import Annotated
 from pydantic import Field
 
 from api.schemas.base import View, utc, utc_or_none
+from shared.jobs.fleet import Fleet
 from shared.jobs.job import InputImage, Job, JobError, JobProgress, JobState, Kind, Priority
+from shared.jobs.links import Links, links
 from shared.params import DreamParams, FeatureMapsParams
-
-
-class Links(View):
-    """Addresses related to a job; null for those that it does not have."""
-
-    self: str
-    events: str | None = None
-    input: str | None = None
-    guide: str | None = None
-    mask: str | None = None
-    data: Annotated[str | None, Field(description="Data of feature maps, as NPZ.")] = None
-    gradients: str | None = None
-    result: str | None = None
-    preview: str | None = None
-    report: str | None = None
-    cancel: str | None = None
-    retry: str | None = None
 
 
 class JobView(View):
@@ -34,6 +19,10 @@ class JobView(View):
     kind: Kind
     state: JobState
     name: Annotated[str | None, Field(description="The title; at first that of the photograph's file.")] = None
+    preset: Annotated[str | None, Field(description="The preset that the parameters started from.")] = None
+    changed: Annotated[
+        tuple[str, ...], Field(description="Names of the parameters that differ from the preset's.")
+    ] = ()
     priority: Priority
     params: Annotated[
         DreamParams | FeatureMapsParams, Field(description="The parameters, with all defaults filled in.")
@@ -55,13 +44,15 @@ class JobView(View):
     links: Links
 
     @classmethod
-    def of(cls, job: Job, position: int | None, served: frozenset[str] | None = None) -> "JobView":
-        """Builds the view. served: the models that live workers serve; None if unknown."""
+    def of(cls, job: Job, position: int | None, fleet: Fleet | None = None) -> "JobView":
+        """Builds the view. fleet: the live workers; None if unknown."""
         return cls(
             id=job.id,
             kind=job.kind,
             state=job.state,
             name=job.name,
+            preset=job.preset,
+            changed=job.changed,
             priority=job.priority,
             params=job.params,
             input=job.input,
@@ -69,14 +60,14 @@ class JobView(View):
             mask=job.mask,
             progress=job.progress,
             queue_position=position,
-            waiting_for=_waiting_for(job, served),
+            waiting_for=fleet.waits_for(job.params.model) if fleet and job.state is JobState.QUEUED else None,
             attempt=job.attempt,
             created_at=utc(job.created_at),
             started_at=utc_or_none(job.started_at),
             finished_at=utc_or_none(job.finished_at),
             deadline_at=utc_or_none(job.deadline_at),
             error=job.error,
-            links=_links(job),
+            links=links(job),
         )
 
 
@@ -96,31 +87,3 @@ class GradientView(View):
 
 class GradientList(View):
     gradients: tuple[GradientView, ...]
-
-
-def _waiting_for(job: Job, served: frozenset[str] | None) -> str | None:
-    if job.state is not JobState.QUEUED or served is None or job.params.model in served:
-        return None
-    if not served:
-        return "No worker is running; the job starts as soon as one is."
-    return f"No running worker serves the model '{job.params.model}'; the job starts as soon as one does."
-
-
-def _links(job: Job) -> Links:
-    base = f"/v1/jobs/{job.id}"
-    cancelable = job.state in {JobState.QUEUED, JobState.RUNNING, JobState.CANCELING}
-    claimed = job.claim is not None and job.state is not JobState.EXPIRED
-    return Links(
-        self=base,
-        events=f"{base}/events",
-        input=f"{base}/input" if job.state is not JobState.EXPIRED else None,
-        guide=f"{base}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
-        mask=f"{base}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
-        data=f"{base}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,
-        gradients=f"{base}/gradients" if isinstance(job.params, DreamParams) and job.params.keep_gradients else None,
-        result=f"{base}/result" if job.state is JobState.SUCCEEDED else None,
-        preview=f"{base}/preview" if claimed else None,
-        report=f"{base}/report" if job.state is JobState.SUCCEEDED else None,
-        cancel=f"{base}/cancel" if cancelable else None,
-        retry=f"{base}/retry" if job.state is JobState.FAILED else None,
-    )

@@ -25,4 +25,6 @@ class Problem(View):
     code: Annotated[str, Field(description="Stable code, for programs.")]
     path: str | None = None
     suggestion: str | None = None
-    errors: Annotated[tuple[FieldError, ...], Field(description="All invalid fields, if there are several.")] = ()
+    errors: Annotated[
+        tuple[FieldError, ...], Field(description="The invalid fields, if there are several; the first twenty.")
+    ] = ()

@@ -41,6 +41,13 @@ class JobOptions(Frozen):
         Field(gt=0, le=MAX_DEADLINE_S, description="Seconds from now after which an unfinished job fails."),
     ] = None
     name: Annotated[Name | None, Field(description="A title; else that of the photograph's file.")] = None
+    preset: Annotated[
+        str | None,
+        Field(
+            max_length=100,
+            description="A preset, as `GET /v1/presets` lists it; `params` overrides its parameters. Dreams only.",
+        ),
+    ] = None
     webhook_url: Annotated[
         str | None,
         Field(
@@ -99,9 +106,22 @@ class JobSketch(BaseModel):
 
 
 class JobPatch(Frozen):
-    """What of a job can be changed."""
+    """Changes to a job."""
 
     name: Annotated[Name | None, Field(description="The new title; null takes it away.")]
+
+
+class RetryRequest(Frozen):
+    """How to retry a job; optional."""
+
+    deadline_s: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=MAX_DEADLINE_S,
+            description="A new deadline, seconds from now; null for none. Without it the job keeps its own.",
+        ),
+    ] = None
 
 
 class UploadRequest(Frozen):

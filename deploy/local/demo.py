@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from rich.console import Console
 
 from api.cli.display import JobProgressBars, duration
-from api.client import DreamClient, Refused, ServerAway
+from api.client import DreamClient, Refused, ServerUnavailable
 from api.schemas.job_view import JobView
 from deploy.local.cli import CANNOT_START, ignore_stop_signals, interrupt_on_signals, new_stack
 from deploy.local.process import ROOT
@@ -47,7 +47,7 @@ def main(
     except Refused as exc:
         mistakes = [f"{mistake.path}: {mistake.detail}" for mistake in exc.problem.errors]
         _fail("\n".join(mistakes) or str(exc))
-    except (*CANNOT_START, ServerAway, DemoFailed) as exc:
+    except (*CANNOT_START, ServerUnavailable, DemoFailed) as exc:
         _fail(str(exc))
     else:
         console.print(f"\nthe dream         {dream}", style="bold green")

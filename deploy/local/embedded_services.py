@@ -110,6 +110,7 @@ def embedded_s3(folder: Path, state: StackState, settings: Settings) -> tuple[Co
         "dir": ".",
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",  # the default listens on every interface
+        "disableHttp": "true",  # of master and filer, which would serve every object without a key; S3 uses their gRPC
         "webdav": "false",
         "admin.ui": "false",
         "admin.port": state.port("s3-admin"),
@@ -135,8 +136,14 @@ def embedded_s3(folder: Path, state: StackState, settings: Settings) -> tuple[Co
     component = Component(
         name="s3",
         argv=[_s3_program(), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items())],
-        # Without keys it accepts every request.
-        env={"AWS_ACCESS_KEY_ID": state.s3_access_key, "AWS_SECRET_ACCESS_KEY": state.s3_secret_key},
+        # Without keys it accepts every request. The volume server serves S3 over HTTP, for a token signed with the
+        # other two; they may be the same, because none of them leaves this machine.
+        env={
+            "AWS_ACCESS_KEY_ID": state.s3_access_key,
+            "AWS_SECRET_ACCESS_KEY": state.s3_secret_key,
+            "WEED_JWT_SIGNING_KEY": state.s3_secret_key,
+            "WEED_JWT_SIGNING_READ_KEY": state.s3_secret_key,
+        },
         cwd=folder,
         ready=lambda _: answers(f"{settings.s3_url}/healthz") and _passes(S3ObjectStorage.connect(settings).check),
     )

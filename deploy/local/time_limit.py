@@ -1,4 +1,4 @@
-"""Time limits that scale with the machine: on one that is busy, everything takes longer without being broken."""
+"""Time limits that scale with the machine's load: a busy machine is slow, not broken."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def slowdown() -> float:
-    """Returns how much longer a process takes than on a quiet machine: what wants to run, per core, and at least 1.
+    """Returns how much longer a process takes than on a quiet machine: the load average per core, and at least 1.
 
     The load average counts processes that wait for the disk as well. It lags by a minute, so limits are generous.
     """
@@ -18,7 +18,7 @@ def slowdown() -> float:
 
 
 class TimeLimit:
-    """So many seconds of a quiet machine: while twice as much wants to run as there are cores, a second counts half."""
+    """A limit in seconds on a quiet machine: while the load is twice the number of cores, a second counts half."""
 
     def __init__(
         self,

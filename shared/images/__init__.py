@@ -1,1 +1,1 @@
-"""What a picture file says about itself: one reading, for the API's check of a header and for the worker's decoding."""
+"""Reads the header of a picture file, once for the API's check and for the worker's decoding."""

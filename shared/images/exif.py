@@ -1,4 +1,4 @@
-"""One tag of an EXIF block: the orientation. The rest of the block is not looked at, whatever state it is in."""
+"""Reads the orientation from an EXIF block. The rest of the block is ignored, even if it is damaged."""
 
 ORIENTATION = 0x0112
 MAX_BLOCK_BYTES = 1 << 20  # where the tag is looked for; it is among the first

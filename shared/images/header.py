@@ -1,4 +1,4 @@
-"""What a file's header says, as a record."""
+"""Records of a picture file's header."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What a picture file is, from its header and its end. No pixel is decoded."""
+"""Recognizes a picture file's format, and reads its header and its end. No pixel is decoded."""
 
 import struct
 from collections.abc import Callable, Collection
@@ -80,8 +80,8 @@ def _foreign(start: bytes, formats: Collection[str] | None) -> str:
     what = next((name for magic, name in FOREIGN.items() if start.startswith(magic)), None)
     if what is None and start[4:8] == b"ftyp":
         what = "a video"
-    said = f"This is {what} file" if what else "This is not an image" if start else "The file is empty"
-    return f"{said}; send {_accepted(formats)}."
+    sentence = f"This is {what} file" if what else "This is not an image" if start else "The file is empty"
+    return f"{sentence}; send {_accepted(formats)}."
 
 
 def _accepted(formats: Collection[str] | None) -> str:

@@ -1,4 +1,4 @@
-"""File names that people's computers gave: cleaned for a title, and safe for a download."""
+"""Cleans the file names of uploads, for titles and for downloads."""
 
 import email.header
 import re
@@ -47,9 +47,9 @@ def stem(name: str) -> str:
 
 
 def download_name(name: str | None, what: str, ending: str, *, otherwise: str) -> str:
-    """Returns `cat-animals.png`: of the name, what it is, and the ending.
+    """Returns `cat-animals.png`: the job's name, what the file is, and the ending.
 
-    Otherwise: the whole stem where there is no name.
+    otherwise: the stem to use if there is no name.
     """
     if name is None:
         return f"{otherwise}{ending}"

@@ -45,6 +45,7 @@ TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
         (JobState.CANCELING, JobState.SUCCEEDED),  # it finished before the cancel arrived
         (JobState.CANCELING, JobState.FAILED),
         (JobState.FAILED, JobState.QUEUED),  # retry: a new retry_count
+        (JobState.CANCELED, JobState.QUEUED),  # likewise
         (JobState.SUCCEEDED, JobState.EXPIRED),  # retention
         (JobState.FAILED, JobState.EXPIRED),
         (JobState.CANCELED, JobState.EXPIRED),
@@ -82,6 +83,7 @@ class Webhook(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     url: str
     events: tuple[WebhookEvent, ...] = ("completed",)
+    api_url: str = ""  # the API's address as the client reaches it, which begins the links
 
 
 class Manifest(Document):
@@ -96,6 +98,8 @@ class Manifest(Document):
     guide: InputImage | None = None
     mask: InputImage | None = None
     name: str | None = None  # of the photograph's file, cleaned
+    preset: str | None = None  # that the parameters started from
+    changed: tuple[str, ...] = ()  # names of the parameters that differ from the preset's
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None  # Unix time, seconds
     webhook: Webhook | None = None
@@ -161,6 +165,8 @@ class Job:
     guide: InputImage | None = None
     mask: InputImage | None = None
     name: str | None = None  # the title; at first that of the photograph's file
+    preset: str | None = None  # that the parameters started from
+    changed: tuple[str, ...] = ()  # names of the parameters that differ from the preset's
     created_at: float  # Unix time, seconds
     deadline_at: float | None = None
     started_at: float | None = None  # start of the first attempt since the last retry
@@ -188,6 +194,8 @@ class Job:
             guide=manifest.guide,
             mask=manifest.mask,
             name=manifest.name,
+            preset=manifest.preset,
+            changed=manifest.changed,
             created_at=manifest.created_at,
             deadline_at=manifest.deadline_at,
             retry_count=retry_count,

@@ -67,6 +67,9 @@ class JobSubscriptions(Protocol):
 
     closed: bool  # this process is shutting down: stop waiting
 
+    def close(self) -> None:
+        """Wakes all subscribers for the last time."""
+
     @contextmanager
     def subscribe(self, job_id: str) -> Iterator[Subscription]:
         """Yields a subscription that misses no change until the end of the block."""

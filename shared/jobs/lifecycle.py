@@ -100,11 +100,12 @@ class JobLifecycle(Acceptance):
     def sweep(self, job_id: str, outcome: Outcome) -> None:
         """Removes the outputs of attempts that lost and the checkpoints of a settled job.
 
-        Keeps everything of a failed job: its checkpoints, since it may be retried, and its outputs, since by now they
-        may be the retry's. Housekeeping removes those outputs, and each attempt that lost removes its own.
+        Keeps everything of a failed or canceled job: its checkpoints, since it may be retried, and its outputs, since
+        by now they may be the retry's. Housekeeping removes those, and each attempt that lost removes its own.
         """
-        if outcome.state is not JobState.FAILED:
-            self._storage.delete(leftovers(job_id, outcome, self.records.keys(job_id)))
+        if outcome.state is JobState.SUCCEEDED:
+            keys = self.records.keys(job_id)
+            self._storage.delete(leftovers(job_id, outcome, keys, now=outcome.finished_at))
 
     def cancel(self, job: Job, *, now: float) -> Job:
         """Cancels the job at its `retry_count`: ends a waiting one, asks a running one to stop. Returns the job then.
@@ -121,15 +122,17 @@ class JobLifecycle(Acceptance):
         return known
 
     def retry(self, job: Job, *, now: float) -> Job:
-        """Queues a failed job again. Raises ResultExpired or JobNotFound when retention or a delete came first.
+        """Queues a failed or canceled job again, with the deadline that `job` has.
 
         now: Unix time, seconds.
-        Order: `pending` of the next retry; the sequel, which rules out expiry; Redis; a wake-up. A retry that loses
-        against a delete removes its own `pending`, because the delete did not see it.
+        Raises ResultExpired or JobNotFound when retention or a delete came first.
+        Order: `pending` of the next retry; the sequel, which rules out expiry and fixes the deadline; Redis; a wake-up.
+        A retry that loses against a delete removes its own `pending`, because the delete did not see it.
         """
         retry_count = job.retry_count + 1
         self._mark(object_keys.pending(job.id, retry_count), retry_count)
-        if self._decide_sequel(job, "retry") == "expired":
+        sequel = self._decide_sequel(job, "retry")
+        if sequel.step == "expired":
             self._storage.delete([object_keys.pending(job.id, retry_count)])
             raise ResultExpired
         if self.records.is_deleted(job.id):
@@ -138,10 +141,12 @@ class JobLifecycle(Acceptance):
         outcome = self.records.outcome(job.id, retry_count)
         if outcome is not None:  # a concurrent request queued this retry, and it has already ended
             self.close(job.id, outcome)
-        known = self._store.retry(job.id, retry_count=retry_count) or self.restore(job.id, now=now)
+        known = self._store.retry(job.id, retry_count=retry_count, deadline_at=sequel.deadline_at)
+        known = known or self.restore(job.id, now=now)
         with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up
             self._notifier.notify_workers()
-        return known or Job.from_manifest(self._accepted(job.id), retry_count=retry_count)
+        accepted = known or Job.from_manifest(self._accepted(job.id), retry_count=retry_count)
+        return known or replace(accepted, deadline_at=sequel.deadline_at)
 
     def rename(self, job: Job, name: str | None) -> Job:
         """Gives the job another name, or none. The job as it is then. Raises JobNotFound when a delete was faster.
@@ -172,10 +177,10 @@ class JobLifecycle(Acceptance):
 
         Order: the sequel, which rules out a retry; the images; Redis. The documents stay.
         """
-        if self._decide_sequel(job, "expired") == "retry":
+        if self._decide_sequel(job, "expired").step == "retry":
             return False
         expired = replace(job, state=JobState.EXPIRED)
-        self._storage.delete(leftovers(job.id, expired, self.records.keys(job.id)))
+        self._storage.delete(leftovers(job.id, expired, self.records.keys(job.id), now=job.finished_at or 0))
         self._store.expire(job.id, retry_count=job.retry_count)
         return True
 
@@ -234,11 +239,12 @@ class JobLifecycle(Acceptance):
             raise JobNotFound
         return manifest
 
-    def _decide_sequel(self, job: Job, step: Step) -> Step:
-        place, document = object_keys.sequel(job.id, job.retry_count), Sequel(step=step).model_dump_json().encode()
+    def _decide_sequel(self, job: Job, step: Step) -> Sequel:
+        sequel = Sequel(step=step, deadline_at=job.deadline_at if step == "retry" else None)
+        place, document = object_keys.sequel(job.id, job.retry_count), sequel.model_dump_json().encode()
         if self._storage.put(place, document, content_type=JSON, if_absent=True):
-            return step
-        return self.records.sequel(job.id, job.retry_count) or step
+            return sequel
+        return self.records.sequel(job.id, job.retry_count) or sequel
 
 
 def _canceled(job: Job, now: float) -> Outcome:

@@ -15,4 +15,4 @@ class QueueStats:
     oldest_queued_s: float = 0.0  # since the oldest queued job was submitted; 0 when nothing waits
     workers: int = 0  # alive
     busy_workers: int = 0  # of them, with a job
-    served: frozenset[str] = frozenset()  # models that some live worker has in memory
+    served: frozenset[str] = frozenset()  # models that some live worker can serve

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from shared.errors import InvalidField, InvalidSettings
 from shared.networks.model import Layer, Model, built_in, read_models
+from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX, MAPS_PX, check_whole_size
+from shared.networks.presets import PRESETS, Preset
 from shared.params import DreamParams, FeatureMapsParams, Target
 
 __all__ = [
@@ -14,9 +16,14 @@ __all__ = [
     "MODELS",
     "Layer",
     "Model",
+    "changed_since",
+    "check_guide_size",
+    "check_maps_size",
     "check_size",
     "extend",
+    "find_preset",
     "layer",
+    "merge",
     "model",
     "resolve",
     "resolve_maps",
@@ -75,6 +82,28 @@ def resolve(params: DreamParams, *, path: str = "") -> DreamParams:
     return params.model_copy(update={"layers": targets, "jitter": jitter})
 
 
+def find_preset(name: str, *, path: str = "") -> Preset:
+    """Returns the preset. Raises InvalidField with the nearest name."""
+    known = {preset.name: preset for preset in PRESETS}
+    if name not in known:
+        raise _unknown(f"preset '{name[:100]}'", name, tuple(known), path)
+    return known[name]
+
+
+def merge(preset: Preset, given: DreamParams) -> DreamParams:
+    """Returns the preset's parameters, overridden by those that were given."""
+    own = given.model_dump(include=given.model_fields_set)
+    sizes = {"scale", "long_side"}
+    dropped = sizes if sizes & own.keys() else set()  # a preset's scale does not contradict a long side that was given
+    return DreamParams.model_validate({name: preset.params[name] for name in preset.params.keys() - dropped} | own)
+
+
+def changed_since(preset: Preset, params: DreamParams) -> tuple[str, ...]:
+    """Returns the names of the resolved parameters that differ from the preset's."""
+    original = resolve(DreamParams.model_validate(preset.params))
+    return tuple(name for name in DreamParams.model_fields if getattr(params, name) != getattr(original, name))
+
+
 def resolve_maps(params: FeatureMapsParams, *, path: str = "") -> FeatureMapsParams:
     """Does the same for feature maps."""
     network = model(params.model, path=f"{path}model")
@@ -91,6 +120,17 @@ def _check_channels(layer: Layer, channels: Sequence[int] | None, *, path: str) 
                 path=f"{path}.{index}",
                 suggestion=str(layer.channels - 1),
             )
+
+
+def check_maps_size(params: FeatureMapsParams, height: int, width: int, *, path: str) -> None:
+    """Raises InvalidField if the network would have to see too many pixels of such an image."""
+    check_whole_size(height, width, longest_px=MAPS_PX, minimum_px=model(params.model).minimum_px, path=path)
+
+
+def check_guide_size(params: DreamParams, height: int, width: int, *, path: str) -> None:
+    """Does the same for a guide."""
+    minimum_px = max(model(params.model).minimum_px, GUIDE_SHORTEST_PX)
+    check_whole_size(height, width, longest_px=GUIDE_PX, minimum_px=minimum_px, path=path)
 
 
 def check_size(params: DreamParams, height: int, width: int, *, max_pixels: int, path: str = "") -> None:

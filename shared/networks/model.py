@@ -62,13 +62,18 @@ class Model(Frozen):
         return value
 
     @property
+    def is_fetchable(self) -> bool:
+        """Whether a worker can fetch its weights: it has addresses, and no package brings them."""
+        return self.package is None and bool(self.urls)
+
+    @property
     def is_zipped(self) -> bool:
         """Whether its addresses hold a zip with the weights file in it."""
         return bool(self.urls) and urlsplit(self.urls[0]).path.endswith(".zip")
 
     @property
     def file_checksum(self) -> str | None:
-        """`kind:digits` of the weights file itself; None where nobody has published one."""
+        """`kind:digits` of the weights file itself; None where none is published."""
         if self.sha256 is not None:
             return f"sha256:{self.sha256}"
         return None if self.is_zipped else self.checksum

@@ -1,15 +1,15 @@
-"""Looks, and the field's classic recipes, by name: parameters that are known to go well together."""
+"""Presets: parameters that work well together, by name; the field's classic recipes are among them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-LITE0, INCEPTION5H, INCEPTIONV3 = "efficientnet-lite0", "inception5h", "inceptionv3"
+LITE0, GOOGLENET, INCEPTION5H, INCEPTIONV3 = "efficientnet-lite0", "googlenet", "inception5h", "inceptionv3"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A name for parameters. What it does not say has its default."""
+    """Named parameters; those that are absent have their defaults."""
 
     name: str
     title: str
@@ -247,3 +247,19 @@ CLASSICS = (
 )
 
 PRESETS = (*LOOKS, *CLASSICS)
+FAVORITES = (GOOGLENET, INCEPTION5H)  # their looks come first where a worker serves them
+
+
+def in_order(served: Collection[str]) -> list[Preset]:
+    """Returns the presets as they are shown: looks before classics, first those of a favorite network, then served.
+
+    served: the models that live workers serve.
+    """
+
+    def rank(preset: Preset) -> tuple[bool, int]:
+        model = preset.params["model"]
+        if model not in served:
+            return preset.kind == "classic", len(FAVORITES) + 1
+        return preset.kind == "classic", FAVORITES.index(model) if model in FAVORITES else len(FAVORITES)
+
+    return sorted(PRESETS, key=rank)

@@ -13,7 +13,7 @@ SENTINEL_PORT = 26379
 
 @dataclass(frozen=True, kw_only=True)
 class SentinelAddress:
-    """Where the sentinels are, and which master they watch."""
+    """The addresses of the sentinels, and the name of the master that they watch."""
 
     sentinels: tuple[tuple[str, int], ...]
     master: str

@@ -3,10 +3,11 @@
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, cast
 
 from shared.errors import StoreUnavailable, UnfitService
-from shared.interfaces import WorkerInfo
+from shared.interfaces import WeightsFetch, WorkerInfo
 from shared.jobs.job import JobState
 from shared.jobs.queue_stats import QueueStats
 from shared.redis.job_hash import number
@@ -21,7 +22,7 @@ class RedisFleet(RedisScripts):
 
     @translated()
     def register_worker(self, worker: WorkerInfo, *, ttl_s: float) -> None:
-        description = {"models": worker.models, "device": worker.device, "job_id": worker.job_id, "ttl_s": ttl_s}
+        description = asdict(worker) | {"ttl_s": ttl_s}
         self._run("register_worker", worker.name, int(ttl_s * 1000), json.dumps(description))
 
     @translated()
@@ -36,6 +37,18 @@ class RedisFleet(RedisScripts):
             for (name, until_ms), text in zip(live, described, strict=True)
             if text
         ]
+
+    @translated()
+    def request_fetch(self, model: str, *, ttl_s: float) -> None:
+        self.redis.set(f"dream:fetch:{model}", secrets.token_hex(8), px=int(ttl_s * 1000))
+
+    @translated()
+    def requested_fetches(self, models: Sequence[str]) -> Mapping[str, str]:
+        pipe = self.redis.pipeline(transaction=False)
+        for model in models:
+            pipe.get(f"dream:fetch:{model}")
+        ids = cast(list[str | None], pipe.execute())
+        return {model: request for model, request in zip(models, ids, strict=True) if request}
 
     @translated()
     def queue_stats(self) -> QueueStats:
@@ -113,4 +126,7 @@ def _worker(name: str, until_ms: float, description: dict[str, Any]) -> WorkerIn
         device=description["device"],
         job_id=description["job_id"],
         seen_at=until_ms / 1000 - description["ttl_s"],
+        fetchable=tuple(description.get("fetchable", ())),  # older workers send nothing about fetching
+        fetches_on_demand=description.get("fetches_on_demand", False),
+        fetch=WeightsFetch(**description["fetch"]) if description.get("fetch") else None,
     )

@@ -23,6 +23,8 @@ def to_hash(job: Job) -> dict[str, str | int | float]:
         "guide": job.guide.model_dump_json() if job.guide else None,
         "mask": job.mask.model_dump_json() if job.mask else None,
         "name": job.name,
+        "preset": job.preset,
+        "changed": ",".join(job.changed) or None,
         "error": job.error.model_dump_json() if job.error else None,
     }
     required: dict[str, str | int | float] = {
@@ -76,6 +78,8 @@ def from_hash(fields: dict[str, str]) -> Job | None:
         guide=InputImage.model_validate_json(fields["guide"]) if "guide" in fields else None,
         mask=InputImage.model_validate_json(fields["mask"]) if "mask" in fields else None,
         name=fields.get("name"),
+        preset=fields.get("preset"),
+        changed=tuple(fields["changed"].split(",")) if "changed" in fields else (),
         created_at=float(fields["created_at"]),
         deadline_at=number(fields.get("deadline_at")),
         started_at=number(fields.get("started_at")),

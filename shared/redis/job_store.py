@@ -71,8 +71,8 @@ class RedisJobStore(RedisFleet):
         return from_flat(self._run("cancel", job_id, retry_count))
 
     @translated()
-    def retry(self, job_id: str, *, retry_count: int) -> Job | None:
-        return from_flat(self._run("retry", job_id, retry_count))
+    def retry(self, job_id: str, *, retry_count: int, deadline_at: float | None = None) -> Job | None:
+        return from_flat(self._run("retry", job_id, retry_count, "" if deadline_at is None else deadline_at))
 
     @translated()
     def rename(self, job_id: str, name: str | None) -> Job | None:

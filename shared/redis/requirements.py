@@ -1,4 +1,4 @@
-"""What this service needs of Redis, checked once for start-up and `dream-worker doctor`, with the same verdicts."""
+"""Checks that Redis meets the service's requirements, for start-up and `dream-worker doctor` alike."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MINIMUM_VERSION = (6, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class Unmet:
-    """A requirement that this Redis can't meet, however long one waits."""
+    """A requirement that this Redis doesn't meet and that waiting can't change."""
 
     requirement: str  # a word or two
     problem: str  # a sentence

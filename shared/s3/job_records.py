@@ -11,6 +11,8 @@ from shared.s3 import object_keys
 # Takes the place of a manifest: the submission was given up, and a delayed write of the real manifest fails.
 VOID = b'{"format":1,"void":true}'
 
+CANCELED_KEPT_S = object_keys.DAY_S  # how long a retry finds a canceled job's checkpoints
+
 Step = Literal["retry", "expired"]
 
 
@@ -18,6 +20,7 @@ class Sequel(Document):
     """Records the step after an outcome, at `jobs/{id}/sequel-{retry_count}`."""
 
     step: Step
+    deadline_at: float | None = None  # of a retry, Unix time, seconds
 
 
 class JobRecords:
@@ -52,9 +55,9 @@ class JobRecords:
     def is_cancel_asked(self, job_id: str, retry_count: int) -> bool:
         return self._storage.size(object_keys.cancel(job_id, retry_count)) is not None
 
-    def sequel(self, job_id: str, retry_count: int) -> Step | None:
+    def sequel(self, job_id: str, retry_count: int) -> Sequel | None:
         document = self._storage.get(object_keys.sequel(job_id, retry_count))
-        return None if document is None else Sequel.model_validate_json(document).step
+        return None if document is None else Sequel.model_validate_json(document)
 
     def name(self, job_id: str, keys: Collection[str], *, otherwise: str | None) -> str | None:
         """Returns the job's name if it was renamed. keys: those of its folder. otherwise: the name in its manifest."""
@@ -78,17 +81,20 @@ class JobRecords:
 
     def job(self, manifest: Manifest, retry_count: int, keys: Collection[str]) -> Job:
         """Builds the job at that `retry_count`. keys: those of its folder."""
-        if retry_count > 0 and self.sequel(manifest.id, retry_count - 1) == "expired":
+        sequel = self.sequel(manifest.id, retry_count - 1) if retry_count > 0 else None
+        if sequel is not None and sequel.step == "expired":
             retry_count -= 1  # a retry that lost against expiry; only its `pending` is left
+            sequel = self.sequel(manifest.id, retry_count - 1) if retry_count > 0 else None
         job = Job.from_manifest(manifest, retry_count=retry_count)
-        job = replace(job, name=self.name(manifest.id, keys, otherwise=job.name))
+        deadline_at = sequel.deadline_at if sequel is not None else job.deadline_at
+        job = replace(job, name=self.name(manifest.id, keys, otherwise=job.name), deadline_at=deadline_at)
         outcome = self.outcome(manifest.id, retry_count)
         if outcome is None:
             return job
         job = job.ended(outcome)
         may_be_expired = object_keys.sequel(manifest.id, retry_count) in keys
-        is_expired = may_be_expired and self.sequel(manifest.id, retry_count) == "expired"
-        return replace(job, state=JobState.EXPIRED) if is_expired else job
+        next_step = self.sequel(manifest.id, retry_count) if may_be_expired else None
+        return replace(job, state=JobState.EXPIRED) if next_step is not None and next_step.step == "expired" else job
 
 
 def last_retry(pending: Iterable[int], keys: Iterable[str]) -> int:
@@ -97,21 +103,24 @@ def last_retry(pending: Iterable[int], keys: Iterable[str]) -> int:
     return max([*pending, *(retry_count for retry_count in ended if retry_count is not None)], default=0)
 
 
-def leftovers(job_id: str, ended: Job | Outcome, keys: Iterable[str]) -> list[str]:
+def leftovers(job_id: str, ended: Job | Outcome, keys: Iterable[str], *, now: float) -> list[str]:
     """Returns those of the keys that are no longer needed once the job has ended in that way.
 
-    They are the outputs of attempts that lost, and the checkpoints unless the job failed and may be retried; for an
-    expired job, all objects except its documents.
+    now: Unix time, seconds.
+    They are the outputs of attempts that lost, and the checkpoints unless the job may be retried: after a failure at
+    any time, after a cancel for a day. For an expired job they are all objects except its documents.
     """
     attempts, checkpoints = object_keys.attempts(job_id), object_keys.checkpoints(job_id)
     if isinstance(ended, Job) and ended.state is JobState.EXPIRED:
         return [key for key in keys if not _is_document(job_id, key)]
     winner = object_keys.output(job_id, ended.claim, "") if ended.claim else None
+    canceled_lately = ended.state is JobState.CANCELED and now - (ended.finished_at or now) < CANCELED_KEPT_S
+    keeps_checkpoints = ended.state is JobState.FAILED or canceled_lately
     return [
         key
         for key in keys
         if (key.startswith(attempts) and not (winner and key.startswith(winner)))
-        or (key.startswith(checkpoints) and ended.state is not JobState.FAILED)
+        or (key.startswith(checkpoints) and not keeps_checkpoints)
     ]
 
 

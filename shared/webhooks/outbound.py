@@ -1,15 +1,16 @@
 """Outbound requests to addresses that clients name: never into a private network, however the name resolves."""
 
-import contextlib
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from ssl import SSLContext
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpcore
+import idna
 
 from shared.errors import DreamError, InvalidField
 
@@ -20,7 +21,17 @@ TUNNELS = [
     ipaddress.IPv6Network(net)
     for net in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")
 ]
-NON_PUBLIC = [ipaddress.ip_network(net) for net in ("192.88.99.0/24", "fec0::/10", "100::/64", "5f00::/16")]
+NON_PUBLIC = [
+    ipaddress.ip_network(net)
+    for net in (
+        *("192.0.0.0/24", "192.88.99.0/24"),
+        *("fec0::/10", "100::/64", "3fff::/20", "5f00::/16"),
+    )
+]
+
+KEPT = "/:@!$&'()*+,;=?%-._~"  # of a path and a query; everything else is escaped
+LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+LONGEST_HOST = 253
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
@@ -39,20 +50,48 @@ class PrivateAddress(Undeliverable):
     code = "private_address"
 
 
-def check_url(url: str, allowed: Iterable[str], *, path: str) -> None:
-    """Raises InvalidField for an address that can never be delivered to. Host names are resolved on delivery."""
+def normalized(url: str, allowed: Iterable[str], *, path: str) -> str:
+    """Returns the address in ASCII, as requests are sent to it: an international host name by IDNA, the rest escaped.
+
+    Raises InvalidField for an address that can never be delivered to. Host names are resolved on delivery.
+    """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as exc:
         raise InvalidField("must be a valid URL", path=path) from exc
-    if parts.scheme not in {"http", "https"} or not host or any(letter.isspace() for letter in url):
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
         raise InvalidField("must be an http or https address", path=path)
     if parts.username or parts.password:
         raise InvalidField("must not contain a user name or password; verify the signature instead", path=path)
-    with contextlib.suppress(ValueError):
-        if not Guard(allowed).is_allowed(ipaddress.ip_address(host)):
-            raise InvalidField("must not be an address in a private network", path=path)
+    address = _as_address(host)
+    if address is None:
+        host = _as_ascii(host, path)
+        address = _as_address(host)  # written in other digits, for example full-width ones
+    if address is not None and not Guard(allowed).is_allowed(address):
+        raise InvalidField("must not be an address in a private network", path=path)
+    shown = f"[{host}]" if ":" in host else host
+    netloc = shown if port is None else f"{shown}:{port}"
+    return urlunsplit((parts.scheme, netloc, quote(parts.path, safe=KEPT), quote(parts.query, safe=KEPT), ""))
+
+
+def _as_address(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _as_ascii(host: str, path: str) -> str:
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode("ascii")
+        except idna.IDNAError as exc:
+            raise InvalidField("must have a valid host name", path=path) from exc
+    labels = host.removesuffix(".").split(".")
+    if len(host) > LONGEST_HOST or not all(LABEL.fullmatch(label) for label in labels):
+        raise InvalidField("must have a valid host name", path=path)
+    return host
 
 
 def is_public(address: Address) -> bool:
@@ -161,5 +200,5 @@ class Post:
                 return answer.status
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as exc:
             raise Undeliverable(f"The receiver did not accept the request: {type(exc).__name__}.") from exc
-        except (httpcore.UnsupportedProtocol, ValueError, OSError) as exc:
+        except (httpcore.UnsupportedProtocol, TypeError, ValueError, OSError) as exc:  # TypeError: it is not ASCII
             raise Undeliverable("The receiver's address can't be used.") from exc

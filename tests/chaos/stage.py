@@ -20,8 +20,8 @@ from shared.jobs.job import Job, JobState
 from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from tests.chaos.crowd import Crowd
-from tests.chaos.observer import Observer
 from tests.chaos.network.proxied_stack import ProxiedStack
+from tests.chaos.observer import Observer
 from tests.waiting import wait_until
 
 LEASE_S = 2.0

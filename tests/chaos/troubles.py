@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from tests.chaos.network.s3_link import S3Trouble
-from tests.chaos.stage import LEASE_S, WORKERS, Stage
 from tests.chaos.network.tcp_proxy import Trouble
+from tests.chaos.stage import LEASE_S, WORKERS, Stage
 
 WRONG_BY_S = 600.0
 NETWORK = {

@@ -4,19 +4,28 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from http.server import HTTPServer
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from standardwebhooks import Webhook
 
 from deploy.local.process import ROOT
 from examples.webhook_receiver import Receiver
+from shared.jobs.job import JobState
 from shared.webhooks.delivery import shown, sign
+from shared.webhooks.message import WebhookMessage
+from tests.fakes.job_factory import an_ended_job
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-BODY = b'{"type": "job.completed", "data": {"id": "01J", "state": "succeeded"}}'
+BODY = (
+    WebhookMessage.of("completed", an_ended_job(JobState.SUCCEEDED, id="01J"), api_url="http://dreams")
+    .model_dump_json()
+    .encode()
+)
 
 
 @pytest.fixture
@@ -39,18 +48,18 @@ def size(picture):
 
 
 def test_the_python_client_saves_the_result(stack, photograph, tmp_path):
-    said = run("python_client", stack.api_url, photograph, tmp_path / "dream.png")
+    output = run("python_client", stack.api_url, photograph, tmp_path / "dream.png")
 
-    assert "succeeded: 100%" in said
+    assert "succeeded: 100%" in output
     assert size(tmp_path / "dream.png") == (160, 120)
 
 
 def test_the_asynchronous_client_saves_a_result_for_each_photograph(stack, photograph, tmp_path):
     (photograph.parent / "damaged.jpg").write_bytes(b"not an image")
 
-    said = run("async_client", stack.api_url, tmp_path / "dreams", photograph, photograph.parent / "damaged.jpg")
+    output = run("async_client", stack.api_url, tmp_path / "dreams", photograph, photograph.parent / "damaged.jpg")
 
-    assert "noise.png: 100%" in said
+    assert "noise.png: 100%" in output
     assert [size(path) for path in (tmp_path / "dreams").iterdir()] == [(160, 120)]
 
 
@@ -89,7 +98,19 @@ def test_the_receiver_handles_a_signed_message_once(receiver, capsys):
     statuses = [httpx.post(receiver, content=BODY, headers=headers).status_code for _ in range(2)]
 
     assert statuses == [204, 204]
-    assert capsys.readouterr().out == "job.completed: job 01J is succeeded\n"
+    assert capsys.readouterr().out == "job.completed: job 01J is succeeded http://dreams/v1/jobs/01J/result\n"
+
+
+def test_the_receiver_accepts_what_the_standards_own_library_has_signed(receiver):
+    now = datetime.now(UTC)
+    signature = Webhook(shown(SECRET)).sign("message-1", now, BODY.decode())
+    headers = {
+        "webhook-id": "message-1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": f"v1a,b3RoZXI= {signature}",  # several while a secret is replaced
+    }
+
+    assert httpx.post(receiver, content=BODY, headers=headers).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,9 @@ class Script:
         self.watching = 0
         self.closed = False
 
+    def close(self) -> None:
+        self.closed = True
+
     @contextmanager
     def subscribe(self, job_id: str) -> Iterator["Script"]:
         self.watching += 1

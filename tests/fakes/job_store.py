@@ -30,6 +30,7 @@ class MemoryJobStore:
         self.admitted: dict[tuple[str, str], float] = {}  # (owner, job id) -> expiry, Unix time, seconds
         self.complete_since: str | None = None
         self.rebuild: str | None = None
+        self.fetch_requests: dict[str, tuple[str, float]] = {}  # model -> id, expiry
         self.leader: tuple[str, float] | None = None
         self.history: list[tuple[str, JobState, JobState]] = []
 
@@ -95,11 +96,12 @@ class MemoryJobStore:
             self._change(job, state=JobState.CANCELING)
         return self.jobs.get(job_id)
 
-    def retry(self, job_id: str, *, retry_count: int) -> Job | None:
+    def retry(self, job_id: str, *, retry_count: int, deadline_at: float | None = None) -> Job | None:
         self._reach()
         job = self.jobs.get(job_id)
-        if job is not None and job.state is JobState.FAILED and job.retry_count < retry_count:
-            self._retry(job, retry_count)
+        retryable = job is not None and job.state in {JobState.FAILED, JobState.CANCELED}
+        if retryable and job.retry_count < retry_count:
+            self._retry(replace(job, deadline_at=deadline_at), retry_count)
         return self.jobs.get(job_id)
 
     def rename(self, job_id: str, name: str | None) -> Job | None:
@@ -173,7 +175,7 @@ class MemoryJobStore:
         self._reach()
         job = self.jobs.get(job_id)
         if job is not None and job.retry_count < outcome.retry_count:  # rolled back to a time before a retry
-            if job.state is not JobState.FAILED:
+            if job.state not in {JobState.FAILED, JobState.CANCELED}:
                 self._change(job, state=JobState.FAILED, worker=None)
             self._retry(self.jobs[job_id], outcome.retry_count)
             job = self.jobs[job_id]
@@ -240,6 +242,15 @@ class MemoryJobStore:
     def workers(self) -> Sequence[WorkerInfo]:
         self._reach()
         return [worker for worker, until in self.live.values() if until >= self.clock.now()]
+
+    def request_fetch(self, model: str, *, ttl_s: float) -> None:
+        self._reach()
+        self.fetch_requests[model] = (secrets.token_hex(8), self.clock.now() + ttl_s)
+
+    def requested_fetches(self, models: Sequence[str]) -> Mapping[str, str]:
+        self._reach()
+        live = {model: request for model, (request, until) in self.fetch_requests.items() if until > self.clock.now()}
+        return {model: live[model] for model in models if model in live}
 
     def queue_stats(self) -> QueueStats:
         self._reach()

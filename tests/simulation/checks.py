@@ -130,7 +130,7 @@ def _is_needed(key: str, job_id: str, outcome: Outcome, *, expired: bool) -> boo
     if expired:
         return False
     if name.startswith("checkpoints/"):
-        return outcome.state is JobState.FAILED
+        return outcome.state in {JobState.FAILED, JobState.CANCELED}
     if name.startswith("attempts/"):
         return outcome.claim is not None and name.startswith(f"attempts/{outcome.claim}/")
     return name == "input" or name.startswith("cancel")

@@ -112,7 +112,7 @@ class Clients:
                 self._request("delete", owner, job_id, lambda service: service.delete(owner, job_id))
             elif choice < 0.25 and (job is None or not job.state.is_terminal):
                 self._request("cancel", owner, job_id, lambda service: service.cancel(owner, job_id))
-            elif job is not None and job.state is JobState.FAILED and choice < 0.7:
+            elif job is not None and job.state in {JobState.FAILED, JobState.CANCELED} and choice < 0.7:
                 self._request("retry", owner, job_id, lambda service: service.retry(owner, job_id))
 
     def _request(self, what: str, owner: str, job_id: str, act: Callable[[JobService], object]) -> None:

@@ -73,7 +73,7 @@ class SimDreamer:
                 done_px=step + 1,
                 total_px=total,
             )
-            observer.tiles_done(mark)
+            observer.tile_done(mark)
             image = (image * 3 + step + params.seed) % 251
             observer.iteration_done(
                 ResumePoint(octave=octave, iteration=iteration + 1, image=image, tile_size=params.tile_size)

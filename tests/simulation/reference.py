@@ -16,7 +16,7 @@ def pictures(seeds) -> dict[int, bytes]:
 
 def _picture(seed: int) -> bytes:
     still = SimpleNamespace(sleep=lambda _: None, rng=SimpleNamespace(expovariate=lambda _: 0.0))
-    observer = SimpleNamespace(tiles_done=lambda _: None, iteration_done=lambda _: None)
+    observer = SimpleNamespace(tile_done=lambda _: None, iteration_done=lambda _: None)
     dreamer = SimDreamer(still, Counter(), 1.0)
     photograph = io.BytesIO(a_photograph())
     image = images.decode(io.BytesIO(a_photograph()), max_pixels=10_000).image

@@ -16,7 +16,7 @@ from tests.simulation.scheduler import Scheduler, Task
 
 THREADED = ("worker.attempts.lease", "worker.background", "worker.attempts.checkpoints")
 SPOOLING = ("worker.attempts.attempt", "worker.attempts.checkpoints", "worker.host", "api.jobs.submission_service")
-POOLED = ("shared.webhooks.delivery", "worker.recovery.reconciliation")
+POOLED = ("shared.webhooks.dispatcher", "worker.recovery.reconciliation")
 
 
 class Event:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.jobs.job import Job, JobState, Outcome
 from shared.s3 import object_keys
+from shared.webhooks.delivery import MessageId
 from tests.simulation.scheduler import Task
 
 if TYPE_CHECKING:
@@ -112,8 +113,16 @@ class Witness:
         """Receives a webhook. Returns the HTTP status."""
         status = self.world.rng.choice((200, 200, 200, 503))
         if status == 200:
+            self._delivered(MessageId.parse(headers["webhook-id"]))
             self.delivered[headers["webhook-id"]].append(json.loads(body))
         return status
+
+    def _delivered(self, message: MessageId) -> None:
+        if str(message) in self.delivered:
+            return  # a repetition, which may come at any time
+        earlier = [known for known in map(MessageId.parse, self.delivered) if known.job_id == message.job_id]
+        if earlier and max(earlier) > message:
+            self.broken.append(f"webhook out of order: {message} after {max(earlier)}")
 
     # --- reported by the stores ---
 

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
+from api.jobs.disk_budget import DiskBudget
 from api.jobs.job_service import JobService
 from api.jobs.submission_service import SubmissionService
 from shared.errors import DreamError
 from shared.interfaces import WorkerInfo
 from shared.settings import Settings
-from shared.webhooks.delivery import WebhookDispatcher
+from shared.webhooks.dispatcher import WebhookDispatcher
 from tests.fakes.job_queries import MemoryJobQueries
 from tests.simulation.engine import SimDreamer
 from tests.simulation.faults import Faults
@@ -20,7 +21,7 @@ from tests.simulation.stores import SimRedis, SimS3
 from tests.simulation.threads import Threads
 from tests.simulation.witness import Witness
 from worker.recovery.caretaker import Caretaker
-from worker.recovery.webhook_dispatcher import ROUND_S
+from worker.recovery.webhook_thread import ROUND_S
 from worker.runner import Runner
 
 NAMES = ("api-1", "api-2", "worker-1", "worker-2", "caretaker-1", "caretaker-2")
@@ -102,6 +103,7 @@ class World:
             **common,
             max_pixels=10_000,
             max_bytes=1_000_000,
+            disk=DiskBudget(100_000_000, longest_upload=1_000_000),
             max_queued=self.settings.max_queued,
             webhook_networks=("127.0.0.0/8",),
         )

@@ -109,9 +109,9 @@ class Attempt:
         self._lease.enter("store", stall_s=STALL_STORE_S)
         self._store_outputs(result, params.format, report)
 
-    def tiles_done(self, mark: EngineProgress) -> None:
-        self._pace.mark(mark, self._clock.monotonic())
-        self._lease.mark(mark)
+    def tile_done(self, mark: EngineProgress) -> None:
+        self._pace.update(mark, self._clock.monotonic())
+        self._lease.report(mark)
 
     def iteration_done(self, point: ResumePoint) -> None:
         if self._last is None:
@@ -137,9 +137,9 @@ class Attempt:
     def _since_submission_s(self) -> float:
         return round(self._clock.now() - self._job.created_at, 4)
 
-    def park(self) -> None:
+    def save_progress(self) -> None:
         """Leaves the furthest point for another worker. Best effort: without it an earlier checkpoint serves."""
-        self._checkpoints.settle()
+        self._checkpoints.finish_uploads()
         if self._last is not None and not self._last_saved:
             try:
                 self._checkpoints.save(self._last)
@@ -147,8 +147,8 @@ class Attempt:
                 log.warning("checkpoint_failed", reason=str(exc))
 
     def discard(self) -> None:
-        """Removes what an attempt stored whose outputs don't count, and its checkpoints if nobody needs them."""
-        self._checkpoints.settle()
+        """Removes what an attempt stored whose outputs don't count, and its checkpoints if no attempt needs them."""
+        self._checkpoints.finish_uploads()
         self._previews.wait()
         records = self._lifecycle.records
         if records.is_deleted(self._job.id):
@@ -162,9 +162,9 @@ class Attempt:
         if outcome is not None:
             self._lifecycle.sweep(self._job.id, outcome)
 
-    def quiet(self) -> None:
-        """Waits until nothing of this attempt is on its way any more."""
-        self._checkpoints.settle()
+    def finish_uploads(self) -> None:
+        """Waits for the running uploads of a checkpoint and a preview."""
+        self._checkpoints.finish_uploads()
         self._previews.wait()
 
     @property
@@ -208,7 +208,7 @@ class Attempt:
             return decoded
 
     def _fix_tile_size(self, resume: ResumePoint | None) -> DreamParams:
-        # A resumed dream is only the same picture with the same tiles, so the checkpoint's word counts first.
+        # A resumed dream is only the same picture with the same tiles, so the checkpoint's tile size takes precedence.
         height, width = self._job.input.height, self._job.input.width
         params = self._params
         wanted = resume.tile_size if resume else params.tile_size

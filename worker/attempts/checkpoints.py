@@ -66,11 +66,11 @@ class Checkpoints:
 
     def save(self, point: ResumePoint) -> None:
         """Uploads the point before it returns. Raises StorageUnavailable, StorageFull, StoreUnavailable (retryable)."""
-        self.settle()
+        self.finish_uploads()
         with _spool(point) as spool:
             self._put(point.octave, point.iteration, spool)
 
-    def settle(self) -> None:
+    def finish_uploads(self) -> None:
         """Waits for the running upload, which from now on does not retry while Redis or S3 is unavailable."""
         self._stop_retrying.set()
         self._uploads.wait()

@@ -74,13 +74,13 @@ class LeaseKeeper:
         """Records progress like `move`, for callers that must not be interrupted by an exception."""
         self._moves += 1
 
-    def commit(self, *, stall_s: float) -> None:
+    def begin_commit(self, *, stall_s: float) -> None:
         """Records that the job's outcome is decided: from here on neither a cancel nor the deadline changes it."""
         self.is_committing = True
         self._phase, self._stall_s = "commit", stall_s
         self.touch()
 
-    def mark(self, progress: EngineProgress) -> None:
+    def report(self, progress: EngineProgress) -> None:
         """Records the engine's progress. Raises the same errors as `move`."""
         self._engine_progress = progress
         self.move()

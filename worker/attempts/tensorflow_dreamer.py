@@ -7,7 +7,6 @@ from collections.abc import Collection
 import structlog
 
 from shared.errors import DreamError, ModelCorrupt, ModelUnavailable
-from shared.networks import catalog
 from shared.params import DreamParams, FeatureMapsParams, Params
 from shared.settings import Settings
 from worker.dream import engine, feature_maps, guide
@@ -20,13 +19,11 @@ from worker.dream.network import Network
 from worker.dream.progress.observer import EngineObserver, ResumePoint
 from worker.dream.report import Report
 from worker.dream.types import Image
-from worker.fetch_weights import fetch
+from worker.model_fetcher import ModelFetcher
 from worker.monitoring import worker_metrics
 from worker.networks import registry
 
 log = structlog.get_logger(__name__)
-
-FETCH_RETRY_S = 60.0  # after a failure: the server of the weights may need a moment
 
 
 class TensorFlowDreamer:
@@ -38,12 +35,11 @@ class TensorFlowDreamer:
         worker_metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
         self._settings = settings
         self._networks: OrderedDict[str, Network] = OrderedDict()  # least recently used first
-        self._broken: set[str] = set()
-        self._fetch_failed_at: dict[str, float] = {}
+        self.fetcher = ModelFetcher(settings)
 
     def preload(self) -> None:
         """Loads the first available network, so that its first dream starts at once."""
-        for name in self._served():
+        for name in self.fetcher.served():
             if name not in self.models():
                 log.info("model_weights_missing", model=name)
         for name in self.models()[:1]:
@@ -54,22 +50,11 @@ class TensorFlowDreamer:
 
     def models(self) -> tuple[str, ...]:
         """Returns the models whose weights are present and have the right checksum."""
-        ready = (name for name in self._served() if registry.is_ready(name, self._settings.model_dir))
-        return tuple(name for name in ready if name not in self._broken)
+        return self.fetcher.ready()
 
     def fetch(self, wanted: Collection[str]) -> None:
         """Fetches missing weights of these models if DREAM_FETCH_MODELS is on. Logs failures."""
-        if not self._settings.fetch_models:
-            return
-        for name in sorted(set(wanted) & set(self._served()) - set(self.models())):
-            if time.monotonic() - self._fetch_failed_at.get(name, -FETCH_RETRY_S) < FETCH_RETRY_S:
-                continue
-            try:
-                fetch(catalog.MODELS[name], self._settings)
-                self._broken.discard(name)
-            except DreamError as exc:
-                self._fetch_failed_at[name] = time.monotonic()
-                log.warning("model_fetch_failed", model=name, code=exc.code, reason=str(exc))
+        self.fetcher.fetch_on_demand(wanted)
 
     def load(self, model: str) -> None:
         if model in self._networks:
@@ -80,7 +65,7 @@ class TensorFlowDreamer:
         try:
             self._networks[model] = registry.load(model, self._settings.model_dir)
         except ModelCorrupt:
-            self._broken.add(model)  # not offered again until this worker restarts or fetches it
+            self.fetcher.mark_broken(model)
             raise
         taken_bytes = worker_metrics.resident_bytes() + device.taken_bytes() - before_bytes
         worker_metrics.MODEL_MEMORY.labels(model).set(max(0, taken_bytes))
@@ -112,9 +97,6 @@ class TensorFlowDreamer:
 
     def feature_maps(self, image: Image, params: FeatureMapsParams) -> FeatureMaps:
         return feature_maps.feature_maps(self._network(params), image, params)
-
-    def _served(self) -> tuple[str, ...]:
-        return self._settings.models or tuple(catalog.MODELS)
 
     def _unload_for(self, size_bytes: int) -> None:
         """Unloads the least recently used networks until one of that size fits the memory budget."""

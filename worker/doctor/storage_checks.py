@@ -98,10 +98,10 @@ def _check_presigned(storage: S3ObjectStorage, key: str, settings: Settings) -> 
 def _check_clock(settings: Settings) -> Iterator[Finding]:
     address = settings.s3_url or f"https://s3.{settings.s3_region}.amazonaws.com"
     try:
-        said = httpx.head(address, timeout=settings.s3_timeout_s).headers.get("Date")
+        date = httpx.head(address, timeout=settings.s3_timeout_s).headers.get("Date")
     except httpx.TransportError:
         return  # the next check reports that it can't be reached
-    then = email.utils.parsedate_to_datetime(said) if said else None
+    then = email.utils.parsedate_to_datetime(date) if date else None
     if then is None:
         return
     skew_s = abs(time.time() - then.timestamp())

@@ -26,7 +26,7 @@ MAX_PIXELS = 400_000_000  # generous: the user's own machine has to provide the 
 
 
 class Photo:
-    """The photograph's file, and what is kept of it after the dream. The engine consumes its pixels."""
+    """The photograph: its pixels, which the engine consumes, and the metadata that the result needs."""
 
     alpha: "Samples | None" = None
     notes: tuple[str, ...] = ()

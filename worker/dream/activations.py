@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import cv2
 import tensorflow as tf
 
+from shared.errors import ImageTooLarge
+from shared.networks.network_size import whole_size
 from worker.dream.network import Network
 from worker.dream.types import Image
 
@@ -19,13 +21,15 @@ def layer_activations(network: Network, image: Image, layers: Sequence[str]) -> 
 
 
 def sized(image: Image, *, longest_px: int, minimum_px: int) -> Image:
-    """Returns the image with its longer side at most `longest_px` and its shorter side at least `minimum_px`.
+    """Returns the image at the size of `whole_size`. Raises ImageTooLarge for one that is too long and thin.
 
-    Where both can't hold, the network's minimum takes precedence. Shrinks, or enlarges, no more than needed.
+    The API refuses such an image; a job may have been accepted by an older one.
     """
     height, width, _ = image.shape
-    scale = max(min(1.0, longest_px / max(height, width)), minimum_px / min(height, width))
-    if scale == 1:
+    tall, wide = whole_size(height, width, longest_px=longest_px, minimum_px=minimum_px)
+    if tall * wide > longest_px**2:
+        raise ImageTooLarge(f"An image of {width} x {height} pixels is too long and thin for this network; crop it.")
+    if (tall, wide) == (height, width):
         return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)  # type: ignore[return-value]
+    smaller = tall * wide < height * width
+    return cv2.resize(image, (wide, tall), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)  # type: ignore[return-value]

@@ -11,13 +11,13 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 from pydantic import BaseModel, ConfigDict
 
+from shared.networks.network_size import MAPS_PX
 from shared.params import FeatureMapsParams
 from worker.dream.activations import layer_activations, sized
 from worker.dream.ascent import device
 from worker.dream.network import Network
 from worker.dream.types import Image
 
-LARGEST_PX = 1024  # the image's longer side; a larger image shows no more of a channel and would need tiles
 CELL_PX, GAP_PX, LABEL_PX, TITLE_PX = 192, 12, 20, 44  # CELL_PX: a map's longer side
 _INK, _PAPER = (230, 232, 238), (16, 18, 24)
 
@@ -73,7 +73,7 @@ def feature_maps(network: Network, image: Image, params: FeatureMapsParams) -> F
     image: float32 (H, W, 3), RGB, 0..255.   params: resolved (`shared.networks.catalog.resolve_maps`).
     """
     layer = params.layer or ""
-    seen = sized(image, longest_px=LARGEST_PX, minimum_px=network.minimum_px)
+    seen = sized(image, longest_px=MAPS_PX, minimum_px=network.minimum_px)
     activation: npt.NDArray[np.float32] = layer_activations(network, seen, [layer])[0].numpy()  # (h', w', c)
     strength = np.mean(np.square(activation), axis=(0, 1))  # (c,)
     channels = params.channels or tuple(np.argsort(-strength, kind="stable")[: params.count].tolist())

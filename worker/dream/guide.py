@@ -9,14 +9,13 @@ from functools import lru_cache
 
 import tensorflow as tf
 
+from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX
 from shared.params import Target
 from worker.dream.activations import layer_activations, sized
 from worker.dream.ascent.gradient import Gradient, chosen_channels
 from worker.dream.network import Network
 from worker.dream.types import Image
 
-GUIDE_PX = 512  # the guide's longer side: 768 vectors at stride 16, more than the notebook's 196
-SHORTEST_PX = 128  # minimum of its shorter side
 MOST_VECTORS = 1024  # a finer layer's vectors are subsampled evenly: each position is compared with every vector
 
 
@@ -32,12 +31,12 @@ def guided_gradient_of(network: Network, targets: tuple[Target, ...], guide: Ima
 
 def shrunk(guide: Image) -> Image:
     """Returns the guide at the size that the engine needs: small, because it may stay in memory for hours."""
-    return sized(guide, longest_px=GUIDE_PX, minimum_px=SHORTEST_PX)
+    return sized(guide, longest_px=GUIDE_PX, minimum_px=GUIDE_SHORTEST_PX)
 
 
 def guide_features(network: Network, targets: Sequence[Target], guide: Image) -> list[tf.Tensor]:
     """Returns the feature vectors of each target's layer for the guide: one (vectors, channels) per target."""
-    small = sized(shrunk(guide), longest_px=GUIDE_PX, minimum_px=max(network.minimum_px, SHORTEST_PX))
+    small = sized(shrunk(guide), longest_px=GUIDE_PX, minimum_px=max(network.minimum_px, GUIDE_SHORTEST_PX))
     activations = layer_activations(network, small, [target.layer for target in targets])
     features = []
     for activation, target in zip(activations, targets, strict=True):

@@ -27,17 +27,17 @@ def region(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:
 class Photograph:
     """Holds the photograph at the job's size during gradient ascent, in half of the memory of float32."""
 
-    sixteenths: npt.NDArray[np.uint16]  # (H, W, 3), 0..65535
+    pixels16: npt.NDArray[np.uint16]  # (H, W, 3), 0..65535
 
     @classmethod
     def keep(cls, image: Image) -> "Photograph":
-        sixteenths = np.empty(image.shape, np.uint16)
+        pixels16 = np.empty(image.shape, np.uint16)
         for top in range(0, len(image), _ROWS):
-            sixteenths[top : top + _ROWS] = np.rint(image[top : top + _ROWS] * _EXACT)
-        return cls(sixteenths)
+            pixels16[top : top + _ROWS] = np.rint(image[top : top + _ROWS] * _EXACT)
+        return cls(pixels16)
 
     def rows(self, top: int, bottom: int) -> Image:
-        return self.sixteenths[top:bottom].astype(np.float32) / np.float32(_EXACT)
+        return self.pixels16[top:bottom].astype(np.float32) / np.float32(_EXACT)
 
 
 def needs_photograph(params: DreamParams, mask: Mask | None) -> bool:

@@ -1,4 +1,4 @@
-"""From a file's colors to sRGB, without rounding to 8 bits on the way."""
+"""Converts a file's colors to sRGB, without rounding to 8 bits in between."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""From coded pixels to numbers, format by format. What lies around the pixels has been read and taken away before."""
+"""Decodes pixels, format by format. The header has been read and metadata removed before."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,8 +35,8 @@ def decode_pixels(file: BinaryIO, header: Header) -> Raster:
     """Returns the picture as it is stored, before its orientation. Raises whatever the decoder does on damaged data."""
     raster = _DECODERS[type(header)](file, header)
     if raster.size != header.size:
-        held, said = (f"{width} x {height}" for width, height in (raster.size, header.size))
-        raise ValueError(f"it holds {held} pixels and its header says {said}")
+        held, expected = (f"{width} x {height}" for width, height in (raster.size, header.size))
+        raise ValueError(f"it holds {held} pixels and its header says {expected}")
     return raster
 
 
@@ -128,7 +128,7 @@ def _heif(file: BinaryIO, header: HeifHeader) -> Raster:
 
 
 def _heic(plain: BinaryIO) -> Raster:
-    """Its decoder applies the transforms itself."""
+    """Decodes a HEIC; its decoder applies the transforms."""
     try:
         import pillow_heif  # noqa: PLC0415 - an extra: see DECISIONS.md
     except ImportError as exc:
@@ -151,10 +151,7 @@ def _avif(plain: BinaryIO, header: HeifHeader) -> Raster:
 
 
 def _deep_avif(plain: BinaryIO, bits: int) -> Raster | None:
-    """Decodes with all bits; None for files that this decoder is too strict for.
-
-    Pillow's is not, but rounds to 8 bits.
-    """
+    """Decodes with all bits. None for files that this decoder rejects: Pillow reads them, but rounds to 8 bits."""
     try:
         return _of_array(scaled(imagecodecs.avif_decode(plain.read(), index=0), bits))
     except imagecodecs.AvifError:
@@ -175,7 +172,7 @@ def _transformed(array: Samples, transform: Transform) -> Samples:
 
 
 def _divided(raster: Raster) -> Raster:
-    """Colors that were multiplied by their alpha, as they were before."""
+    """Returns the picture with premultiplied colors divided by their alpha."""
     if raster.alpha is None:
         return raster
     full = np.iinfo(raster.samples.dtype).max

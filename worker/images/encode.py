@@ -32,8 +32,8 @@ MAX_EXIF_BYTES = 65_000  # of the recipe in a JPEG's EXIF segment, whose length 
 _BAND_ROWS = 256  # converted at a time, so that a picture is never held twice in floats
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_MADE_ON = slice(24, 36)  # of an ICC profile's header: six numbers of two bytes, year to second
-_A_DAY = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # not this process's start: pictures don't depend on who made them
+_DATE_FIELD = slice(24, 36)  # of an ICC profile's header: six numbers of two bytes, year to second
+_FIXED_DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # equal pictures are equal files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +124,7 @@ def gradient_picture(gradient: Image) -> bytes:
 
 def _srgb_tag() -> bytes:
     profile = bytearray(_SRGB.tobytes())
-    profile[_MADE_ON] = _A_DAY
+    profile[_DATE_FIELD] = _FIXED_DATE
     return bytes(profile)
 
 

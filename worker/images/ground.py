@@ -45,7 +45,7 @@ def lay_on_ground(image: Image, alpha: Samples) -> None:
 
 
 def lay_on_white(image: Image, alpha: Samples) -> None:
-    """Returns the same with white behind it, as masks are drawn."""
+    """Puts white behind the picture, in place, as masks are drawn."""
     full = np.float32(np.iinfo(alpha.dtype).max)
     for top in range(0, len(image), ROWS):
         band = image[top : top + ROWS]

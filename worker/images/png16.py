@@ -1,4 +1,4 @@
-"""PNG with 16 bits a color, which Pillow can't write, strip by strip. ISO/IEC 15948."""
+"""Writes PNGs with 16 bits per channel, strip by strip, because Pillow can't. Source: ISO/IEC 15948."""
 
 import struct
 import zlib

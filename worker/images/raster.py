@@ -1,4 +1,4 @@
-"""A decoded picture in the file's own numbers and colors."""
+"""A decoded picture with the file's own samples and color space."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias

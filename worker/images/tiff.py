@@ -1,4 +1,4 @@
-"""The pixels of a TIFF's first page. tifffile unpacks them; what the numbers mean is read here."""
+"""Decodes the first page of a TIFF: tifffile unpacks the samples, this module interprets them."""
 
 from typing import BinaryIO
 

@@ -1,4 +1,4 @@
-"""The recipe in a JPEG's XMP, where it is too long for EXIF: extended packets, in as many segments as they need.
+"""Writes a recipe that is too long for EXIF to a JPEG's extended XMP, in as many segments as it needs.
 
 Source: Adobe, XMP Specification Part 3, section 1.1.3.1.
 """

@@ -1,1 +1,1 @@
-"""What a worker shows to Prometheus and to probes."""
+"""A worker's metrics for Prometheus, and its liveness file for probes."""

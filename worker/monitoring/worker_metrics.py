@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = Counter(
     "dream_attempts",
-    "Ended attempts by result: succeeded, failed, canceled, drained, abandoned (claim lost), adopted (job had ended).",
+    "Ended attempts by result: succeeded, failed, canceled, drained, returned (unfit host), abandoned, adopted.",
     ["kind", "end"],
 )
 QUEUE_WAIT = Histogram(
@@ -73,7 +73,7 @@ class Pace:
         self._octave: int | None = None
         self._octave_began: float | None = None
 
-    def mark(self, mark: "EngineProgress", now: float) -> None:
+    def update(self, mark: "EngineProgress", now: float) -> None:
         if self._done_px is not None:
             PIXEL_STEPS.inc(max(0, mark.done_px - self._done_px))
         self._done_px = mark.done_px

@@ -1,4 +1,4 @@
-"""A weights file is what its checksum says, or it is not used. Checksums read `kind:digits`, as in the catalog."""
+"""Verifies weights files. A checksum is written `kind:digits`, as in the catalog."""
 
 import hashlib
 from pathlib import Path

@@ -10,6 +10,7 @@ from shared.errors import ModelCorrupt
 from shared.networks.model import Layer
 from worker.networks import frozen_graph, keras_file
 from worker.networks.checksum import sha256_of
+from worker.networks.graph_operations import allowed_part
 from worker.networks.keras_network import spatial_layers
 
 _SMALL, _LARGE = 256, 1280  # image sizes; how much a layer's grid grows between them gives its stride
@@ -39,7 +40,7 @@ def catalog_entry(path: Path, *, input_node: str | None = None) -> str:
     """
     is_graph = path.suffix == ".pb"
     if is_graph:
-        graph = frozen_graph.read_graph(path)
+        graph = allowed_part(frozen_graph.read_graph(path))
         input_node = input_node or next((node.name for node in graph.node if node.op == "Placeholder"), "input")
         layers = _layers_from(_graph_shapes(graph, input_node, _SMALL), _graph_shapes(graph, input_node, _LARGE))
     else:

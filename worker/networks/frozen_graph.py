@@ -15,13 +15,15 @@ from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks.model import Model
 from worker.dream.network import Network
 from worker.networks.checksum import sha256_of
+from worker.networks.graph_operations import check_operations, source_name
 from worker.networks.preprocessing import PREPROCESSING
 
 
 def load(path: Path, model: Model) -> Network:
     """Loads the network of that graph file; the caller checks its checksum.
 
-    Raises ModelUnavailable when it can't be read, ModelCorrupt when it lacks a layer of the catalog.
+    Raises ModelUnavailable when it can't be read, ModelCorrupt when it lacks a layer of the catalog or could do more
+    than compute images.
     """
     sha256 = sha256_of(path)
     graph = read_graph(path)
@@ -29,13 +31,15 @@ def load(path: Path, model: Model) -> Network:
     missing = {model.input_node, *names} - {node.name for node in graph.node}
     if missing:
         raise ModelCorrupt(f"{path.name} has no node {min(missing)}: it is not the graph of {model.title}")
+    trunk = _trunk(graph, names)  # drops the classifiers
+    check_operations(trunk, path.name)
     return Network(
         name=model.name,
         weights_sha256=sha256,
         minimum_px=model.minimum_px,
         gradient_bytes_per_px=model.gradient_bytes_per_px,
         strides={layer.name: layer.stride for layer in model.layers},
-        activations=partial(_activations, _trunk(graph, names), model),  # drops the classifiers
+        activations=partial(_activations, trunk, model),
     )
 
 
@@ -72,8 +76,10 @@ def _trunk(graph: tf.compat.v1.GraphDef, layers: Sequence[str]) -> tf.compat.v1.
     while pending:
         name = pending.pop()
         if name not in needed:
+            if name not in nodes:
+                raise ModelCorrupt(f"The graph refers to the node '{name[:100]}', which it does not have")
             needed.add(name)
-            pending += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+            pending += map(source_name, nodes[name].input)
     trunk = tf.compat.v1.GraphDef()
     trunk.node.extend(node for node in graph.node if node.name in needed)
     trunk.versions.CopyFrom(graph.versions)

@@ -74,18 +74,12 @@ def weights_path(model: Model, model_dir: Path) -> Path:
 
 
 def accepted_path(path: Path) -> Path:
-    """Returns where `fetch --sha256` writes the checksum of a file that only its caller vouches for.
-
-    As sha256sum does.
-    """
+    """Returns where `fetch --sha256` writes the checksum of a file of the user's own, as `sha256sum` would."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def expected_checksum(model: Model, path: Path) -> str | None:
-    """Returns what the weights file at `path` has to have: what `fetch --sha256` accepted, else the catalog's.
-
-    If any.
-    """
+    """Returns the weights file's checksum as accepted by `fetch --sha256`, else the catalog's; None without either."""
     try:
         return f"sha256:{accepted_path(path).read_text().split()[0]}"
     except (OSError, IndexError, UnicodeDecodeError):

@@ -3,6 +3,7 @@
 The unpickler accepts nothing but ordered dictionaries of dense CPU tensors, so that a weights file can't run code.
 """
 
+import os
 import pickle
 import struct
 from collections import OrderedDict
@@ -17,6 +18,11 @@ from shared.errors import ModelCorrupt
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+# What malformed pickles lead to, besides ModelCorrupt.
+DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, struct.error, ArithmeticError, AttributeError, ImportError, LookupError),
+    *(MemoryError, RecursionError, TypeError, ValueError),
+)
 _DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
@@ -67,7 +73,7 @@ def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (pickle.UnpicklingError, EOFError, struct.error, ValueError, TypeError, KeyError, IndexError) as exc:
+    except DAMAGE as exc:
         raise ModelCorrupt(f"{path.name} is not a complete PyTorch state dict: {exc}") from exc
 
 
@@ -76,12 +82,23 @@ def _read(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
     magic, protocol, _platform, views, keys = (_TensorsOnly(file).load() for _ in range(5))
     if magic != _MAGIC or protocol != _PROTOCOL:
         raise ModelCorrupt("The weights file is not a PyTorch state dict in the old format")
+    if not isinstance(views, dict) or not all(isinstance(view, _TensorView) for view in views.values()):
+        raise ModelCorrupt("The weights file holds something that is not a tensor")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ModelCorrupt("The weights file's list of data is malformed")
     dtypes = {view.storage.key: view.storage.dtype for view in views.values()}
     numbers = {}
     for key in keys:
         (length,) = struct.unpack("<q", file.read(8))
-        numbers[key] = np.frombuffer(file.read(length * dtypes[key].itemsize), dtypes[key], count=length)
+        size = length * dtypes[key].itemsize
+        if not 0 <= size <= _bytes_left(file):
+            raise ModelCorrupt("The weights file is cut off")
+        numbers[key] = np.frombuffer(file.read(size), dtypes[key], count=length)
     return {name: _view(numbers[view.storage.key], view) for name, view in views.items()}
+
+
+def _bytes_left(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size - file.tell()
 
 
 def _view(numbers: npt.NDArray[Any], view: _TensorView) -> npt.NDArray[Any]:

@@ -19,7 +19,7 @@ from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings, load_or_exit
 from worker.monitoring import liveness_file, metrics_server, worker_metrics
-from worker.recovery import webhook_dispatcher
+from worker.recovery import webhook_thread
 from worker.recovery.housekeeping import Housekeeping
 from worker.recovery.reconciliation import Reconciliation
 from worker.startup_checks import wait_for_services
@@ -204,7 +204,8 @@ def main() -> None:
     ended = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: ended.set())
-    liveness_file.start(settings.liveness_file)
+    checks: list[Callable[[], bool]] = []
+    liveness_file.start(settings.liveness_file, lambda: all(is_well() for is_well in checks))
     if not wait_for_services(settings, ended):
         return
     caretaker = Caretaker(
@@ -215,7 +216,7 @@ def main() -> None:
         settings=settings,
     )
     metrics_server.serve(settings, component="caretaker", ready=lambda: not ended.is_set())
-    webhook_dispatcher.start(settings, leads=lambda: caretaker.leads, ended=ended)
+    checks.append(webhook_thread.start(settings, leads=lambda: caretaker.leads, ended=ended).is_well)
     log.info("caretaker_started")
     while not ended.wait(settings.caretaker_interval_s):
         caretaker.run_round()

@@ -123,7 +123,7 @@ class Housekeeping:
         if self._is_past_retention(known):
             if self._lifecycle.expire(known):
                 log.info("job_expired", job_id=job_id)
-        elif rest := leftovers(job_id, known, keys):
+        elif rest := leftovers(job_id, known, keys, now=self._clock.now()):
             self._sweep(job_id, rest)
 
     def _catch_up(self, known: Job) -> Job | None:
@@ -141,7 +141,7 @@ class Housekeeping:
         """
         settled = self._lifecycle.records.recall(job_id)
         if settled is not None and settled.state.is_terminal:
-            self._storage.delete(leftovers(job_id, settled, rest))
+            self._storage.delete(leftovers(job_id, settled, rest, now=self._clock.now()))
             log.info("leftovers_swept", job_id=job_id)
 
     def _is_past_retention(self, job: Job) -> bool:

@@ -20,6 +20,7 @@ SOI, EOI, SOS, APP1, APP2 = 0xD8, 0xD9, 0xDA, 0xE1, 0xE2
 NEEDED = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}  # they say how the colors are coded
 MAX_TABLES = 256
 MAX_FILL_BYTES = 64 << 10  # between two segments; FF may be repeated, and some writers leave a few bytes over
+FILL_BYTES_PER_STEP = 512
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 SEGMENT = re.compile(rb"\xff[\xc4\xcc\xda\xdb\xdd\xe0-\xef\xfe]")
 MAX_SEGMENT_BYTES = 2 + 65_535
@@ -79,6 +80,7 @@ def _next_marker(reader: Reader, at: int) -> tuple[int, int]:
     found = MARKER.search(reader.up_to(at, MAX_FILL_BYTES))
     if found is None:
         raise ImageUnreadable("The image can't be read: the JPEG's header is damaged or cut off.")
+    reader.step(found.end() / FILL_BYTES_PER_STEP)
     return found[1][0], at + found.end()
 
 
@@ -119,7 +121,7 @@ def _frame(reader: Reader, marker: int, body: Span, found: _Found) -> None:
     if bits not in {8, 12} or (bits == 12 and (marker != 0xC1 or count == 4)):
         raise UnsupportedImage("This kind of JPEG (neither 8 nor 12 bits a color) is not supported.")
     if height == 0:
-        raise UnsupportedImage("This kind of JPEG (its height stands behind the picture) is not supported.")
+        raise UnsupportedImage("This kind of JPEG (its height follows the image data) is not supported.")
     found.size, found.bits = checked_size(width, height), bits
     found.components = {part[0]: part[2] for part in components}
 

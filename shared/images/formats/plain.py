@@ -1,4 +1,4 @@
-"""Picture files without what no pixel depends on: for decoders, and for the copy that is stored."""
+"""Removes metadata that no pixel depends on, for decoders and for the stored copy."""
 
 import io
 import struct
@@ -22,11 +22,9 @@ ALPHA_HINT = 1 << 28  # in the header of VP8L
 
 
 def pixels_only(file: BinaryIO, header: Header) -> BinaryIO:
-    """Returns the coded picture alone, in the smallest file that holds it: no profile, no orientation, one frame.
+    """Returns the coded picture alone, in the smallest file that holds it.
 
-    No canvas.
-
-    Decoders have no opinion to give on anything else.
+    It has one frame and neither profile, orientation nor canvas, so that decoders can't interpret those.
     """
     into = io.BytesIO()
     if isinstance(header, JpegHeader):
@@ -168,7 +166,7 @@ def _blank(file: BinaryIO, spans: tuple[Span, ...], into: BinaryIO) -> None:
 
 
 def _hide(header: Header, into: BinaryIO) -> None:
-    """Gives the metadata and the sequence of a HEIF file names that nobody looks for."""
+    """Gives the metadata and the sequence of a HEIF file names that decoders ignore."""
     for at, name in header.hidden if isinstance(header, HeifHeader) else ():
         into.seek(at)
         into.write(name)

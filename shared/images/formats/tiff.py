@@ -107,7 +107,7 @@ class _Directory:
         return default
 
     def is_sound(self, tag: int) -> bool:
-        """Returns whether the tag holds what it is meant to hold: one number, unless it is one of a few."""
+        """Returns whether the tag has a valid value: a single number, except for the few that are lists."""
         entry = self.entries[tag]
         return self.span(tag) is not None and (tag in ROWS or (entry.kind in TYPES and entry.count == 1))
 

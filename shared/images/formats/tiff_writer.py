@@ -1,4 +1,4 @@
-"""A TIFF's first page as a file of its own, with nothing but what its pixels need."""
+"""Writes a TIFF's first page as a separate file, without metadata that its pixels don't need."""
 
 import struct
 from typing import BinaryIO

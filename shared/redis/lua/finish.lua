@@ -5,8 +5,8 @@ local id, retry_count, state, finished_at, claim, failure, started_at, attempt =
 local job = load(id)
 if not job then return nil end
 if tonumber(job.retry_count) < tonumber(retry_count) then
-  -- Redis was rolled back to a time before a retry. Only a failed job can be retried, so the missing steps are known.
-  if job.state ~= 'failed' then change(job, { state = 'failed', worker = false, lease_ms = false }) end
+  -- Redis was rolled back to a time before a retry, which only a failed or canceled job can have: add the missing steps.
+  if job.state ~= 'failed' and job.state ~= 'canceled' then change(job, { state = 'failed', worker = false, lease_ms = false }) end
   change(job, {
     state = 'queued', retry_count = retry_count, deaths = 0, claim = false, error = false, finished_at = false, started_at = false,
   })

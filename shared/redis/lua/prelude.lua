@@ -1,4 +1,5 @@
 -- Precedes each of the other scripts here: keeps a job's hash and all indexes consistent with each other.
+-- These are the keys that it maintains; docs/architecture.md lists all.
 --
 -- dream:job:{id}                             the job, a hash
 -- dream:events:{id}                          its events, a stream whose ids are the job's versions

@@ -1,4 +1,4 @@
--- ARGV: id, name ('' for none). The job as it is now, nil if unknown. No index has the name in it.
+-- Renames a job. ARGV: id, name ('' for none). Returns the job; nil if it is unknown. No index contains the name.
 local job = load(ARGV[1])
 if not job then return nil end
 if (job.name or '') ~= ARGV[2] then

@@ -1,4 +1,4 @@
-"""What the api bears: polls, lists, submissions and streams on loopback. Run: make bench-api
+"""Measures the API's load limits: polls, lists, submissions and streams on loopback. Run: make bench-api
 
 With --against PATH, another checkout is asked the same in turns, and each row tells what has become of it.
 """
@@ -28,7 +28,7 @@ POLLERS, RATES = 100, (250, 500, 1000)  # polls a second; the aim: 99 of 100 ans
 
 @dataclass(frozen=True)
 class Target:
-    """An api, and one of its jobs that waits."""
+    """An API process and one of its queued jobs."""
 
     api: Api
     job: str
@@ -76,7 +76,7 @@ def paced(per_s: int) -> Question:
 
 
 def row(name: str, targets: Sequence[Target], question: Question) -> None:
-    """One line per api; of several, each turn's answers are compared, since the machine is not always the same."""
+    """Prints one line per API. Several are measured in turns, because the machine's speed changes."""
     turns = TURNS if len(targets) > 1 else 1
     answers = [
         [ask(target.api, *question(target), seconds=SECONDS / turns) for target in targets] for _ in range(turns)
@@ -107,7 +107,7 @@ def prepare(api: Api) -> Target:
 
 
 def a_photograph() -> bytes:
-    """About 1 MB of JPEG."""
+    """Returns a JPEG of about 1 MB."""
     file = io.BytesIO()
     noise = Image.effect_noise((1400, 1000), 90)
     Image.merge("RGB", [noise, noise.rotate(90, expand=False), noise]).save(file, "JPEG", quality=82)
@@ -116,7 +116,7 @@ def a_photograph() -> bytes:
 
 @contextmanager
 def a_form() -> Iterator[str]:
-    """What makes wrk submit the photograph."""
+    """Returns the wrk script that submits the photograph."""
     with tempfile.NamedTemporaryFile() as body:
         head = '--dream\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
         body.write(head.encode() + a_photograph() + b"\r\n--dream--\r\n")
@@ -129,7 +129,7 @@ def a_form() -> Iterator[str]:
 
 @contextmanager
 def streams(target: Target) -> Iterator[None]:
-    """So many open event streams, each of which has told its first event."""
+    """Opens event streams, and returns once each has sent its first event."""
     host, port = target.api.url.removeprefix("http://").split(":")
     with ExitStack() as held:
         for _ in range(STREAMS):

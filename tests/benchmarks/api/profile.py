@@ -1,6 +1,6 @@
-"""Where a poll's time goes, layer by layer. Run: python -m tests.benchmarks.api.profile (needs wrk, a minute)
+"""Profiles a poll, layer by layer. Run: python -m tests.benchmarks.api.profile (needs wrk, a minute)
 
-The application is called in this process, on one thread, and its stack looked at every millisecond of processor time;
+The application is called in this process, on one thread, and its stack is sampled every millisecond of CPU time;
 what gunicorn adds is the difference to what wrk's polls cost its processes. Prometheus counts in memory here, in files
 there.
 """
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def in_process(target: Target, headers: dict[str, str]) -> tuple[float, Counter[str]]:
-    """Processor time of one poll, in microseconds, and how often each layer was met."""
+    """Returns the CPU time of one poll in microseconds, and the samples per layer."""
     with _no_log():
         app = create_app(target.api.settings)
         environ = EnvironBuilder(target.job, headers=headers, environ_base={"REMOTE_ADDR": "127.0.0.1"}).get_environ()

@@ -1,4 +1,4 @@
-"""Where the api is measured: all of it on one core; Redis, S3 and wrk, which asks, on the others."""
+"""Starts what is measured: the API on one core; Redis, S3 and wrk, the load generator, on the others."""
 
 import os
 import re
@@ -23,7 +23,7 @@ LIMITS = {f"{name}_per_minute": 10_000_000 for name in ("polls", "requests", "su
 
 @dataclass(frozen=True)
 class Api:
-    """A running api: gunicorn and its two processes that answer."""
+    """A running API: gunicorn and its two worker processes."""
 
     checkout: Path
     url: str
@@ -31,12 +31,12 @@ class Api:
     settings: Settings
 
     def cpu_s(self) -> tuple[float, float]:
-        """Processor time of all its processes so far: their own, and the kernel's for them."""
+        """Returns the user and system CPU time of all its processes so far, in seconds."""
         times = [process.cpu_times() for process in self._processes()]
         return sum(time.user for time in times), sum(time.system for time in times)
 
     def memory(self) -> str:
-        """Of each process that answers; what they share is counted once in the PSS."""
+        """Returns the PSS of each worker process, which counts shared memory once."""
         sizes = [process.memory_full_info() for process in self._processes()[1:]]
         return ", ".join(f"{size.rss / 1e6:.0f} MB (PSS {size.pss / 1e6:.0f})" for size in sizes)
 
@@ -47,7 +47,7 @@ class Api:
 
 @contextmanager
 def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
-    """The api of each checkout, all on the first core: whoever is not asked takes nothing of it."""
+    """Runs the API of each checkout, all pinned to the first core; idle ones use no CPU time."""
     cores = sorted(os.sched_getaffinity(0))
     others = cores[1:] or cores
     with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
@@ -81,14 +81,14 @@ def on_one_core(checkouts: Sequence[Path] = (ROOT,)) -> Iterator[list[Api]]:
 
 
 def _of(checkout: Path, part: Component, number: int) -> Component:
-    """The same part as another checkout has it, run by our Python."""
+    """Returns the component of another checkout, run by this Python."""
     argv = [arg.replace(str(ROOT), str(checkout)) if arg.endswith(".conf.py") else arg for arg in part.argv]
     return replace(part, name=f"api-{number}", argv=argv, cwd=checkout)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """How wrk asks."""
+    """The options of wrk."""
 
     connections: int = 16
     per_s: int | None = None  # so many in all, at random moments; None: as soon as an answer is there
@@ -98,7 +98,7 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What wrk has seen."""
+    """The results of wrk."""
 
     per_s: float
     p50_ms: float
@@ -111,8 +111,8 @@ class Answered:
     def __str__(self) -> str:
         speed = f"{self.per_s:6.0f}/s   p50 {self.p50_ms:6.1f} ms   p99 {self.p99_ms:6.1f} ms"
         cost = f"{self.cpu_ms:5.2f} ms of processor, {self.kernel:3.0%} kernel, core {self.busy:4.0%} busy"
-        said = f"{speed}   {cost}"
-        return f"{said}   {self.errors}" if self.errors else said
+        text = f"{speed}   {cost}"
+        return f"{text}   {self.errors}" if self.errors else text
 
 
 def ask(api: Api, path: str, load: Load, *, seconds: float) -> Answered:
@@ -127,15 +127,15 @@ def ask(api: Api, path: str, load: Load, *, seconds: float) -> Answered:
         for header in load.headers:
             command += ["-H", header]
         (user, kernel), begun = api.cpu_s(), time.monotonic()
-        said = subprocess.run([*command, api.url + path], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run([*command, api.url + path], capture_output=True, text=True, check=True).stdout
         took_s = time.monotonic() - begun
         user, kernel = api.cpu_s()[0] - user, api.cpu_s()[1] - kernel
-    errors = re.search(r"(Non-2xx.*|Socket errors.*)", said)
+    errors = re.search(r"(Non-2xx.*|Socket errors.*)", text)
     return Answered(
-        per_s=float(_after(r"Requests/sec:\s+([\d.]+)", said)),
-        p50_ms=_ms(_after(r"(?m)^ +50% +(\S+)", said)),
-        p99_ms=_ms(_after(r"(?m)^ +99% +(\S+)", said)),
-        cpu_ms=1000 * (user + kernel) / float(_after(r"(\d+) requests in", said)),
+        per_s=float(_after(r"Requests/sec:\s+([\d.]+)", text)),
+        p50_ms=_ms(_after(r"(?m)^ +50% +(\S+)", text)),
+        p99_ms=_ms(_after(r"(?m)^ +99% +(\S+)", text)),
+        cpu_ms=1000 * (user + kernel) / float(_after(r"(\d+) requests in", text)),
         kernel=kernel / (user + kernel),
         busy=(user + kernel) / took_s,
         errors=errors[1] if errors else None,

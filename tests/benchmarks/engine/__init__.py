@@ -1,3 +1,3 @@
-"""`make bench`. Imports worker.dream before any module here imports TensorFlow, so that all ways have oneDNN."""
+"""`make bench`. Imports worker.dream before any module here imports TensorFlow, so that all variants use oneDNN."""
 
 import worker.dream  # noqa: F401

@@ -1,4 +1,4 @@
-"""`make bench`: the engine against the bare gradient and against the ordinary way to write it, on this machine."""
+"""`make bench`: compares the engine with the bare gradient and with a plain implementation, on this machine."""
 
 import argparse
 import json

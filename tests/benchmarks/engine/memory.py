@@ -1,4 +1,4 @@
-"""Peak memory of one dream above the idle worker, each in a process of its own: run as a module, prints JSON."""
+"""Measures the peak memory of one dream above the idle worker, in a process of its own. Prints JSON."""
 
 import argparse
 import json
@@ -42,7 +42,7 @@ def peak(network, args):
 
 
 def fifty(network):
-    """Resident megabytes after the fifth and the fiftieth of fifty small jobs."""
+    """Returns the resident megabytes after the fifth and after the fiftieth of fifty small jobs."""
     random, resident = np.random.default_rng(0), []
     for job in range(50):
         params = catalog.resolve(DreamParams(model=network.name, octaves=3, iterations=2, seed=job, tile_size=256))

@@ -1,4 +1,4 @@
-"""What progress, previews and the looks for cancel and drain cost: the engine's time inside the worker's own observer.
+"""Measures what progress, previews and the checks for cancel and drain cost: the time spent in the worker's observer.
 
 The real attempt, lease and settings, on in-memory versions of Redis and S3: both are only used by other threads.
 """
@@ -26,7 +26,7 @@ from worker.runner import Runner
 
 
 def share(*, width, height):
-    """The share of a dream's time, and how often the engine called."""
+    """Returns the observer's share of a dream's time, and the number of calls."""
     clock, storage, settings = SystemClock(), MemoryObjectStorage(), Settings(worker_name="bench")
     store, inside_s = MemoryJobStore(clock), []
     runner = Runner(
@@ -45,7 +45,7 @@ def share(*, width, height):
     manifest = a_manifest(params=DreamParams(), input=about, created_at=clock.now())
     documents.accepted(storage, manifest, photograph.getvalue())
     store.create(Job.from_manifest(manifest))
-    watched = {name: getattr(Attempt, name) for name in ("tiles_done", "iteration_done")}
+    watched = {name: getattr(Attempt, name) for name in ("tile_done", "iteration_done")}
     for name, method in watched.items():
         setattr(Attempt, name, _timed(method, inside_s))
     try:

@@ -1,4 +1,4 @@
-"""The ordinary way to write a DeepDream: what the engine is compared with. It too has oneDNN and a compiled function.
+"""A plain DeepDream implementation, for comparison. It too uses oneDNN and a compiled function.
 
 Tiles of about 400 px from a random origin, clipped at the picture's borders, one gradient call after another, SciPy's
 Gaussians, as in the notebooks of the field (Mordvintsev 2015; Pedersen 2016, tutorial 14).
@@ -13,7 +13,7 @@ TILE_PX = 400
 
 
 def compiled(network, targets):
-    """The gradient of one window (h, w, 3), traced once for all shapes."""
+    """Returns a function for the gradient of one window (h, w, 3), traced once for all shapes."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.float32)])
     def gradient(window):
@@ -54,5 +54,5 @@ def tiled_gradient(image, gradient, random):
 
 
 def even_tile(length):
-    """The tile edge that divides the picture evenly, near 400 px."""
+    """Returns the tile size near 400 px that divides the image evenly."""
     return int(np.ceil(length / max(1, round(length / TILE_PX))))

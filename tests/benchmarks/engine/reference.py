@@ -1,4 +1,4 @@
-"""The algorithm once more, plain and slow, to be checked by eye against its description. Nothing here is shared with
+"""A plain, slow implementation of the algorithm, easy to check against its description. Nothing here is shared with
 the engine but the tiles and the shift of an iteration, which are choices, and are passed in."""
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 
 def pyramid(image, octaves, octave_scale, minimum_px):
-    """The photograph and its smaller versions, smallest first."""
+    """Returns the photograph and its smaller versions, smallest first."""
     levels = [image]
     for _ in range(octaves - 1):
         height, width = int(levels[-1].shape[0] * octave_scale), int(levels[-1].shape[1] * octave_scale)
@@ -19,7 +19,7 @@ def pyramid(image, octaves, octave_scale, minimum_px):
 
 
 def resize(image, height, width):
-    """Antialiased Lanczos, color by color, in float."""
+    """Resizes by antialiased Lanczos, channel by channel, in float."""
     colors = [
         Image.fromarray(image[..., color]).resize((width, height), Image.Resampling.LANCZOS) for color in range(3)
     ]
@@ -27,7 +27,7 @@ def resize(image, height, width):
 
 
 def dream(image, params, minimum_px, ascend):
-    """ascend(image, octave) does one octave; pixels are clipped between octaves and at the end."""
+    """Runs ascend(image, octave) for each octave; clips pixels between octaves and at the end."""
     result, below = None, None
     for octave, photograph in enumerate(pyramid(image, params.octaves, params.octave_scale, minimum_px)):
         start = photograph
@@ -41,7 +41,7 @@ def dream(image, params, minimum_px, ascend):
 
 
 def step(image, iteration, params, gradient, choices):
-    """One iteration: the image after it, not clipped. choices: its tiles and its shift."""
+    """Returns the image after one iteration, not clipped. choices: its tiles and its shift."""
     g = tiled_gradient(image, gradient, *choices, normalized=params.normalize == "std")
     s = (smooth if params.smooth else mixed)(g, iteration, params.iterations, params.color)
     size = np.std(s) + 1e-8 if params.normalize == "std" else np.mean(np.abs(s))
@@ -49,7 +49,7 @@ def step(image, iteration, params, gradient, choices):
 
 
 def tiled_gradient(image, gradient, tiles, shift, *, normalized=True):
-    """The picture moves under the network, its gradient moves back."""
+    """Returns the gradient of the shifted image, shifted back."""
     moved = move(image, shift)
     g = np.full(image.shape, np.nan)
     for tile in tiles:
@@ -62,7 +62,7 @@ def tiled_gradient(image, gradient, tiles, shift, *, normalized=True):
 
 
 def move(image, shift):
-    """image[y + dy, x + dx] at (y, x); what moves in is reflected about the border."""
+    """Returns image[y + dy, x + dx] at (y, x), reflected about the border."""
     (dy, dx), (height, width, _) = shift, image.shape
     padded = np.pad(image, ((abs(dy), abs(dy)), (abs(dx), abs(dx)), (0, 0)), mode="symmetric")
     return padded[abs(dy) + dy :, abs(dx) + dx :][:height, :width]
@@ -74,7 +74,7 @@ def smooth(g, iteration, iterations, color):
 
 
 def mixed(g, iteration, iterations, color):
-    """The colors as `smooth` mixes them, nothing else."""
+    """Mixes the color channels as `smooth` does."""
     sigma = 4 * iteration / iterations + 0.5
     three = [gaussian_filter(g, sigma=(0, 0, s), mode="reflect", truncate=4) for s in (sigma, 2 * sigma, sigma / 2)]
     return np.mean(three, axis=0) if color == "keep" else g
@@ -85,7 +85,7 @@ def blurred(g, sigma, color):
 
 
 def gradient_of(network, targets):
-    """Of the weighted sum of mean(activation²), by a tape, for one window (h, w, 3)."""
+    """Returns the gradient of the weighted sum of mean(activation²) by a GradientTape, for one window (h, w, 3)."""
 
     def gradient(window):
         x = tf.constant(window[None], tf.float32)

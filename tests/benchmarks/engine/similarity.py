@@ -1,4 +1,4 @@
-"""Whether the tiled gradient is the whole picture's: their cosine, at the same phase, before normalisation."""
+"""Compares the tiled gradient with the whole image's: their cosine at the same phase, before normalization."""
 
 import cv2
 import numpy as np

@@ -24,7 +24,7 @@ BARE_S = 0.7  # for each way to compute the bare gradient, in each round
 
 
 class Bare:
-    """The gradient of one window over and over: alone, or one window on each of two threads."""
+    """Repeats the gradient of one window: alone, or one window on each of two threads."""
 
     def __init__(self, network, targets):
         compute, random = gradient_of(network, targets), np.random.default_rng(0)
@@ -37,7 +37,7 @@ class Bare:
         self.round()  # builds the primitives
 
     def round(self):
-        """{way: µs per pixel}, means of `BARE_S` each."""
+        """Returns {variant: µs per pixel}, each the mean over `BARE_S` seconds."""
         found = {}
         for way, (side, at_once, once) in self._ways.items():
             calls, began = 0, time.perf_counter()
@@ -49,7 +49,7 @@ class Bare:
 
 
 def compare(network, params, photograph, *, rounds):
-    """Whole dreams, the engine's and the plain reference's in turns, with the bare gradient before and after each."""
+    """Times whole dreams of the engine and the plain reference in turns, and the bare gradient around each."""
     height, width, _ = photograph.shape
     params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})
     sizes = octave_sizes(
@@ -109,7 +109,7 @@ def linear(network, targets, *, sizes, rounds):
 
 
 def small(network, params):
-    """The share of a 320x240 dream that is spent in the network, after the first."""
+    """Returns the share of a 320x240 dream that is spent in the network, after the first dream."""
     image = np.random.default_rng(0).random((240, 320, 3), dtype=np.float32) * 255
     params = params.model_copy(update={"tile_size": 256})
     dream(network, image.copy(), params)

@@ -41,7 +41,7 @@ def _node(row: dict, nodes: dict[str, tf.Tensor], random: np.random.Generator) -
 
 
 def _weights(row: dict, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """He et al. 2015: activations keep their size from layer to layer."""
+    """Returns seeded weights as by He et al. 2015, which keep the size of activations from layer to layer."""
     shape = (row["kernel"], row["kernel"], row["in"], row["out"])
     fan_in = np.prod(shape[:3])
     return (

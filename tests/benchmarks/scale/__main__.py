@@ -1,4 +1,4 @@
-"""`make bench-scale`: what a second worker brings, and what the queue adds to a job.
+"""`make bench-scale`: measures the gain of a second worker and the queue's overhead per job.
 
 The whole stack on this machine, each worker pinned to one core; Redis, S3, the API and this program share what is left.
 Prints JSON; `--json FILE` keeps the numbers. docs/SCALING.md plans from them.
@@ -38,7 +38,7 @@ def say(text: str) -> None:
 
 
 class Fleet:
-    """The stack with that many pinned workers, and where their numbers are."""
+    """A stack with pinned workers, and access to their metrics."""
 
     def __init__(self, home: Path, workers: int) -> None:
         self._ports = StackState()
@@ -66,7 +66,7 @@ class Fleet:
         )
 
     def records(self, event: str) -> list[dict]:
-        """The workers' log records of that event."""
+        """Returns the workers' log records of that event."""
         lines = [line for worker in self._workers for line in worker.log.read_text().splitlines()]
         found = (json.loads(line) for line in lines if f'"{event}"' in line and line.startswith("{"))
         return [record for record in found if record["event"] == event]
@@ -82,13 +82,13 @@ class Fleet:
         return calls
 
     def redis_calls(self) -> dict[str, int]:
-        """What Redis did, by command: a script is one call, and so is each command that it runs inside."""
+        """Returns Redis's calls by command: a script counts as one call, and so does each command inside it."""
         with redis.Redis.from_url(self.stack.settings.redis_url) as client:
             stats = client.info("commandstats")
             return {name.removeprefix("cmdstat_"): about["calls"] for name, about in stats.items()}
 
     def processor_s(self) -> dict[str, float]:
-        """Processor time that each part has used so far: it says the same on a busy machine."""
+        """Returns the CPU time of each part so far, which load on the machine does not change."""
         used: dict[str, float] = {}
         parts_running = {**self.stack.children, **{worker.component.name: worker for worker in self._workers}}
         for name, child in parts_running.items():
@@ -128,7 +128,7 @@ def submit_and_wait(client: DreamClient, photo: Path, params) -> None:
 
 
 def overhead(fleet: Fleet, photo: Path, jobs: int) -> dict:
-    """One job at a time on a warm worker: from its submission to its claim, its dream and its first iteration."""
+    """Times single jobs on a warm worker: from submission to claim, start and first iteration."""
     for _ in range(3):
         submit_and_wait(fleet.client, photo, TINY)
     skip = len(fleet.records("first_iteration_completed"))
@@ -159,7 +159,7 @@ def idle(fleet: Fleet, seconds: float) -> dict:
 
 
 def batch(fleet: Fleet, photo: Path, jobs: int) -> dict:
-    """All submitted at once: jobs per hour, and what one costs Redis and S3 while it runs."""
+    """Submits all jobs at once. Returns jobs per hour, and the calls of Redis and S3 per job."""
     redis_before, s3_before, used_before = fleet.redis_calls(), fleet.s3_calls(), fleet.processor_s()
     ids = [fleet.client.submit(photo, USUAL).id for _ in range(jobs)]
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a long queue and many owners cost Redis: python -m tests.benchmarks.scale.claims"""
+"""Measures what a long queue and many owners cost Redis: python -m tests.benchmarks.scale.claims"""
 
 import sys
 import tempfile

@@ -82,6 +82,24 @@ def test_a_channel_is_chosen_from_the_feature_maps_of_a_layer(open_page):
     expect(page.locator(".photo-frame img")).to_be_visible()
 
 
+def test_layers_are_computed_on_demand_only_and_stay_out_of_the_gallery(open_page, client):
+    page = open_page("/layers")
+    before = len(client.list_jobs(kind="feature_maps").jobs)
+    page.get_by_role("radio", name="block4_expand").check(force=True)
+    page.get_by_role("button", name="Show feature maps").click()
+    expect(page.get_by_role("link", name="Dream channel").first).to_be_visible()
+    page.get_by_role("radio", name="block3_expand").check(force=True)
+    expect(page.get_by_role("button", name="Show feature maps")).to_be_visible()
+
+    jobs = client.list_jobs(kind="feature_maps").jobs
+    assert (len(jobs), jobs[0].priority) == (before + 1, "low")
+    page.get_by_label("Network").select_option("inception5h")
+    expect(page.get_by_text("No worker runs inception5h now")).to_be_visible()
+    page.goto("/gallery")
+    expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+    expect(page.get_by_role("link", name="Feature maps")).to_have_count(0)
+
+
 def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, photograph):
     steps.add(page, photograph)
     page.get_by_text("and the classic recipes").click()

@@ -1,4 +1,4 @@
-"""A restore as docs/UPGRADES.md tells it: Redis lost, the bucket a copy elsewhere, and nothing accepted is missing."""
+"""Restores as docs/UPGRADES.md describes: Redis is lost, the bucket is a copy, and no accepted job is missing."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ def elsewhere(tmp_path, settings) -> Settings:
 
 
 def copy_bucket(source: Settings, target: Settings) -> None:
-    """What `aws s3 sync` or `rclone sync` do."""
+    """Copies a bucket as `aws s3 sync` and `rclone sync` do."""
     S3ObjectStorage.connect(target).check()  # makes the bucket
     reader, writer = s3(source), s3(target)
     for page in reader.get_paginator("list_objects_v2").paginate(Bucket=source.s3_bucket):
@@ -80,7 +80,7 @@ class Service:
         JobLifecycle(self.storage, self.store, MemoryNotifier()).settle(job.id, outcome)
 
 
-def test_everything_accepted_is_there_again_and_ends_where_it_had_ended(settings, elsewhere):
+def test_a_restore_brings_back_every_accepted_job_in_its_state(settings, elsewhere):
     # given: one of each kind
     before = Service.on(settings)
     waiting, running, done, failed, deleted = (before.accept() for _ in range(5))

@@ -1,4 +1,4 @@
-"""The protocol as a state machine: whatever happens in whatever order, every accepted job ends once.
+"""Tests the protocol as a state machine: in any order of events, every accepted job ends exactly once.
 
 The real Lua in a real Redis, the real caretaker and runner, S3 in memory. Workers die, freeze and wake, Redis is
 wiped and rolled back at any step, and those who talk to it may die between any two of their calls.
@@ -155,7 +155,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(attempt=attempts, state=st.sampled_from([JobState.SUCCEEDED, JobState.FAILED]), dies=st.booleans())
     def commit(self, attempt, state, dies):
-        """Also by an attempt that has long lost its claim: the last look may have been before that."""
+        """Commits, also for an attempt that lost its claim since its last check."""
         self.storage.put(object_keys.output(attempt.id, attempt.claim, "result.png"), attempt.claim.encode())
         outcome = self.outcome(attempt, state)
         if dies:  # between the commit and the first who would hear of it
@@ -264,7 +264,7 @@ class Protocol(RuleBasedStateMachine):
             self.known[job.id] = job
 
     def teardown(self):
-        """Everybody who was at it dies; one worker and a caretaker are left to clear up."""
+        """Kills every process; one new worker and a caretaker finish the jobs."""
         if len(self.outcomes) % 2:  # what S3 holds must be enough
             self.store.redis.flushall()
         caretaker = self.a_caretaker()
@@ -326,7 +326,7 @@ class Protocol(RuleBasedStateMachine):
         )
 
     def begin(self, job: Job) -> bool:
-        """What a runner does first with a claimed job; True if there is something to dream."""
+        """Begins a claimed job as a runner does. Returns whether there is something to dream."""
         try:
             return not self.runner()._ended_before(job, self.records.keys(job.id))
         except Canceled:

@@ -1,4 +1,4 @@
-"""What every JobStore promises: held against the in-memory twin and against a real Redis."""
+"""The contract of JobStore, tested on the in-memory fake and on a real Redis."""
 
 import time
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
-from shared.interfaces import WorkerInfo
+from shared.interfaces import WeightsFetch, WorkerInfo
 from shared.jobs.job import JobError, JobProgress, JobState, Outcome
 from shared.params import DreamParams
 from shared.redis.job_queries import RedisJobQueries
@@ -24,7 +24,7 @@ class Memory:
     def __init__(self) -> None:
         self.store = MemoryJobStore()
 
-    def lapse(self, job_id: str) -> None:
+    def expire_lease(self, job_id: str) -> None:
         self.store.leases[job_id] = 0
 
     def wipe(self) -> None:
@@ -38,7 +38,7 @@ class Real:
     def __init__(self, settings: Settings) -> None:
         self.store = RedisJobStore.connect(settings)
 
-    def lapse(self, job_id: str) -> None:
+    def expire_lease(self, job_id: str) -> None:
         self.store.redis.hset(f"dream:job:{job_id}", "lease_ms", 0)
         self.store.redis.zadd("dream:leases", {job_id: 0})
 
@@ -159,7 +159,7 @@ def test_of_one_owners_jobs_the_oldest_comes_first_whatever_it_is_for(store):
     assert taken == [job.id for job in jobs]
 
 
-@pytest.mark.parametrize("kind", ["memory", "redis"])
+@pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.service)])
 def test_positions_count_the_waiting_jobs_ahead(kind, request):
     # given
     if kind == "memory":
@@ -194,12 +194,12 @@ def test_renewing_publishes_progress_that_never_goes_back(store):
     assert store.get(job.id).version > seen
 
 
-def test_a_lapsed_job_waits_again_and_its_old_claim_is_lost(store, backend):
+def test_a_job_with_an_expired_lease_waits_again_and_its_old_claim_is_lost(store, backend):
     job = claimed(store)
     assert store.expired_leases() == []
     assert store.expire_lease(job, max_deaths=3) is None
-    backend.lapse(job.id)
-    assert [lapsed.id for lapsed in store.expired_leases()] == [job.id]
+    backend.expire_lease(job.id)
+    assert [job.id for job in store.expired_leases()] == [job.id]
     reaped = store.expire_lease(job, max_deaths=3)
     assert (reaped.state, reaped.deaths, reaped.claim) == (JobState.QUEUED, 1, None)
     assert store.expire_lease(job, max_deaths=3) is None
@@ -215,7 +215,7 @@ def test_a_lapsed_job_waits_again_and_its_old_claim_is_lost(store, backend):
 
 def test_a_renewed_lease_is_not_reaped(store, backend):
     job = claimed(store)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     store.renew(job, lease_s=10)
     assert store.expired_leases() == []
     assert store.expire_lease(job, max_deaths=3) is None
@@ -224,17 +224,17 @@ def test_a_renewed_lease_is_not_reaped(store, backend):
 def test_the_last_death_leaves_the_job_for_the_caller_to_end(store, backend):
     job = claimed(store)
     for deaths in (1, 2):
-        backend.lapse(job.id)
+        backend.expire_lease(job.id)
         assert store.expire_lease(job, max_deaths=3).deaths == deaths
         job = acknowledged(store)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     assert store.expire_lease(job, max_deaths=3).state is JobState.RUNNING
     assert store.claim("w", LITE0, lease_s=10) is None
 
 
 def test_a_checkpoint_forgives_the_deaths_before_it(store, backend):
     job = claimed(store)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     store.expire_lease(job, max_deaths=3)
     job = store.claim("w", LITE0, lease_s=10)
     store.checkpoint_stored(job)
@@ -274,7 +274,7 @@ def test_cancel_tells_a_running_job_and_leaves_a_waiting_one_to_its_outcome(stor
 def test_a_canceling_job_whose_lease_lapsed_is_left_for_the_caller_to_end(store, backend):
     job = claimed(store)
     store.cancel(job.id, retry_count=0)
-    backend.lapse(job.id)
+    backend.expire_lease(job.id)
     assert store.expire_lease(job, max_deaths=3).state is JobState.CANCELING
 
 
@@ -302,6 +302,22 @@ def test_retry_opens_a_new_epoch_that_old_outcomes_do_not_touch(store):
     assert store.retry(job.id, retry_count=1).retry_count == 1
     assert store.finish(job.id, outcome(job, JobState.FAILED)).state is JobState.QUEUED
     assert store.claim("w", LITE0, lease_s=10).attempt == 2
+
+
+def test_a_canceled_job_is_retried_like_a_failed_one_with_the_deadline_that_is_given(store):
+    job = claimed(store, deadline_at=1_800_000_050.0)
+    store.finish(job.id, outcome(job, JobState.CANCELED))
+    again = store.retry(job.id, retry_count=1, deadline_at=1_900_000_000.0)
+    assert (again.state, again.deadline_at) == (JobState.QUEUED, 1_900_000_000.0)
+    store.finish(job.id, outcome(again, JobState.CANCELED))
+    assert store.retry(job.id, retry_count=2).deadline_at is None
+    assert store.retry(job.id, retry_count=2, deadline_at=1.0).deadline_at is None
+
+
+def test_a_job_keeps_its_preset_and_what_differs_from_it(store):
+    job = a_job(preset="eyes", changed=("iterations", "layers"))
+    store.create(job)
+    assert (store.get(job.id).preset, store.get(job.id).changed) == ("eyes", ("iterations", "layers"))
 
 
 def test_a_wiped_redis_knows_nothing_and_a_rebuilt_one_gives_the_claim_back(store, backend):
@@ -421,6 +437,26 @@ def test_only_waiting_jobs_past_their_deadline_are_overdue(store):
     assert store.overdue() == []
 
 
+def test_a_worker_says_what_it_could_fetch_and_how_far_it_is(store):
+    fetch = WeightsFetch(model="large", fetched_bytes=5, total_bytes=10)
+    worker = WorkerInfo(name="w", models=("m",), device="cpu", job_id=None, seen_at=0, fetchable=("large",))
+    store.register_worker(replace(worker, fetches_on_demand=True, fetch=fetch), ttl_s=60)
+
+    (found,) = store.workers()
+
+    assert (found.models, found.fetchable, found.fetches_on_demand, found.fetch) == (("m",), ("large",), True, fetch)
+
+
+def test_each_request_to_fetch_weights_is_a_new_one(store):
+    store.request_fetch("large", ttl_s=60)
+    first = store.requested_fetches(["small", "large"])
+    store.request_fetch("large", ttl_s=60)
+
+    assert list(first) == ["large"]
+    assert store.requested_fetches(["large"]) != first
+    assert store.requested_fetches([]) == {}
+
+
 def test_workers_are_those_who_beat_lately(store):
     def info(name):
         return WorkerInfo(name=name, models=("efficientnet-lite0",), device="cpu", job_id=None, seen_at=0)
@@ -475,7 +511,7 @@ def test_a_created_job_takes_the_place_that_its_submission_held(store):
     assert not store.admit("ann", "too many", limit=2, ttl_s=60)
 
 
-def test_a_place_that_nobody_gave_up_is_free_again_after_a_while(store):
+def test_an_unreleased_stream_slot_is_free_again_after_a_while(store):
     assert store.admit("ann", "died", limit=1, ttl_s=-1)
     assert store.admit("ann", "next", limit=1, ttl_s=60)
 
@@ -484,7 +520,7 @@ def test_a_claim_that_was_never_acknowledged_lapses_without_a_death(store, backe
     store.create(a_job())
     job = store.claim("w1", LITE0, lease_s=10)
     for _ in range(4):
-        backend.lapse(job.id)
+        backend.expire_lease(job.id)
         reaped = store.expire_lease(job, max_deaths=3)
         assert (reaped.state, reaped.deaths) == (JobState.QUEUED, 0)
         job = store.claim("w1", LITE0, lease_s=10)
@@ -503,7 +539,9 @@ def test_a_cancel_of_an_earlier_retry_leaves_the_later_one_alone(store):
     assert store.cancel(job.id, retry_count=1).state is JobState.CANCELING
 
 
-@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.CANCELING, JobState.FAILED])
+@pytest.mark.parametrize(
+    "state", [JobState.QUEUED, JobState.RUNNING, JobState.CANCELING, JobState.FAILED, JobState.CANCELED]
+)
 def test_an_outcome_of_a_later_retry_than_redis_knows_of_counts(store, state):
     # given a Redis that was rolled back behind a retry
     job = a_job()
@@ -512,8 +550,8 @@ def test_an_outcome_of_a_later_retry_than_redis_knows_of_counts(store, state):
         job = store.claim("w", LITE0, lease_s=10)
     if state is JobState.CANCELING:
         store.cancel(job.id, retry_count=0)
-    if state is JobState.FAILED:
-        store.finish(job.id, outcome(job, JobState.FAILED))
+    if state in {JobState.FAILED, JobState.CANCELED}:
+        store.finish(job.id, outcome(job, state))
 
     # when
     done = store.finish(job.id, outcome(replace(job, retry_count=2), claim="c"))
@@ -614,7 +652,7 @@ def test_beside_newer_ones_they_wait_for_the_caretakers_minute_at_most(settings)
     assert [store.claim("w", LITE0, lease_s=10).owner for _ in range(2)] == ["ann", "bob"]
 
 
-def test_a_job_that_an_older_worker_has_claimed_stands_in_nobodys_way(settings):
+def test_a_job_that_an_older_worker_claimed_blocks_no_other(settings):
     # given ann's job, claimed without a word to the turns by model
     store = RedisJobStore.connect(settings)
     for owner in ("ann", "bob"):

@@ -1,4 +1,4 @@
-"""What every ObjectStorage promises: held against the in-memory twin and against a real S3."""
+"""The contract of ObjectStorage, tested on the in-memory fake and on a real S3."""
 
 import io
 import secrets

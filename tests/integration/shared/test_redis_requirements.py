@@ -1,4 +1,4 @@
-"""The verdicts on real Redis servers that can't serve; start-up and doctor share them."""
+"""Tests the verdicts of start-up and doctor on real Redis servers that don't meet the requirements."""
 
 import pytest
 import redis

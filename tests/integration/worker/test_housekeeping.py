@@ -1,4 +1,4 @@
-"""Sweeping what is old, on a real S3, whose clock tells the age."""
+"""Tests the sweeping of old objects on a real S3, whose clock gives their age."""
 
 import time
 

@@ -36,7 +36,7 @@ def _killed(mutant: Mutant, seeds: int) -> bool:
             )
         apply(mutant, Path(folder))
         command = ["-m", "tests.simulation", "--seeds", str(seeds), "--processes", "1", "--until-violation"]
-        run = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        run = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False)
     found = re.search(r"^seed (\d+): (.*)$", run.stdout, re.MULTILINE)
     if found is None and run.returncode != 0:
         raise SystemExit(f"The simulation of '{mutant.name}' failed:\n{run.stdout}{run.stderr}")

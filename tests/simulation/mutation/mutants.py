@@ -83,10 +83,12 @@ MUTANTS = (
     Mutant(
         "`pending` is removed before the webhook is queued",
         LIFECYCLE,
-        (("        delivery.queue_completed(self._storage, job_id, outcome)\n        self._store.finish(job_id, outcome)\n"
+        (("        delivery.queue_completed(self._storage, job_id, outcome)\n"
+          "        self._store.finish(job_id, outcome)\n"
           "        self._storage.delete([object_keys.pending(job_id, outcome.retry_count)])\n",
           "        self._storage.delete([object_keys.pending(job_id, outcome.retry_count)])\n"
-          "        delivery.queue_completed(self._storage, job_id, outcome)\n        self._store.finish(job_id, outcome)\n"),),
+          "        delivery.queue_completed(self._storage, job_id, outcome)\n"
+          "        self._store.finish(job_id, outcome)\n"),),
     ),
     Mutant(
         "Redis hears of an end after `pending` is removed",

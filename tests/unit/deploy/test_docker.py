@@ -31,7 +31,7 @@ def locked(path):
 
 
 def requirements(extra):
-    """The project's dependencies with that extra, and with the extras that it refers to."""
+    """Returns the project's dependencies with that extra and the extras that it refers to."""
     extras = PROJECT["project"]["optional-dependencies"]
     named = [Requirement(line) for line in extras[extra]]
     own = [requirement for requirement in named if requirement.name == PROJECT["project"]["name"]]
@@ -46,11 +46,11 @@ def dockerfile(image):
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_hadolint_reports_nothing(image):
-    said = subprocess.run(
+    result = subprocess.run(
         [TOOLS / "hadolint", DOCKER / f"{image}.Dockerfile"], capture_output=True, text=True, check=False
     )
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("image", IMAGES)
@@ -129,7 +129,7 @@ def services(name):
     return yaml.safe_load((COMPOSE / name).read_text())["services"]
 
 
-@pytest.mark.parametrize("name", ["api", "caretaker", "proxy", "redis", "prometheus", "grafana"])
+@pytest.mark.parametrize("name", ["api", "caretaker", "proxy", "redis", "s3", "prometheus", "grafana"])
 def test_a_service_is_confined_and_has_a_healthcheck(name):
     service = services("compose.yaml")[name]
 
@@ -144,6 +144,27 @@ def test_only_the_proxy_and_the_dashboards_are_published():
 
     assert published.keys() == {"proxy", "grafana"}
     assert all(port.startswith("${BIND:-127.0.0.1}:") for ports in published.values() for port in ports)
+
+
+def test_s3_serves_nothing_without_a_key():
+    service = services("compose.yaml")["s3"]
+
+    assert "-disableHttp" in service["command"]
+    assert {"WEED_JWT_SIGNING_KEY", "WEED_JWT_SIGNING_READ_KEY"} <= service["environment"].keys()
+    assert service["user"] == "10001:10001"
+
+
+@pytest.mark.parametrize(("password", "status"), [("", 1), ("a password", 0)])
+def test_grafana_does_not_start_without_a_password(password, status):
+    shell, flag, script = services("compose.yaml")["grafana"]["entrypoint"]
+    script = script.replace("$$", "$").replace("exec /run.sh", "exit 0")
+
+    result = subprocess.run(
+        [shell, flag, script], env={"GF_SECURITY_ADMIN_PASSWORD": password}, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == status
+    assert ("GRAFANA_PASSWORD" in result.stderr) == (status == 1)
 
 
 def test_redis_never_evicts_and_is_append_only():
@@ -187,7 +208,7 @@ def test_compose_accepts_the_files(device):
     passwords = ("REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "ADMIN_KEY")
     files = ["-f", "compose.yaml", "-f", f"compose.{device}.yaml"]
 
-    said = subprocess.run(
+    result = subprocess.run(
         [*client, *files, "config"],
         cwd=COMPOSE,
         env={**os.environ, **dict.fromkeys(passwords, "x" * 24)},
@@ -196,8 +217,8 @@ def test_compose_accepts_the_files(device):
         check=False,
     )
 
-    assert said.returncode == 0, said.stderr
-    assert yaml.safe_load(said.stdout)["services"].keys() >= {"api", "worker"}
+    assert result.returncode == 0, result.stderr
+    assert yaml.safe_load(result.stdout)["services"].keys() >= {"api", "worker"}
 
 
 def _compose_client():

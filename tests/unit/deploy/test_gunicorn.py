@@ -43,7 +43,7 @@ def places(pid):
     return [place for folder in ("/dev/shm", "/tmp") for place in Path(folder).glob(f"dreamqueue-metrics-{pid}-*")]
 
 
-def test_what_any_process_answered_is_counted_by_all_and_the_place_for_it_goes_with_them(api):
+def test_metrics_count_all_processes_and_their_folder_is_removed(api):
     url, process = api
     for _ in range(30):
         httpx.get(f"{url}/v1/models")
@@ -61,7 +61,7 @@ def test_what_any_process_answered_is_counted_by_all_and_the_place_for_it_goes_w
     assert places(process.pid) == []
 
 
-def test_one_connection_asks_again_and_again_at_once_and_several_times_in_one_breath(api):
+def test_a_connection_is_kept_alive_and_pipelined(api):
     url, _ = api
     with httpx.Client(base_url=url) as client:
         assert {client.get("/healthz").status_code for _ in range(20)} == {200}

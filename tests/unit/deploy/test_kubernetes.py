@@ -128,9 +128,9 @@ def built():
         pytest.skip("no kubectl here, which has kustomize in it")
 
     def build(folder):
-        said = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
-        assert said.returncode == 0, said.stderr
-        return list(yaml.safe_load_all(said.stdout))
+        result = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return list(yaml.safe_load_all(result.stdout))
 
     return build
 

@@ -1,4 +1,4 @@
-"""What tests start hears the signals that they send."""
+"""Tests that processes started by tests receive signals, even if they are ignored in the parent."""
 
 import signal
 import subprocess

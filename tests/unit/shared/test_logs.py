@@ -1,4 +1,4 @@
-"""What a log line holds: JSON for machines, words for a terminal, never a secret."""
+"""Tests log lines: JSON for machines, text for a terminal, never a secret."""
 
 import io
 import json
@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def stderr(request, monkeypatch):
-    """What a fresh process would write."""
+    """Returns what a fresh process writes."""
     root = logging.getLogger()
     kept, level = root.handlers[:], root.level
     stream = request.param() if hasattr(request, "param") else io.StringIO()

@@ -1,4 +1,4 @@
-"""What a process says to a wrong environment."""
+"""Tests the settings, and the messages for invalid environment variables."""
 
 import subprocess
 import sys

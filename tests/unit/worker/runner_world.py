@@ -59,7 +59,7 @@ class FakeDreamer:
         for iteration in range(first, params.iterations):
             self.during(iteration)
             done = (iteration + 1) * image.shape[0] * image.shape[1]
-            observer.tiles_done(
+            observer.tile_done(
                 EngineProgress(
                     octave=0,
                     octaves=1,

@@ -33,7 +33,7 @@ def sha256(path):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A folder with the graph and its zip, and the URL at which it is served."""
+    """Serves a folder with the graph and its zip. Yields the folder and the URL."""
     folder = tmp_path_factory.mktemp("served")
     graph = write_graph(folder / "tensorflow_inception_graph.pb")
     with zipfile.ZipFile(folder / "inception5h.zip", "w") as archive:
@@ -51,7 +51,7 @@ def served(tmp_path_factory):
 
 @pytest.fixture
 def model(served, monkeypatch):
-    """The catalog's entry, with the stand-in's URL and checksums."""
+    """Returns the catalog's entry with the stand-in's URL and checksums."""
     return pinned(served, monkeypatch, "inception5h.zip")
 
 
@@ -166,7 +166,7 @@ def test_a_zip_with_another_graph_installs_nothing(model, settings):
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("http://127.0.0.1:9/x.zip", "can't be fetched: .*--from"),
         ("{url}/nowhere.zip", "answered 404"),
@@ -174,8 +174,8 @@ def test_a_zip_with_another_graph_installs_nothing(model, settings):
         ("ftp://somewhere/x.zip", r"is neither http\(s\)://"),
     ],
 )
-def test_an_unreachable_source_is_a_retryable_error(model, settings, served, source, said):
-    with pytest.raises(ModelUnavailable, match=said) as refused:
+def test_an_unreachable_source_is_a_retryable_error(model, settings, served, source, message):
+    with pytest.raises(ModelUnavailable, match=message) as refused:
         fetch(model, settings, source=source.format(url=served[1]))
     assert refused.value.retryable
     assert left_in(settings) == []

@@ -1,4 +1,4 @@
-"""One job at a time, through every way an attempt can end."""
+"""Tests every way in which an attempt can end."""
 
 import json
 
@@ -128,6 +128,30 @@ def test_a_cancel_is_heard_within_a_tile_batch(world):
     assert list(world.storage.keys(object_keys.attempts(job.id))) == []
 
 
+def test_a_canceled_job_is_resumed_by_a_retry_where_it_was(world):
+    # given
+    job = world.submit()
+    runner, seen = world.runner(), []
+
+    def cancel(iteration):
+        if iteration == 1:
+            world.store.cancel(job.id, retry_count=0)
+            runner.lease.confirm()
+
+    world.dreamer.during = cancel
+    runner.run_next()
+
+    # when
+    world.lifecycle.retry(world.job(job.id), now=world.clock.now())
+    world.dreamer.during = seen.append
+    world.runner().run_next()
+
+    # then
+    assert world.job(job.id).state is JobState.SUCCEEDED
+    assert seen == [1]  # the first iteration, 0, is not repeated
+    assert list(world.storage.keys(object_keys.checkpoints(job.id))) == []
+
+
 def test_a_drain_hands_the_job_back_at_its_last_iteration_and_the_next_worker_goes_on(world):
     job = world.submit()
 
@@ -156,7 +180,7 @@ def test_a_drain_that_takes_too_long_hands_the_job_back_from_its_last_checkpoint
 
     def hang(iteration):
         if iteration == 1:
-            runner.give_up()
+            runner.release_job()
             raise SystemExit  # as far as this job is concerned, the process has ended
 
     world.dreamer.during = hang
@@ -255,7 +279,7 @@ def test_a_deleted_job_does_not_come_back(world):
     assert set(world.storage.objects) == {object_keys.tombstone(job.id)}
 
 
-def test_a_dream_goes_on_while_s3_and_redis_are_away(world):
+def test_a_dream_goes_on_while_s3_and_redis_are_unavailable(world):
     job = world.submit()
 
     def away(_):

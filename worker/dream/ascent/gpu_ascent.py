@@ -1,6 +1,6 @@
 """Runs gradient ascent for one octave on a GPU: image, gradient and blur stay on the device, tiles run in batches.
 
-The steps are those of `ascent`, in TensorFlow operations. The module also runs on a CPU, so tests need no GPU.
+The steps are those of `host_ascent`, in TensorFlow operations. The module also runs on a CPU, so tests need no GPU.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ from worker.dream.types import Image
 
 
 def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
-    """Runs an octave like `ascent.ascend`.
+    """Runs an octave like `host_ascent.ascend`.
 
     Copies the device's image to `image` after each iteration, for checkpoints and previews.
     """
@@ -45,7 +45,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
 
 
 def _prepared(gradient: tf.Tensor, params: DreamParams, iteration: int) -> tf.Tensor:
-    """Returns the blurred and color-mixed gradient, (H, W, 3), like `ascent._prepared`."""
+    """Returns the blurred and color-mixed gradient, (H, W, 3), like `host_ascent._prepared`."""
     three, over_colors = sigmas(iteration, params.iterations), params.color != "free"
     if params.smooth:
         return smooth(gradient, three, over_colors=over_colors)
@@ -82,7 +82,7 @@ def _move(x: tf.Tensor, shift: Shift) -> tf.Tensor:
 
 
 def _tiled_gradient(ascent: Ascent, picture: tf.Tensor, octave: int, iteration: int) -> tf.Tensor:
-    """Returns the objective's gradient, (H, W, 3), on the device, like `ascent.tiled_gradient`."""
+    """Returns the objective's gradient, (H, W, 3), on the device, like `host_ascent.tiled_gradient`."""
     height, width, _ = (int(length) for length in picture.shape)
     while True:
         random = rng.generator(ascent.params.seed, octave, iteration)

@@ -1,1 +1,1 @@
-"""How far a dream is: the engine's callbacks, estimates and the progress bar."""
+"""A dream's progress: the engine's callbacks, estimates and the progress bar."""

@@ -1,4 +1,4 @@
-"""Defines how the running engine reports its progress, and how an observer can stop it between tile batches."""
+"""Defines how the running engine reports its progress, and how an observer can stop it between tiles."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,11 +31,11 @@ class ResumePoint:
 class EngineObserver(Protocol):
     """Receives the engine's callbacks, on the engine's own thread, so each must return quickly.
 
-    An exception from `tiles_done` stops the engine; the image of the last `iteration_done` is then still intact.
+    An exception from `tile_done` stops the engine; the image of the last `iteration_done` is then still intact.
     """
 
-    def tiles_done(self, progress: EngineProgress) -> None:
-        """Handles the end of a tile batch or of another long step."""
+    def tile_done(self, progress: EngineProgress) -> None:
+        """Handles the end of a tile or of another long step."""
 
     def iteration_done(self, point: ResumePoint) -> None:
         """Handles the end of an iteration's update, including the last one of an octave."""

@@ -26,7 +26,7 @@ class ProgressBar:
     ) -> None:
         self._bars.stop()
 
-    def tiles_done(self, progress: EngineProgress) -> None:
+    def tile_done(self, progress: EngineProgress) -> None:
         octave = f"octave {progress.octave + 1}/{progress.octaves}"
         where = f"{octave}, iteration {progress.iteration}/{progress.iterations}"
         self._bars.update(self._bar, completed=progress.done_px, total=progress.total_px, description=where)

@@ -33,7 +33,7 @@ class ProgressTracker:
         if self._observer is None:
             return
         before = sum(self._octave_px[: self._octave]) * self._iterations
-        self._observer.tiles_done(
+        self._observer.tile_done(
             EngineProgress(
                 octave=self._octave,
                 octaves=len(self._octave_px),

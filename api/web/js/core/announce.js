@@ -16,10 +16,10 @@ export function toast(text, symbol = "check") {
 }
 
 /**
- * Asks for confirmation before an action that cannot be undone.
+ * Asks for confirmation before an action that costs something.
  * @returns {Promise<boolean>}
  */
-export function confirm({ title, text, yes }) {
+export function confirm({ title, text, yes, no = "Keep it" }) {
   return new Promise((answer) => {
     const dialog = h(
       "dialog",
@@ -29,7 +29,7 @@ export function confirm({ title, text, yes }) {
       h(
         "div",
         { className: "row" },
-        h("button", { type: "button", onclick: () => dialog.close() }, "Keep it"),
+        h("button", { type: "button", onclick: () => dialog.close() }, no),
         h("button", { type: "button", className: "primary", onclick: () => dialog.close("yes") }, yes),
       ),
     );

@@ -28,6 +28,13 @@ export async function recompose(job, cached, before) {
   }
 }
 
+/** Loads the job's settings without its pictures, for another photograph. */
+export function reuseSettings(job) {
+  adopt(job);
+  draft.guide = null;
+  clearPhotos();
+}
+
 async function picture(address) {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`${address} returned ${response.status}`);

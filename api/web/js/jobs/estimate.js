@@ -34,8 +34,8 @@ let measured = { at: 0, jobs: [] };
 /** Returns the recently finished dreams, cached for 20 s. */
 async function recentJobs() {
   if (Date.now() - measured.at > 20_000) {
-    const page = await get("/v1/jobs?state=succeeded&limit=40");
-    measured = { at: Date.now(), jobs: page.jobs.filter((job) => job.kind === "dream" && job.started_at && job.finished_at) };
+    const page = await get("/v1/jobs?kind=dream&state=succeeded&limit=40");
+    measured = { at: Date.now(), jobs: page.jobs.filter((job) => job.started_at && job.finished_at) };
   }
   return measured.jobs;
 }
@@ -76,10 +76,7 @@ const steps = (job) => pixelSteps(job.input.width, job.input.height, job.params)
 
 /** Returns the seconds until all queued and running jobs are done, divided among the workers. */
 export async function queueSeconds(perSecond, workers) {
-  const page = await get("/v1/jobs?state=queued,running&limit=200");
-  const left = page.jobs.reduce((sum, job) => {
-    const whole = job.kind === "dream" ? steps(job) : 0;
-    return sum + whole * (1 - (job.progress?.fraction ?? 0));
-  }, 0);
+  const page = await get("/v1/jobs?kind=dream&state=queued,running&limit=200");
+  const left = page.jobs.reduce((sum, job) => sum + steps(job) * (1 - (job.progress?.fraction ?? 0)), 0);
   return { jobs: page.jobs.length, seconds: left / perSecond / Math.max(1, workers) };
 }

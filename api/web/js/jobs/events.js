@@ -3,7 +3,9 @@
 import { Unavailable, problemFrom } from "../core/api.js";
 import { isTerminal } from "../core/format.js";
 
-const SILENCE_MS = 45_000; // longer silence means a dead connection; the server sends keepalives
+const QUIET_MS = 5_000; // of a stream, after which a poll shows whether the server still answers
+const ANSWER_MS = 5_000; // longest wait for that poll's answer, and for every other one
+const RETRY_NOW = "dreamqueue:retry-now";
 const HIDDEN_MS = 5_000;
 const LONGEST_POLL_MS = 2_000;
 const LONGEST_WAIT_MS = 8_000; // while the server is unavailable
@@ -35,6 +37,7 @@ export async function watchJob(id, { signal, onJob, onPreview = () => {}, onConn
     try {
       const job = await poll(id, state, signal);
       if (job) receive(job);
+      if (state.ended || signal.aborted) return;
       if (job?.progress.fraction > 0) onPreview();
       setConnected(true);
       waitMs = Math.min(waitMs * 1.4, LONGEST_POLL_MS);
@@ -54,17 +57,30 @@ function stream(id, signal, { receive, setConnected, onPreview, onDeleted }, sta
   return new Promise((done) => {
     const source = new EventSource(`/v1/jobs/${encodeURIComponent(id)}/events`);
     let received = false;
-    let silence;
+    let quiet;
     const close = () => {
-      clearTimeout(silence);
+      clearTimeout(quiet);
       source.close();
       signal.removeEventListener("abort", close);
       document.removeEventListener("visibilitychange", close);
       done(received);
     };
     const restartTimer = () => {
-      clearTimeout(silence);
-      silence = setTimeout(close, SILENCE_MS);
+      clearTimeout(quiet);
+      quiet = setTimeout(check, QUIET_MS);
+    };
+    // The stream's keepalives are invisible to scripts, so silence alone does not tell whether the server hangs.
+    const check = async () => {
+      try {
+        const job = await poll(id, state, signal);
+        setConnected(true);
+        if (job) receive(job);
+        if (state.ended || source.readyState === EventSource.CLOSED) return close();
+        return restartTimer();
+      } catch (problem) {
+        if (problem instanceof Unavailable) setConnected(false);
+        return close(); // the polls that follow tell more
+      }
     };
     restartTimer();
     signal.addEventListener("abort", close);
@@ -96,9 +112,10 @@ async function poll(id, state, signal) {
   let response;
   try {
     const headers = { "X-Requested-With": "dreamqueue", ...(state.etag ? { "If-None-Match": state.etag } : {}) };
-    response = await fetch(`/v1/jobs/${encodeURIComponent(id)}`, { headers, signal, cache: "no-store" });
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+    response = await fetch(`/v1/jobs/${encodeURIComponent(id)}`, { headers, signal: limited, cache: "no-store" });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (signal.aborted) throw error;
     throw new Unavailable();
   }
   if (response.status === 304) return null;
@@ -113,10 +130,17 @@ function pause(ms, signal) {
       clearTimeout(timer);
       signal.removeEventListener("abort", end);
       document.removeEventListener("visibilitychange", end);
+      document.removeEventListener(RETRY_NOW, end);
       done();
     };
     const timer = setTimeout(end, ms);
     signal.addEventListener("abort", end);
     document.addEventListener("visibilitychange", end);
+    document.addEventListener(RETRY_NOW, end);
   });
+}
+
+/** Ends the pause before the next attempt to reach the server. */
+export function retryNow() {
+  document.dispatchEvent(new Event(RETRY_NOW));
 }

@@ -1,5 +1,6 @@
-// Names and descriptions of jobs.
+// Names and descriptions of jobs: "cat · Animals, deeper".
 
+import { schema } from "../core/api.js";
 import { looks } from "../dream/looks.js";
 import { loadPhoto } from "../core/photo-cache.js";
 import { ago, humanize } from "../core/format.js";
@@ -13,23 +14,58 @@ export function subject(job) {
   return `${humanize(first.layer)}${channels}${rest.length ? ` and ${rest.length} more` : ""}`;
 }
 
-/** Returns the title of the look with the same settings, or null. */
-async function lookOf(job) {
-  const same = (look) =>
-    Object.entries(look.params).every(([key, value]) => {
-      if (key !== "layers") return JSON.stringify(job.params[key]) === JSON.stringify(value);
-      const plain = (targets) => JSON.stringify((targets ?? []).map((t) => [t.layer, t.channels ?? null, t.weight ?? 1]));
-      return plain(job.params.layers) === plain(value);
-    });
-  const all = await looks().catch(() => []);
-  const sized = (look) => Object.keys(look.params).length;
-  return all.filter(same).sort((a, b) => sized(b) - sized(a))[0]?.title ?? null; // the most specific one
+/** What a change of a parameter does to the picture: [more, less], or a function of the new value. */
+const EFFECTS = {
+  iterations: ["deeper", "shallower"],
+  step_size: ["stronger", "gentler"],
+  octaves: ["larger shapes", "smaller shapes"],
+  strength: ["fuller", "paler"],
+  blend: ["closer to the photograph", "further from the photograph"],
+  color: (now) => ({ keep: "colors kept", free: "free colors", original: "original colors" })[now],
+  smooth: (now) => (now ? "softer" : "sharper"),
+  model: () => "another network",
+  layers: () => "other layers",
+};
+/** Parameters that do not make another look. */
+const NEUTRAL = new Set(["seed", "format", "scale", "long_side", "tile_size", "jitter", "keep_gradients"]);
+
+/**
+ * Says how parameters differ from the look's: ", deeper, free colors". Empty if they do not.
+ * @param {string[]} changed names of parameters
+ */
+export function difference(changed, params, look, defaults) {
+  const words = changed.filter((name) => !NEUTRAL.has(name)).map((name) => {
+    const effect = EFFECTS[name];
+    if (!effect) return null;
+    return typeof effect === "function" ? effect(params[name]) : effect[params[name] > (look.params[name] ?? defaults[name]) ? 0 : 1];
+  });
+  if (!words.length) return "";
+  const said = words.filter(Boolean);
+  return `, ${said.length && words.length <= 2 ? said.join(", ") : [...said.slice(0, 1), "changed"].join(", ")}`;
 }
 
-/** Returns a name such as "beach", a description such as "Animals", the age, and the cached photograph. */
+/** Returns the look that the job came from, and how it differs: "Animals, deeper"; null without a look. */
+async function lookOf(job) {
+  const [all, params] = await Promise.all([looks(), schema("DreamParams")]).catch(() => [[], null]);
+  const defaults = Object.fromEntries(Object.entries(params?.properties ?? {}).map(([name, one]) => [name, one.default]));
+  const named = all.find((look) => look.name === job.preset);
+  if (named) return named.title + difference(job.changed ?? [], job.params, named, defaults);
+  return sameSettings(job, all)?.title ?? null;
+}
+
+/** Finds the look of a job that was submitted with the same settings, but without naming it. */
+function sameSettings(job, all) {
+  const plain = (targets) => JSON.stringify((targets ?? []).map((t) => [t.layer, t.channels ?? null, t.weight ?? 1]));
+  const same = (look) =>
+    Object.entries(look.params).every(([key, value]) => (key === "layers" ? plain(job.params.layers) === plain(value) : JSON.stringify(job.params[key]) === JSON.stringify(value)));
+  const sized = (look) => Object.keys(look.params).length;
+  return all.filter(same).sort((a, b) => sized(b) - sized(a))[0]; // the most specific one
+}
+
+/** Returns a name such as "beach", a description such as "Animals", both as a title, the age, and the cached photograph. */
 export async function describe(job) {
   const [cached, look] = await Promise.all([loadPhoto(job.id), job.kind === "dream" ? lookOf(job) : null]);
-  const what = job.kind === "feature_maps" ? `Feature maps of ${subject(job)}` : look ?? subject(job);
-  const file = (cached?.name ?? job.name)?.replace(/\.(png|jpe?g|webp)$/i, "");
-  return { name: file || what, about: file ? what : `${job.input.width} × ${job.input.height}`, when: ago(job.created_at), cached };
+  const about = job.kind === "feature_maps" ? `Feature maps of ${subject(job)}` : look ?? subject(job);
+  const name = (job.name ?? cached?.name)?.replace(/\.(png|jpe?g|webp|gif|tiff?|heic|avif|jxl)$/i, "");
+  return { name: name || about, about, title: name ? `${name} · ${about}` : about, when: ago(job.created_at), cached };
 }

@@ -29,7 +29,7 @@ export function octaveLadder(job) {
       sizes.map(([w, hgt], index) =>
         h(
           "li",
-          { title: `Octave ${index + 1}: ${w} × ${hgt}` },
+          { title: `Size ${index + 1}: ${w} × ${hgt}` },
           h(
             "span",
             { className: "frame", style: { width: `${Math.max(MIN_SIZE_PX, w * unit)}px`, height: `${Math.max(MIN_SIZE_PX, hgt * unit)}px` } },
@@ -56,8 +56,8 @@ export function octaveLadder(job) {
   return { node, update };
 }
 
-/** "Octave 2 of 5, step 4 of 10" */
+/** "Size 2 of 5, step 4 of 10" */
 export function progressText({ octave, octaves, iteration, iterations }) {
   if (!octaves) return "Starting";
-  return `Octave ${octave + 1} of ${octaves}, step ${Math.min(iteration + 1, iterations)} of ${iterations}`;
+  return `Size ${octave + 1} of ${octaves}, step ${Math.min(iteration + 1, iterations)} of ${iterations}`;
 }

@@ -3,6 +3,7 @@
 import { fill, h, prefersStill } from "../core/dom.js";
 
 const REFRESH_MS = 2000; // workers store previews about this often
+const ANSWER_MS = 15_000; // longest wait for one
 
 /**
  * @param {{id: string, before: string | null, signal: AbortSignal}} options
@@ -25,7 +26,8 @@ export function previewPicture({ id, before, signal }) {
     requestedAt = Date.now();
     try {
       const headers = etag ? { "If-None-Match": etag } : {};
-      const response = await fetch(`/v1/jobs/${encodeURIComponent(id)}/preview`, { headers, signal, cache: "no-store" });
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+      const response = await fetch(`/v1/jobs/${encodeURIComponent(id)}/preview`, { headers, signal: limited, cache: "no-store" });
       if (response.status !== 200) return;
       etag = response.headers.get("ETag") ?? "";
       await show(await response.blob());

@@ -2,9 +2,11 @@
 
 import { speak } from "../core/announce.js";
 import { button, fill, h, icon } from "../core/dom.js";
-import { about, ordinal, speed } from "../core/format.js";
+import { count, ordinal } from "../core/format.js";
 import { previewPicture } from "./preview.js";
 import { octaveLadder, progressText } from "./octaves.js";
+import { timeLeft } from "./time-left.js";
+import { retryNow } from "./events.js";
 
 const FIRST_PREVIEW_MS = 2500; // workers store the first one after about two seconds
 
@@ -16,9 +18,16 @@ export function progressPanel({ job, before, stage, signal, actions }) {
   const meter = h("div", { className: "meter", role: "progressbar", "aria-label": "Dream progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
   const details = h("p", { className: "muted" });
   const ladder = octaveLadder(job);
-  const outage = h("div", { className: "notice", hidden: true }, icon("alert"), h("p", null, "The connection is lost. The job continues; this page reconnects automatically."));
-  const cancel = button("Cancel", { icon: "close", className: "cancel", onclick: () => actions.cancel(cancel) });
-  const node = h("section", { className: "progress-panel", "aria-label": "Progress" }, outage, number, meter, details, ladder.node, h("div", { className: "actions" }, cancel, button("Dream again with changes", { icon: "sliders", className: "quiet", onclick: (event) => actions.again(event.currentTarget) })));
+  const outage = h(
+    "div",
+    { className: "notice", hidden: true, role: "alert" },
+    icon("alert"),
+    h("div", null, h("p", null, "The server does not answer. The dream goes on without this page, which tries again by itself."), button("Try again now", { icon: "again", className: "slim", onclick: retryNow })),
+  );
+  const cancel = button("Cancel", { icon: "close", className: "cancel half", onclick: () => actions.cancel(cancel) });
+  const again = button("Change and dream again", { icon: "sliders", className: "half", onclick: (event) => actions.again(event.currentTarget) });
+  const node = h("section", { className: "progress-panel", "aria-label": "Progress" }, outage, number, meter, details, ladder.node, h("div", { className: "actions" }, cancel, again));
+  const remaining = timeLeft();
   let announced = "";
 
   function update(current) {
@@ -32,7 +41,7 @@ export function progressPanel({ job, before, stage, signal, actions }) {
     ladder.node.hidden = state === "queued" && !progress.octaves;
     ladder.update(current);
     cancel.disabled = state === "canceling" || !current.links.cancel;
-    fill(number, headline(current));
+    fill(number, headline(current, state === "running" ? remaining(progress) : null));
     details.textContent = line(current);
     picture.setCaption(state === "queued" ? "Your photograph, waiting" : state === "canceling" ? "Stopping" : progress.fraction > 0 ? "In progress" : "Starting");
     if (current.links.preview && Date.now() - new Date(current.started_at) > FIRST_PREVIEW_MS) picture.refresh();
@@ -45,7 +54,7 @@ export function progressPanel({ job, before, stage, signal, actions }) {
     const now = current.state === "queued" ? `queued ${current.queue_position}` : `${current.state} ${octave} ${percent >= 50}`;
     if (now === announced) return;
     announced = now;
-    speak(current.state === "queued" ? `${place(current)} in the queue` : current.state === "running" && octaves ? `Dreaming, octave ${octave + 1} of ${octaves}, ${percent} percent` : "Starting");
+    speak(current.state === "queued" ? `${place(current)} in the queue` : current.state === "running" && octaves ? `Dreaming, size ${octave + 1} of ${octaves}, ${percent} percent` : "Starting");
   }
 
   return {
@@ -58,19 +67,21 @@ export function progressPanel({ job, before, stage, signal, actions }) {
   };
 }
 
-function headline({ state, progress, queue_position: position }) {
+function headline({ state, progress, queue_position: position, waiting_for: waits }, left) {
+  if (state === "queued" && waits) return ["Waiting", h("small", null, "for a worker")];
   if (state === "queued") return position ? [ordinal(position), h("small", null, "in the queue")] : ["Next", h("small", null, "as soon as a worker is free")];
   const percent = `${Math.floor(progress.fraction * 100)} %`;
-  if (state === "canceling") return [percent, h("small", null, "stopping at the next tile")];
-  const left = progress.eta_seconds;
-  return [percent, h("small", null, left === null || left === undefined ? "measuring the speed" : left < 1 ? "nearly there" : `${about(left)} left`)];
+  if (state === "canceling") return [percent, h("small", null, "stopping, and keeping what is done")];
+  return [percent, h("small", null, left ?? "measuring the speed")];
 }
 
-function line({ state, progress, attempt, waiting_for: waits }) {
-  if (state === "queued" && waits) return waits;
-  if (state === "queued") return attempt ? "The job was interrupted; it resumes from its last checkpoint." : "You can close this page; the job stays in the queue.";
-  const pace = progress.pixels_per_second ? `, ${speed(progress.pixels_per_second)}` : "";
-  return `${progressText(progress)}${pace}`;
+/** Says why the job waits, or where it is. */
+function line({ state, progress, attempt, waiting_for: waits, queue_position: position }) {
+  if (state !== "queued") return progressText(progress);
+  if (waits) return `${waits} You can close this page.`;
+  if (attempt) return "It was interrupted, and goes on where it stopped as soon as a worker is free.";
+  const ahead = position ? `It waits because ${count(position, "other dream")} ${position === 1 ? "is" : "are"} ahead of it.` : "It waits because all workers are busy.";
+  return `${ahead} You can close this page.`;
 }
 
 function place({ queue_position: position }) {

@@ -13,18 +13,19 @@ export function recipeOf(job, report) {
   return recipe;
 }
 
-export function recipePanel(recipe) {
+/** Creates the collapsed section with the recipe as JSON. */
+export function recipeFold(recipe) {
   const text = JSON.stringify(recipe, null, 2);
   return h(
-    "section",
-    { className: "stack", "aria-label": "Recipe" },
+    "details",
+    { className: "fold" },
+    h("summary", null, "Recipe", h("span", { className: "muted ellipsis" }, "everything as JSON, to repeat it exactly")),
     h(
       "div",
-      { className: "row spread" },
-      h("h2", null, "Recipe"),
-      button("Copy", { icon: "copy", className: "slim", onclick: () => copy(text, "Recipe copied") }),
+      { className: "inside" },
+      h("div", null, button("Copy", { icon: "copy", className: "slim", onclick: () => copy(text, "Recipe copied") })),
+      h("div", { className: "recipe" }, h("pre", { tabIndex: 0, "aria-label": "Recipe as JSON" }, text)),
     ),
-    h("div", { className: "recipe" }, h("pre", { tabIndex: 0, "aria-label": "Recipe as JSON" }, text)),
   );
 }
 

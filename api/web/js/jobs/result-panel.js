@@ -1,13 +1,13 @@
-// An ended job: the comparison with its photograph, actions, facts and recipe.
+// An ended job: the comparison with its photograph, and what can be done next.
 
-import { get, schema } from "../core/api.js";
-import { button, fill, h, icon } from "../core/dom.js";
-import { duration, pixels, speed } from "../core/format.js";
+import { get } from "../core/api.js";
+import { button, fill, h, icon, uid } from "../core/dom.js";
 import { comparison } from "./compare.js";
 import { downloadButtons } from "./download.js";
-import { pixelSteps } from "./estimate.js";
-import { subject } from "./job-name.js";
-import { copy, recipeOf, recipePanel } from "./recipe.js";
+import { copy } from "./recipe.js";
+
+const DAY_MS = 86_400_000;
+const DEADLINES = [["No deadline", ""], ["In one hour", "3600"], ["In eight hours", "28800"], ["In one day", "86400"]];
 
 /** Shows the result, or the photograph of an unsuccessful job, on the stage. */
 export function resultStage({ job, before, stage, width, height }) {
@@ -24,55 +24,48 @@ export function resultStage({ job, before, stage, width, height }) {
   return { close: () => {} };
 }
 
-/** Creates the panel with actions and facts. */
-export async function resultPanel({ job, name, actions }) {
-  const again = button("Dream again", { icon: "sliders", className: "half", onclick: (event) => actions.again(event.currentTarget) });
-  const remove = button("Delete", { icon: "trash", className: "danger half", onclick: () => actions.remove() });
-  if (job.state !== "succeeded") {
-    const retry = job.links.retry && button("Try again", { icon: "again", className: "primary large wide", onclick: (event) => actions.retry(event.currentTarget) });
-    return [reason(job), h("div", { className: "actions" }, retry, again, remove)];
-  }
-  const report = job.links.report ? await get(job.links.report).catch(() => null) : null;
-  const share = button("Copy the link", { icon: "link", className: "half", onclick: () => copy(location.href, "Link copied. Anyone with access to this server can open it.") });
-  return [
-    h("div", { className: "actions" }, downloadButtons(job, name), again, share, remove),
-    h("section", { className: "stack", "aria-label": "Facts" }, h("h2", null, "How it was made"), await facts(job, report)),
-    await gradients(job),
-    recipePanel(recipeOf(job, report)),
-  ].filter(Boolean);
+/** Loads the report of a finished job; null without one. */
+export function reportOf(job) {
+  return job.links.report ? get(job.links.report).catch(() => null) : null;
 }
 
-/** Shows the gradient images of a job with `keep_gradients`. */
-async function gradients(job) {
-  if (!job.links.gradients) return null;
-  const { gradients: list } = await get(job.links.gradients).catch(() => ({ gradients: [] }));
-  if (!list.length) return null;
-  const one = ({ octave, url }) => h("li", null, h("a", { href: url, target: "_blank" }, h("img", { src: url, alt: `Gradient of octave ${octave + 1}`, loading: "lazy" })));
-  return h("section", { className: "stack", "aria-label": "Gradients" }, h("h2", null, "Gradients"), h("p", { className: "hint" }, "The gradient that changed the image in each octave."), h("ul", { className: "gradients" }, list.map(one)));
+/** Creates the panel with what happened and what can be done next. */
+export function resultPanel({ job, name, actions }) {
+  const again = button("Change and dream again", { icon: "sliders", className: "wide", onclick: (event) => actions.again(event.currentTarget) });
+  const another = button("Same dream, another photograph", { icon: "photo", className: "wide", onclick: (event) => actions.another(event.currentTarget) });
+  const remove = button("Delete", { icon: "trash", className: "danger half", onclick: () => actions.remove() });
+  if (job.state !== "succeeded") {
+    return [reason(job), job.links.retry && retryForm(job, actions), h("div", { className: "actions" }, again, another, remove)].filter(Boolean);
+  }
+  const share = button("Copy the link", { icon: "link", className: "half", onclick: () => copy(location.href, "Link copied. Anyone with access to this server can open it.") });
+  return [h("div", { className: "actions" }, downloadButtons(job, name), again, another, share, remove)];
+}
+
+const isPastDeadline = (job) => Boolean(job.deadline_at) && new Date(job.deadline_at) <= Date.now();
+const isKept = (job) => job.state === "failed" || Date.now() - new Date(job.finished_at) < DAY_MS;
+
+/** Creates the button that takes the job up again; after a missed deadline, with the choice of another one. */
+function retryForm(job, actions) {
+  const label = job.state === "canceled" ? (isKept(job) ? "Resume" : "Start again") : "Try again";
+  const late = isPastDeadline(job);
+  const id = uid("deadline");
+  const deadline = h("select", { id }, DEADLINES.map(([text, value]) => h("option", { value }, text)));
+  const start = button(label, { icon: "again", className: "primary large", onclick: (event) => {
+    const seconds = deadline.value === "" ? null : Number(deadline.value);
+    actions.retry(event.currentTarget, late ? { deadline_s: seconds } : undefined);
+  } });
+  return h("div", { className: "stack" }, late && h("div", { className: "field" }, h("label", { for: id, className: "label" }, "New deadline"), deadline), start);
 }
 
 function reason(job) {
+  const percent = Math.floor(job.progress.fraction * 100);
   if (job.state === "failed") {
-    return h("div", { className: "notice bad", role: "alert" }, icon("alert"), h("div", null, h("h2", null, "The job failed"), h("p", null, job.error?.message ?? "The worker gave no reason."), job.links.retry && h("p", { className: "small muted" }, "Trying again resumes from the last checkpoint.")));
+    const resumes = job.links.retry && h("p", { className: "small muted" }, "Trying again goes on where it stopped.");
+    return h("div", { className: "notice bad", role: "alert" }, icon("alert"), h("div", null, h("h2", null, "The dream failed"), h("p", null, job.error?.message ?? "The worker gave no reason."), resumes));
   }
-  const text = { canceled: "The job was canceled before it finished. Its photograph and settings are still available.", expired: "The job is past its retention time, and its images were removed. Its settings are still available." };
+  const text = {
+    canceled: isKept(job) ? `Stopped at ${percent} %. What is done is kept for a day: resume to go on from there.` : "Stopped before it was finished. It can start again from the beginning.",
+    expired: "This dream is past its time here, and its pictures were removed. Its settings are still available.",
+  };
   return h("div", { className: "notice" }, icon("clock"), h("p", null, text[job.state]));
-}
-
-async function facts(job, report) {
-  const names = (await schema("DreamParams").catch(() => null))?.properties ?? {};
-  const p = job.params;
-  const seconds = job.started_at && job.finished_at ? (new Date(job.finished_at) - new Date(job.started_at)) / 1000 : null;
-  const steps = job.kind === "dream" ? pixelSteps(job.input.width, job.input.height, p) : null;
-  const lines = [
-    ["Size", `${job.input.width} × ${job.input.height}, ${pixels(job.input.width * job.input.height)}`],
-    ["Network", p.model],
-    ["Layers", subject(job)],
-    "octaves" in p && ["Octaves", `${report?.octaves?.length ?? p.octaves} at ${p.octave_scale}`],
-    "iterations" in p && ["Depth", `${p.iterations} steps of ${p.step_size}`],
-    "color" in p && "color" in names && ["Colors", { keep: "kept", free: "free", original: "original" }[p.color] ?? p.color],
-    "seed" in p && ["Seed", String(p.seed)],
-    seconds !== null && ["Took", `${duration(seconds)}${steps && seconds >= 0.5 ? `, ${speed(steps / seconds)}` : ""}`],
-  ].filter(Boolean);
-  return h("dl", { className: "facts" }, lines.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]));
 }

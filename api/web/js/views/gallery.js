@@ -6,6 +6,7 @@ import { button, fill, h, icon } from "../core/dom.js";
 import { isTerminal, ordinal, STATES } from "../core/format.js";
 import { refresh } from "../core/router.js";
 import { deletePhoto } from "../core/photo-cache.js";
+import { announceDeletion, onDeletion } from "../core/tabs.js";
 import { describe } from "../jobs/job-name.js";
 
 const PAGE = 24;
@@ -21,12 +22,13 @@ const FILTERS = [
 export async function galleryView({ query, signal }) {
   const state = query.get("state") ?? "";
   const trail = (query.get("after") ?? "").split(".").filter(Boolean); // cursors of the previous pages
-  const ask = new URLSearchParams({ limit: String(PAGE) });
+  const ask = new URLSearchParams({ kind: "dream", limit: String(PAGE) }); // without what the layer explorer has asked for
   if (state) ask.set("state", state);
   if (trail.length) ask.set("cursor", trail.at(-1));
   const page = await get(`/v1/jobs?${ask}`, { signal });
   const cards = await Promise.all(page.jobs.map((job) => card(job, signal)));
   keepFresh(cards, ask, signal);
+  onDeletion(signal, (id) => cards.find((one) => one.job.id === id)?.node.remove());
 
   const head = h("div", { className: "view-head" }, h("h1", null, "Gallery"), filters(state));
   const body = cards.length ? h("ul", { className: "wall" }, cards.map((one) => one.node)) : empty(state, trail.length > 0);
@@ -74,7 +76,7 @@ async function card(first, signal) {
   if (cached) signal.addEventListener("abort", () => setTimeout(() => URL.revokeObjectURL(cached), 2000));
   const picture = h("div", { className: "card-picture" });
   const badge = h("span", { className: "badge" });
-  const link = h("a", { href: `/jobs/${first.id}`, className: "ellipsis", title: named.name }, named.name);
+  const link = h("a", { href: `/jobs/${first.id}`, title: named.title }, named.title);
   const about = h("p", { className: "ellipsis" });
   const remove = button(`Delete ${named.name}`, { icon: "trash", className: "quiet icon-only slim", onclick: () => erase(first, named.name, node) }, false);
   const node = h("li", { className: "card" }, picture, badge, h("div", { className: "card-text" }, link, about, remove));
@@ -85,7 +87,7 @@ async function card(first, signal) {
     badge.hidden = state === "succeeded";
     badge.dataset.state = state;
     badge.textContent = state === "running" ? `${Math.floor(progress.fraction * 100)} %` : state === "queued" ? (job.queue_position ? `${ordinal(job.queue_position)} in the queue` : "Next") : STATES[state];
-    about.textContent = `${named.about}, ${named.when}`;
+    about.textContent = named.when;
     const source = pictureOf(job, cached);
     if (source !== drawn) {
       drawn = source;
@@ -134,6 +136,7 @@ async function erase(job, name, node) {
   try {
     await request(`/v1/jobs/${job.id}`, { method: "DELETE" });
     await deletePhoto(job.id);
+    announceDeletion(job.id);
   } catch (problem) {
     toast(problem.message, "alert");
     return;

@@ -3,15 +3,19 @@
 import { get, request } from "../core/api.js";
 import { confirm, speak, toast } from "../core/announce.js";
 import { fill, h } from "../core/dom.js";
-import { isTerminal } from "../core/format.js";
+import { duration, isTerminal, STATES } from "../core/format.js";
 import { go } from "../core/router.js";
 import { deletePhoto } from "../core/photo-cache.js";
-import { recompose } from "../dream/recompose.js";
+import { announceDeletion, onDeletion } from "../core/tabs.js";
+import { recompose, reuseSettings } from "../dream/recompose.js";
 import { dreamSize } from "../jobs/estimate.js";
 import { watchJob } from "../jobs/events.js";
 import { describe } from "../jobs/job-name.js";
-import { resultPanel, resultStage } from "../jobs/result-panel.js";
+import { madePanel } from "../jobs/made-panel.js";
 import { progressPanel } from "../jobs/progress-panel.js";
+import { reportOf, resultPanel, resultStage } from "../jobs/result-panel.js";
+
+const MUCH_WORK_S = 60; // of a dream: canceling more than this asks first
 
 export async function jobView({ params, signal }) {
   const first = await get(`/v1/jobs/${encodeURIComponent(params.id)}`);
@@ -21,44 +25,55 @@ export async function jobView({ params, signal }) {
   const stage = h("div", { className: "job-stage", style: { "--ratio": `${width} / ${height}` } });
   const side = h("div", { className: "job-side" });
   const badge = h("span", { className: "badge" });
-  const head = h("div", { className: "job-title" }, badge, h("h1", null, named.name), h("p", { className: "muted" }, `${named.about}, ${named.when}`));
+  const head = h("div", { className: "job-title" }, badge, h("h1", null, named.title), h("p", { className: "muted" }, named.when));
   const body = h("div", { className: "stack" });
+  const made = h("section", { className: "made", "aria-label": "How it is made" });
   fill(side, head, body);
 
   let phase = null;
   let panel = null;
-  const actions = { cancel, retry, again, remove };
+  let current = first;
+  const actions = { cancel, retry, again, another, remove };
 
   function show(job) {
+    current = job;
     badge.dataset.state = job.state;
-    badge.textContent = { queued: "Waiting", running: "Dreaming", canceling: "Stopping", succeeded: "Done", failed: "Failed", canceled: "Canceled", expired: "Expired" }[job.state];
+    badge.textContent = STATES[job.state];
     const now = isTerminal(job.state) ? job.state : "progress";
     if (now !== phase) {
       panel?.close?.();
       phase = now;
       panel = now === "progress" ? progressPanel({ job, before, stage, signal, actions }) : null;
-      if (panel) fill(body, panel.node);
-      else end(job);
+      if (panel) {
+        fill(body, panel.node);
+        madePanel({ job, named, before }).then((parts) => phase === now && fill(made, parts));
+      } else end(job);
     }
     panel?.update(job);
-    document.title = `${titleOf(job)}${named.name} · Dreamqueue`;
+    document.title = `${titleOf(job)}${named.title} · Dreamqueue`;
   }
 
   async function end(job) {
-    const parts = await resultPanel({ job, name: named.name, actions });
-    fill(body, parts);
+    fill(body, resultPanel({ job, name: named.name, actions }));
     const shownOnStage = resultStage({ job, before, stage, width, height });
     panel = { update: () => {}, close: shownOnStage.close };
+    fill(made, await madePanel({ job, named, before, report: await reportOf(job) }));
   }
 
+  /** Asks first when much work would be interrupted. */
   async function cancel(control) {
+    const workedS = current.state === "running" ? (Date.now() - new Date(current.started_at)) / 1000 : 0;
+    if (workedS > MUCH_WORK_S) {
+      const text = `It has worked for ${duration(workedS)}. What is done is kept for a day, so that you can resume.`;
+      if (!(await confirm({ title: "Stop this dream?", text, yes: "Stop it", no: "Keep dreaming" }))) return;
+    }
     control.disabled = true;
     await attempt(() => request(`/v1/jobs/${first.id}/cancel`, { method: "POST" }), control);
   }
 
-  async function retry(control) {
+  async function retry(control, json) {
     control.disabled = true;
-    if (await attempt(() => request(`/v1/jobs/${first.id}/retry`, { method: "POST" }), control)) go(location.pathname, { replace: true });
+    if (await attempt(() => request(`/v1/jobs/${first.id}/retry`, { method: "POST", json }), control)) go(location.pathname, { replace: true });
   }
 
   async function again(control) {
@@ -68,14 +83,26 @@ export async function jobView({ params, signal }) {
     go("/");
   }
 
+  function another() {
+    reuseSettings(first);
+    go("/");
+    toast("The settings are loaded. Choose another photograph.", "photo");
+  }
+
   async function remove() {
     const sure = await confirm({ title: "Delete this dream?", text: "The photograph, the picture and the recipe are removed for good.", yes: "Delete" });
     if (!sure) return;
     if (await attempt(() => request(`/v1/jobs/${first.id}`, { method: "DELETE" }))) {
       await deletePhoto(first.id);
+      announceDeletion(first.id);
       toast("Deleted", "trash");
       go("/gallery");
     }
+  }
+
+  function gone() {
+    toast("This dream was deleted.", "trash");
+    go("/gallery");
   }
 
   async function attempt(action, control) {
@@ -100,13 +127,11 @@ export async function jobView({ params, signal }) {
       },
       onPreview: () => panel?.preview?.(),
       onConnection: (up) => panel?.setConnected?.(up),
-      onDeleted: () => {
-        toast("This dream was deleted.", "trash");
-        go("/gallery");
-      },
+      onDeleted: gone,
     });
   }
-  return { title: named.name, node: h("article", { className: "job" }, stage, side), shown: () => panel?.shown?.() };
+  onDeletion(signal, (id) => id === first.id && gone());
+  return { title: named.title, node: h("article", { className: "job" }, stage, side, made), shown: () => panel?.shown?.() };
 }
 
 function titleOf(job) {

@@ -1,9 +1,9 @@
 // The layer explorer: shows the feature maps of a layer; a click on a channel dreams it.
 
-import { get, getCached } from "../core/api.js";
+import { get, getCached, request } from "../core/api.js";
 import { speak } from "../core/announce.js";
 import { asset, button, fill, h, icon, uid } from "../core/dom.js";
-import { count } from "../core/format.js";
+import { count, isTerminal } from "../core/format.js";
 import { go } from "../core/router.js";
 import { activePhoto, draft, readPhoto } from "../dream/draft.js";
 import { errorSlot } from "../dream/fields.js";
@@ -12,13 +12,15 @@ import { watchJob } from "../jobs/events.js";
 import { submit } from "../dream/submit.js";
 
 export async function layersView({ query, signal }) {
-  const { models } = await getCached("/v1/models");
-  const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null, started: false };
+  const { models } = await get("/v1/models");
+  const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null };
+  signal.addEventListener("abort", () => state.run?.abort());
   const depth = h("fieldset", { className: "depth panel" });
   const side = h("div", { className: "stack" });
   const stage = h("section", { className: "stack", "aria-live": "polite" });
   const modelId = uid("model");
-  const picker = h("select", { id: modelId, onchange: () => show(picker.value) }, models.map((one) => h("option", { value: one.name }, one.title)));
+  const picker = h("select", { id: modelId, onchange: () => show(picker.value) }, models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (not running here)` : one.title)));
+  const isServed = () => models.find((one) => one.name === state.model)?.ready !== false;
 
   async function show(model) {
     state.model = model;
@@ -44,8 +46,7 @@ export async function layersView({ query, signal }) {
     const dream = h("a", { className: "button primary", href: dreamAddress() }, icon("spark"), "Dream the whole layer");
     const maps = h("div", { className: "stack" });
     fill(stage, h("div", { className: "row spread" }, h("div", null, h("h2", null, layer.name), facts), dream), channelForm(layer), maps);
-    if (state.started) computeMaps(layer, maps);
-    else fill(maps, invitation(layer, maps));
+    fill(maps, invitation(layer, maps));
   }
 
   const dreamAddress = (channel) => `/?${new URLSearchParams({ model: state.model, layer: state.layer, ...(channel === undefined ? {} : { channel }) })}`;
@@ -68,7 +69,11 @@ export async function layersView({ query, signal }) {
     return h("form", { className: "field", noValidate: true, onsubmit: start }, h("label", { for: id, className: "label" }, "Single channel"), h("div", { className: "channel-form" }, input, h("button", { type: "submit" }, "Dream this channel")), slot.node);
   }
 
+  /** Offers to compute the maps: nothing is submitted unasked, and nothing that no worker serves. */
   function invitation(layer, maps) {
+    if (!isServed()) {
+      return h("div", { className: "empty" }, h("p", null, `No worker runs ${state.model} now, so its layers can't be shown. A dream with it waits until one does.`));
+    }
     const name = state.photo?.name ?? "our sample photograph";
     return h(
       "div",
@@ -101,15 +106,19 @@ export async function layersView({ query, signal }) {
 
   /** Runs a feature maps job on the photograph and shows its result. */
   async function computeMaps(layer, maps) {
-    state.started = true;
+    state.run?.abort();
     state.run = new AbortController();
     const run = state.run.signal;
-    signal.addEventListener("abort", () => state.run.abort());
     fill(maps, h("p", { className: "muted" }, "Computing feature maps …"), h("div", { className: "skeleton maps-waiting" }));
     try {
       if (!state.photo) compose(await sample());
-      const job = await submit(state.photo, { params: { model: state.model, layer: layer.name }, guide: null, options: { kind: "feature_maps" }, onProgress: () => {}, signal: run });
-      await watchJob(job.id, { signal: run, onJob: (now) => ended(now, maps, layer) });
+      // Behind every dream in the queue, and canceled when the user looks at something else.
+      let job = await submit(state.photo, { params: { model: state.model, layer: layer.name }, guide: null, options: { kind: "feature_maps", priority: "low" }, onProgress: () => {}, signal: run });
+      run.addEventListener("abort", () => isTerminal(job.state) || request(`/v1/jobs/${job.id}/cancel`, { method: "POST" }).catch(() => {}));
+      await watchJob(job.id, { signal: run, onJob: (now) => {
+        job = now;
+        ended(now, maps, layer);
+      } });
     } catch (error) {
       if (error.name !== "AbortError") fill(maps, failure(error.message), another(layer, maps));
     }

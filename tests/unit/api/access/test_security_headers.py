@@ -12,4 +12,4 @@ def test_every_response_has_security_headers(http, path):
 
 
 def test_api_responses_are_not_cached(http):
-    assert http.get("/v1/models").headers["Cache-Control"] == "no-store"
+    assert http.get("/v1/jobs").headers["Cache-Control"] == "no-store"

@@ -22,7 +22,7 @@ def ann(world):
 
 @pytest.fixture
 def reads(world, monkeypatch):
-    """The keys of the objects that were read from S3."""
+    """Returns the keys of the objects that were read from S3."""
     found = []
     get = world.storage.get
     monkeypatch.setattr(world.storage, "get", lambda key: found.append(key) or get(key))

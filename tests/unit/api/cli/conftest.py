@@ -3,12 +3,19 @@
 import pytest
 
 from api.cli import main
+from shared.interfaces import WorkerInfo
 from tests.fakes.client import ServerWithWorker
 from tests.fakes.pictures import a_picture
 
 
+def register(world, **about):
+    worker = {"name": "w", "models": (), "device": "cpu", "job_id": None, "seen_at": 0} | about
+    world.store.register_worker(WorkerInfo(**worker), ttl_s=1e9)
+
+
 @pytest.fixture
 def server(app, world):
+    register(world, models=("efficientnet-lite0",))
     return ServerWithWorker(app, world)
 
 

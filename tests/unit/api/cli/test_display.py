@@ -7,6 +7,7 @@ from api.cli.display import JobProgressBars, duration, job_table, jobs_table, ke
 from api.schemas.account_views import KeyList, KeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import ModelList, ModelView
+from shared.jobs.fleet import Fleet
 from shared.jobs.job import JobError, JobProgress, JobState
 from shared.networks.catalog import MODELS
 from tests.fakes.job_factory import a_job, an_ended_job
@@ -68,7 +69,7 @@ def test_a_list_of_jobs_has_a_line_per_job_with_its_whole_id_and_date_at_80_colu
 
 
 def test_a_list_of_networks_has_a_line_per_network_at_80_columns(capsys):
-    models = tuple(ModelView.of(model, frozenset()) for model in MODELS.values())
+    models = tuple(ModelView.of(model, Fleet()) for model in MODELS.values())
 
     assert len(printed(capsys, models_table(ModelList(models=models)))) == 1 + len(models)
 
@@ -96,21 +97,21 @@ def test_the_progress_fits_80_columns(capsys):
 
 
 @pytest.mark.parametrize(
-    ("position", "served", "sentence"),
+    ("position", "fleet", "sentence"),
     [
-        (0, frozenset(), "No worker is running"),
-        (0, frozenset({"vgg16"}), "No running worker serves the model"),
+        (0, Fleet(), "No worker is running"),
+        (0, Fleet(workers=1, served=frozenset({"vgg16"})), "No running worker serves the model"),
         (2, None, "2 jobs ahead of it"),
         (1, None, "1 job ahead of it"),
         (0, None, "a free worker"),
     ],
 )
-def test_a_waiting_job_shows_what_it_waits_for(capsys, position, served, sentence):
-    assert any(sentence in line for line in printed(capsys, job_table(JobView.of(a_job(), position, served)), 120))
+def test_a_waiting_job_shows_what_it_waits_for(capsys, position, fleet, sentence):
+    assert any(sentence in line for line in printed(capsys, job_table(JobView.of(a_job(), position, fleet)), 120))
 
 
 def test_watching_says_once_what_the_job_waits_for(capsys):
-    waiting = JobView.of(a_job(), 0, frozenset())
+    waiting = JobView.of(a_job(), 0, Fleet())
 
     with JobProgressBars(Console(width=120)) as bars:
         bars.update(waiting)

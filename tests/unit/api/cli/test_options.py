@@ -3,6 +3,7 @@
 import pytest
 
 from shared.params import DreamParams, Target
+from tests.unit.api.cli.conftest import register
 
 USAGE = 2
 GIVEN = {
@@ -43,6 +44,7 @@ def test_the_examples_cover_every_parameter():
 @pytest.mark.parametrize("name", GIVEN)
 def test_every_parameter_has_an_option(dream, server, world, name):
     server.ends_as = None
+    register(world, models=("efficientnet-lite0", "vgg16"))
     option = ("--no-" if GIVEN[name] is False else "--") + name.replace("_", "-")
 
     params = submitted(dream, world, option, *([] if isinstance(GIVEN[name], bool) else [str(GIVEN[name])]))

@@ -3,9 +3,10 @@ import os
 
 import pytest
 
-from api.cli.connection import REFUSED, UNSUCCESSFUL
+from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL
 from shared.jobs.job import JobState
 from tests.fakes.pictures import a_picture
+from tests.unit.api.cli.conftest import register
 
 USAGE = 2
 
@@ -166,3 +167,44 @@ def test_an_unknown_look_is_a_usage_error_that_lists_the_looks(dream, world):
     code, _, err = dream("submit", "photo.jpg", "--look", "ears")
 
     assert (code, "eyes" in err, world.store.jobs) == (USAGE, True, {})
+
+
+def test_a_job_that_no_worker_can_take_is_not_submitted_without_saying_so(dream, world):
+    code, out, err = dream("submit", "photo.jpg", "--model", "googlenet", "-w")
+
+    assert (code, out, world.store.jobs) == (UNAVAILABLE, "", {})
+    assert "No running worker has the network googlenet" in err
+    assert "dream-worker fetch googlenet" in err
+
+
+def test_a_job_whose_weights_an_operator_can_have_fetched_says_how(dream, world):
+    register(world, models=("efficientnet-lite0",), fetchable=("googlenet",))
+
+    code, _, err = dream("submit", "photo.jpg", "--model", "googlenet")
+
+    assert (code, world.store.jobs) == (UNAVAILABLE, {})
+    assert "dream fetch googlenet" in err
+
+
+def test_anyway_submits_it_all_the_same(dream, world):
+    code, _, err = dream("submit", "photo.jpg", "--model", "googlenet", "--anyway")
+
+    assert (code, len(world.store.jobs)) == (0, 1)
+    assert "No running worker has the network googlenet" in err
+
+
+def test_a_job_whose_weights_a_worker_fetches_by_itself_is_submitted_with_a_note(dream, world):
+    register(world, models=("efficientnet-lite0",), fetchable=("googlenet",), fetches_on_demand=True)
+
+    code, _, err = dream("submit", "photo.jpg", "--model", "googlenet")
+
+    assert (code, len(world.store.jobs)) == (0, 1)
+    assert "fetches the weights of GoogLeNet first (54 MB)" in err
+
+
+def test_without_any_worker_jobs_are_submitted_with_a_warning(dream, world):
+    world.store.live.clear()
+
+    code, _, err = dream("submit", "photo.jpg")
+
+    assert (code, len(world.store.jobs), err.strip()) == (0, 1, "No worker is running; the job waits for one.")

@@ -4,6 +4,7 @@ import pytest
 
 from api.client import DreamClient
 from tests.fakes.client import ApplicationTransport, BlockingClient
+from tests.fakes.clock import FakeClock
 from tests.fakes.pictures import a_picture
 
 
@@ -27,5 +28,5 @@ def connect(request):
 
 @pytest.fixture
 def client(connect, transport):
-    with connect("http://localhost", transport=transport) as client:
+    with connect("http://localhost", transport=transport, clock=FakeClock()) as client:
         yield client

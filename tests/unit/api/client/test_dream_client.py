@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from api.client import Refused, ServerAway
+from api.client import Refused, ServerUnavailable
 from shared.jobs.job import JobState
 from tests.fakes.client import ApplicationTransport
 from tests.fakes.clock import FakeClock
@@ -42,23 +42,23 @@ def test_networks_and_layers_are_listed(client):
     assert client.layers(model.name).default_layer == model.default_layer
 
 
-def test_an_unavailable_server_raises_server_away(client, transport, world):
+def test_an_unavailable_server_raises_server_unavailable(client, transport, world):
     # given
     world.store.available = False
-    with pytest.raises(ServerAway, match="Redis can't be reached"):
+    with pytest.raises(ServerUnavailable, match="Redis can't be reached"):
         client.list_jobs()
 
     # when, then
     transport.available = False
-    with pytest.raises(ServerAway, match="Can't reach the server at http://localhost"):
+    with pytest.raises(ServerUnavailable, match="Can't reach the server at http://localhost"):
         client.models()
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>"), httpx.Response(502, text="<html>")])
-def test_a_foreign_server_raises_server_away(connect, answer):
+def test_a_foreign_server_raises_server_unavailable(connect, answer):
     with (
         connect("http://other", transport=httpx.MockTransport(lambda _: answer)) as client,
-        pytest.raises(ServerAway, match="http://other"),
+        pytest.raises(ServerUnavailable, match="http://other"),
     ):
         client.models()
 

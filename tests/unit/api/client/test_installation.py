@@ -78,7 +78,7 @@ print(",".join(refused))
 
 
 def test_the_client_is_importable(tmp_path):
-    program = "from api.client import DreamClient, Event, Refused, ServerAway\nprint(DreamClient.__name__)"
+    program = "from api.client import DreamClient, Event, Refused, ServerUnavailable\nprint(DreamClient.__name__)"
 
     done = run(program, cwd=tmp_path)
 

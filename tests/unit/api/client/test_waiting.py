@@ -1,6 +1,6 @@
 import pytest
 
-from api.client import ServerAway
+from api.client import ServerUnavailable
 from api.client.responses import MAX_OUTAGE_S
 from shared.jobs.job import JobProgress, JobState
 from tests.fakes.client import ScriptedClock
@@ -63,7 +63,7 @@ def test_wait_gives_up_after_a_long_outage(connect, transport, photo):
         began = clock.now()
 
         # when
-        with pytest.raises(ServerAway):
+        with pytest.raises(ServerUnavailable):
             client.wait(job.id)
 
     # then

@@ -155,7 +155,7 @@ def test_a_stream_ends_at_its_time_limit_and_sets_the_reconnection_time(submit, 
 
     text = http.get(address).text
 
-    assert text.startswith("retry: 2000\n\n")
+    assert text.startswith("retry: 2000\nid: ")
     assert world.clock.now() - began == pytest.approx(300, abs=20)
 
 

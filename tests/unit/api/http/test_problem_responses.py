@@ -1,5 +1,6 @@
 import pytest
 
+from api.http import problem_responses
 from api.http.problem_responses import STATUS
 from shared import errors
 
@@ -53,3 +54,28 @@ def test_an_error_in_the_whole_body_has_no_path(http):
 
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_field")
     assert "path" not in answer.json
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{" + ",".join(f'"itterations{n}": 1' for n in range(9_000)) + "}",
+        '{"image": {"upload": "x"}, "params": {"layers": [' + ",".join(["1"] * 60_000) + "]}}",
+        '{"image": {"upload": "x"}, "params": {"layers": [{"layer": "a", "channels": ['
+        + ",".join(['"a"'] * 45_000)
+        + "]}]}}",
+        '{"image": ' + "[" * 100_000 + "}",
+        '{"webhook_events": [' + ",".join(['"a"'] * 45_000) + "]}",
+    ],
+)
+def test_a_body_with_thousands_of_errors_gets_a_short_answer(http, body, monkeypatch):
+    searched = []
+    nearest = problem_responses._nearest
+    monkeypatch.setattr(problem_responses, "_nearest", lambda *args: searched.append(args) or nearest(*args))
+
+    answer = http.post("/v1/jobs", data=body, content_type="application/json")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_field")
+    assert len(answer.data) < 10_000
+    assert len(answer.json.get("errors", ())) <= 20
+    assert len(searched) <= 3

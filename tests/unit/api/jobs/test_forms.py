@@ -136,7 +136,7 @@ def test_a_parameter_outside_params_is_refused_with_the_place_where_it_belongs(s
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type", "said"),
+    ("body", "content_type", "reason"),
     [
         (IMAGE + END, "multipart/form-data", "names no boundary"),
         (IMAGE + END, "multipart/form-data; boundary=", "names no boundary"),
@@ -151,9 +151,9 @@ def test_a_parameter_outside_params_is_refused_with_the_place_where_it_belongs(s
         (IMAGE + END, 'multipart/form-data; boundary="\xe4"', "not ASCII"),
     ],
 )
-def test_a_form_that_can_not_be_read_is_refused_with_the_reason(send, body, content_type, said):
+def test_a_form_that_can_not_be_read_is_refused_with_the_reason(send, body, content_type, reason):
     answer = send(body, content_type)
 
     assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
     assert answer.content_type == "application/problem+json"
-    assert said in answer.json["detail"]
+    assert reason in answer.json["detail"]

@@ -1,4 +1,4 @@
-"""Broken and odd images by the thousand: each is refused clearly or accepted and decodes, and none is a 500.
+"""Tests thousands of damaged and unusual images: each is refused clearly, or accepted and decodable; none is a 500.
 
 A fixed corpus of oddities, and mutations of it by Hypothesis: at least 2,000 inputs, through the api and, where it
 accepts, through the worker's decoder. What only decoding shows must be one of the decoder's clear refusals.
@@ -111,18 +111,18 @@ def answer(http, data: bytes):
 
 
 def check(http, data: bytes, *, well: bool = False) -> None:
-    said = answer(http, data)
-    if said.status_code != 202:
-        assert not well, said.json
-        assert said.json["code"] in {REFUSED.get(said.status_code), "request_too_large"}, said.json
-        assert said.content_type == "application/problem+json"
-        assert said.json["detail"]
+    response = answer(http, data)
+    if response.status_code != 202:
+        assert not well, response.json
+        assert response.json["code"] in {REFUSED.get(response.status_code), "request_too_large"}, response.json
+        assert response.content_type == "application/problem+json"
+        assert response.json["detail"]
         return
     picture = decoded(data)
     if picture is None:
         assert not well
         return
-    shown = said.json["input"]
+    shown = response.json["input"]
     assert picture.shape == (shown["height"], shown["width"], 3)
     assert picture.dtype == np.float32
     assert 0 <= picture.min() <= picture.max() <= 255
@@ -178,7 +178,7 @@ SMALL = sorted(name for name, data in CORPUS.items() if 0 < len(data) < 40_000)
 
 @st.composite
 def broken(draw) -> bytes:
-    """One of the corpus with bytes changed, removed, repeated or put in."""
+    """Returns one of the corpus with bytes changed, removed, repeated or inserted."""
     data = bytearray(CORPUS[draw(st.sampled_from(SMALL))])
     for _ in range(draw(st.integers(1, 4))):
         # Most of what a parser reads stands at the beginning.

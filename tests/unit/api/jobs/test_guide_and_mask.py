@@ -4,12 +4,13 @@ import io
 import json
 
 import pytest
+from PIL import Image
 
 from shared.interfaces import WorkerInfo
 from shared.jobs.job import JobState
 from shared.params import FeatureMapsParams
 from shared.s3 import object_keys
-from tests.fakes.pictures import a_picture
+from tests.fakes.pictures import a_picture, encode
 
 
 def part(content: bytes):
@@ -174,3 +175,35 @@ def test_every_listed_preset_can_be_submitted(http, submit):
     for preset in presets:
         answer = submit(params=json.loads(json.dumps(preset["params"])))
         assert answer.status_code == 202, preset["name"]
+
+
+@pytest.mark.parametrize("size", [(60_000, 16), (16, 60_000), (16_400, 1)])
+def test_feature_maps_of_a_thin_strip_are_refused_by_their_size_at_the_network(submit, world, size):
+    strip = part(encode(Image.new("L", size), "PNG"))
+
+    answer = submit(image=strip, kind="feature_maps")
+
+    assert (answer.status_code, answer.json["path"]) == (422, "image")
+    assert "too long and thin" in answer.json["detail"]
+    assert list(world.storage.keys("jobs/")) == []
+
+
+def test_a_guide_that_is_a_thin_strip_is_refused(submit):
+    answer = submit(guide=part(encode(Image.new("L", (60_000, 16)), "PNG")))
+
+    assert (answer.status_code, answer.json["path"]) == (422, "guide")
+
+
+def test_an_ordinary_panorama_is_not_too_thin(submit):
+    assert submit(image=part(encode(Image.new("L", (3_000, 100)), "PNG")), kind="feature_maps").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("channels", "detail"),
+    [([0] * 4096, "at most 256"), ([*range(30), 3], "channel 3 is listed twice"), ([], "at least 1")],
+)
+def test_a_channel_is_chosen_once_and_not_more_than_256_are(submit, channels, detail):
+    answer = submit(kind="feature_maps", params={"channels": channels})
+
+    assert (answer.status_code, answer.json["path"]) == (422, "params.channels")
+    assert detail in answer.json["detail"]

@@ -3,13 +3,13 @@ import io
 import pytest
 from PIL import Image
 
-from api.jobs.image_header import sniff
+from api.jobs.image_header import read_input_image
 from shared.errors import ImageTooLarge, UnsupportedImage
 from tests.fakes.pictures import a_picture, a_turned_picture
 
 
 def look(data: bytes, *, max_pixels: int = 1_000_000, **options):
-    return sniff(io.BytesIO(data), max_pixels=max_pixels, **options)
+    return read_input_image(io.BytesIO(data), max_pixels=max_pixels, **options)
 
 
 def test_gives_the_size_as_displayed_and_the_size_in_bytes():
@@ -23,7 +23,7 @@ def test_gives_the_size_as_displayed_and_the_size_in_bytes():
 def test_leaves_the_file_at_its_start():
     file = io.BytesIO(a_picture())
 
-    sniff(file, max_pixels=1_000_000)
+    read_input_image(file, max_pixels=1_000_000)
 
     assert file.tell() == 0
 

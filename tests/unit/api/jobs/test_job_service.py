@@ -2,6 +2,7 @@ import io
 
 import pytest
 
+from api.jobs.job_service import NewDeadline
 from api.jobs.submission import Sent, Submission
 from api.schemas.requests import JobOptions
 from shared.errors import (
@@ -250,8 +251,8 @@ def test_a_failed_job_can_be_retried(world, submit):
     assert world.notifier.wake_ups == 2
 
 
-@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED, JobState.CANCELED])
-def test_only_a_failed_job_can_be_retried(world, submit, state):
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED])
+def test_only_a_failed_or_canceled_job_can_be_retried(world, submit, state):
     job = submit()
     world.edit(job, state=state)
 
@@ -259,13 +260,22 @@ def test_only_a_failed_job_can_be_retried(world, submit, state):
         world.service.retry("ann", job.id)
 
 
-def test_a_job_past_its_deadline_can_not_be_retried(world, submit):
+def test_a_job_past_its_deadline_is_retried_only_with_a_new_one(world, submit):
     job = submit(deadline_s=5)
     world.end(world.claim(), JobState.FAILED)
     world.clock.sleep(6)
 
-    with pytest.raises(WrongState, match="deadline"):
+    with pytest.raises(WrongState, match="deadline_s"):
         world.service.retry("ann", job.id)
+    assert world.service.retry("ann", job.id, deadline=NewDeadline(60)).deadline_at == world.clock.now() + 60
+
+
+def test_a_retry_keeps_the_deadline_or_removes_it(world, submit):
+    first, second = submit(deadline_s=50), submit(deadline_s=50)
+    for _ in range(2):
+        world.end(world.claim(), JobState.FAILED)
+    assert world.service.retry("ann", first.id).deadline_at == first.deadline_at
+    assert world.service.retry("ann", second.id, deadline=NewDeadline(None)).deadline_at is None
 
 
 def test_the_result_has_a_short_lived_address_in_storage(world, submit):

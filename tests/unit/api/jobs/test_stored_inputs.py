@@ -1,4 +1,4 @@
-"""What is stored of the photographs: DREAM_STRIP_INPUTS and DREAM_FORMATS."""
+"""The stored photographs: DREAM_STRIP_INPUTS and DREAM_FORMATS."""
 
 import io
 

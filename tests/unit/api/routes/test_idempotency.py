@@ -74,6 +74,13 @@ def test_the_idempotency_key_of_a_deleted_job_is_a_409(submit_again, http):
     assert (answer.status_code, answer.json["code"]) == (409, "wrong_state")
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256])
+@pytest.mark.parametrize(
+    ("key", "quoted"), [("k1", '"k1"'), ("k1", ' "k1" '), ('a"b', '"a\\"b"'), ("a\\b", '"a\\\\b"')]
+)
+def test_a_quoted_idempotency_key_is_the_same_one(submit_again, key, quoted):
+    assert submit_again(key).json["id"] == submit_again(quoted).json["id"]
+
+
+@pytest.mark.parametrize("key", ["", '""', "x" * 256])
 def test_an_invalid_idempotency_key_is_refused(submit_again, key):
     assert submit_again(key).json["path"] == "Idempotency-Key"

@@ -36,6 +36,33 @@ def test_a_poll_without_changes_is_an_empty_304(submit, http, world):
     assert (third.status_code, third.json["state"]) == (200, "running")
 
 
+@pytest.mark.parametrize("known", ["W/{tag}", '"other", {tag}', '"a", W/{tag} , "b"', "{tag},{older}", "*"])
+def test_lists_of_etags_and_weak_ones_are_understood(submit, http, world, known):
+    # given
+    address = submit().location
+    older = http.get(address).headers["ETag"]
+    world.claim()
+    tag = http.get(address).headers["ETag"]
+
+    # when
+    answer = http.get(address, headers={"If-None-Match": known.format(tag=tag, older=older)})
+
+    # then
+    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", tag)
+
+
+@pytest.mark.parametrize("known", ["W/{older}", '{older}, "other"', '"a{tag}', "{tag}b"])
+def test_etags_of_other_versions_get_the_job(submit, http, world, known):
+    address = submit().location
+    older = http.get(address).headers["ETag"]
+    world.claim()
+    tag = http.get(address).headers["ETag"].strip('"')
+
+    answer = http.get(address, headers={"If-None-Match": known.format(tag=tag, older=older)})
+
+    assert (answer.status_code, answer.json["state"]) == (200, "running")
+
+
 def test_moving_up_in_the_queue_is_a_change(submit, http, world):
     # given
     submit()
@@ -115,6 +142,27 @@ def test_a_failed_job_has_an_error_and_can_be_retried(submit, http, world):
     assert (retried.status_code, retried.json["state"]) == (202, "queued")
 
 
+def test_a_job_that_missed_its_deadline_is_retried_with_another_one(submit, http, world):
+    # given
+    retry = f"{submit(deadline_s='5').location}/retry"
+    world.end(world.claim(), JobState.FAILED)
+    world.clock.sleep(6)
+
+    # then
+    assert http.post(retry).status_code == 409
+    assert http.post(retry, json={"deadline_s": 0}).json["path"] == "deadline_s"
+    assert http.post(retry, json={"deadline_s": 90}).json["deadline_at"] is not None
+
+
+def test_a_canceled_job_is_resumed_and_its_deadline_can_be_removed(submit, http):
+    address = submit(deadline_s="50").location
+    canceled = http.post(f"{address}/cancel").json
+
+    resumed = http.post(canceled["links"]["retry"], json={"deadline_s": None})
+
+    assert (resumed.status_code, resumed.json["state"], resumed.json["deadline_at"]) == (202, "queued", None)
+
+
 def test_jobs_are_listed_in_pages_newest_first(submit, http, world):
     # given
     ids = []
@@ -179,7 +227,10 @@ def test_the_fields_of_a_job_keep_their_order(submit, http):
     assert list(json.loads(raw))[:3] == ["id", "kind", "state"]
 
 
-@pytest.mark.parametrize(("prefer", "waited_s"), [("wait=5", 5), ("respond-async, wait=600", 30), ("wait=x", 0)])
+@pytest.mark.parametrize(
+    ("prefer", "waited_s"),
+    [("wait=5", 5), ("respond-async, wait=600", 30), ("Wait=5", 5), ('WAIT = "5"', 5), ("wait=x", 0)],
+)
 def test_a_wait_ends_after_its_time(submit, http, world, prefer, waited_s):
     address = submit().location
     began = world.clock.now()

@@ -1,4 +1,4 @@
-"""A job's title: where it comes from, how it is changed, what downloads are called after it."""
+"""A job's title: its origin, its change, and the names of downloads."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def photo(name: str):
     return io.BytesIO(a_picture()), name
 
 
-def called(answer) -> str:
+def file_name(answer) -> str:
     return parse_qs(urlsplit(answer.location).query)["filename"][0]
 
 
@@ -89,18 +89,18 @@ def test_downloads_are_called_after_the_photograph_and_the_look(submit, http, wo
     world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
     world.storage.put(object_keys.gradient(job["id"], 2), b"gray")
 
-    assert called(http.get(f"/v1/jobs/{job['id']}/result")) == name
-    assert called(http.get(f"/v1/jobs/{job['id']}/input")) == "cat-photo.jpeg"
-    assert called(http.get(f"/v1/jobs/{job['id']}/guide")) == "cat-guide.jpeg"
-    assert called(http.get(f"/v1/jobs/{job['id']}/gradients/2")) == "cat-gradient-2.png"
+    assert file_name(http.get(f"/v1/jobs/{job['id']}/result")) == name
+    assert file_name(http.get(f"/v1/jobs/{job['id']}/input")) == "cat-photo.jpeg"
+    assert file_name(http.get(f"/v1/jobs/{job['id']}/guide")) == "cat-guide.jpeg"
+    assert file_name(http.get(f"/v1/jobs/{job['id']}/gradients/2")) == "cat-gradient-2.png"
 
 
 def test_maps_are_called_maps(submit, http, world):
     job = submit(image=photo("cat.jpg"), kind="feature_maps").json
     world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png", maps_npz=b"npz")
 
-    assert called(http.get(f"/v1/jobs/{job['id']}/result")) == "cat-maps.png"
-    assert called(http.get(f"/v1/jobs/{job['id']}/data")) == "cat-maps.npz"
+    assert file_name(http.get(f"/v1/jobs/{job['id']}/result")) == "cat-maps.png"
+    assert file_name(http.get(f"/v1/jobs/{job['id']}/data")) == "cat-maps.npz"
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset.params], ids=lambda preset: preset.name)

@@ -27,6 +27,27 @@ def test_parameters_are_optional(submit):
     assert submit().json["params"]["layers"] == [{"layer": "block11_expand", "channels": None, "weight": 1.0}]
 
 
+def test_a_preset_fills_in_what_params_do_not_say_and_the_job_keeps_both(submit, http, world):
+    # when
+    plain = submit(preset="eyes").json
+    deeper = submit(preset="eyes", params={"iterations": 30, "long_side": 500}).json
+
+    # then
+    assert (plain["preset"], plain["changed"]) == ("eyes", [])
+    assert (plain["params"]["layers"][0]["layer"], plain["params"]["iterations"]) == ("block9", 14)
+    assert (deeper["preset"], deeper["changed"]) == ("eyes", ["iterations", "long_side"])
+    assert deeper["params"]["step_size"] == 2.2
+    assert (submit().json["preset"], submit().json["changed"]) == (None, [])
+    # also after Redis was wiped
+    world.store.jobs.clear()
+    assert http.get(f"/v1/jobs/{deeper['id']}").json["changed"] == ["iterations", "long_side"]
+
+
+def test_a_size_that_is_asked_for_replaces_the_presets(submit):
+    params = submit(preset="tensorflow-tutorial", params={"long_side": 300}).json["params"]
+    assert (params["scale"], params["long_side"]) == (None, 300)
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -52,6 +73,8 @@ def test_parameters_are_optional(submit):
         ({"priority": "urgent"}, (422, "invalid_field", "priority", None)),
         ({"priority": "hihg"}, (422, "invalid_field", "priority", "high")),
         ({"deadline_s": "-1"}, (422, "invalid_field", "deadline_s", None)),
+        ({"preset": "eye"}, (422, "invalid_field", "preset", "eyes")),
+        ({"preset": "eyes", "kind": "feature_maps"}, (422, "invalid_field", "preset", None)),
         ({"deadline_s": "inf"}, (422, "invalid_field", "deadline_s", None)),
         ({"parms": "{}"}, (422, "invalid_field", "parms", "params")),
         ({"image": None, "params": "{}"}, (415, "unsupported_media_type", None, None)),

@@ -42,7 +42,7 @@ def test_a_file_that_is_cut_off_is_refused_by_both_sides(name, kept):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (encoded(PICTURE, "BMP"), "a BMP"),
         (b"%PDF-1.7", "a PDF"),
@@ -53,13 +53,13 @@ def test_a_file_that_is_cut_off_is_refused_by_both_sides(name, kept):
         (b"", "The file is empty"),
     ],
 )
-def test_other_files_are_called_by_their_name(data, said):
-    with pytest.raises(UnsupportedImage, match=said):
+def test_files_of_other_formats_are_named_in_the_refusal(data, message):
+    with pytest.raises(UnsupportedImage, match=message):
         read(data)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (PLAIN["jpeg"].replace(b"\xff\xc0", b"\xff\xc3"), "lossless"),
         (tiff.written(pixels(), extratags=[(50706, "B", 4, b"\1\4\0\0", True)]), "raw file"),
@@ -68,8 +68,8 @@ def test_other_files_are_called_by_their_name(data, said):
         (png.png(pixels(), 8, 2, before=png.chunk(b"CgBI", bytes(4))), "feature"),
     ],
 )
-def test_what_no_decoder_here_reads_is_refused_with_its_reason(data, said):
-    with pytest.raises(UnsupportedImage, match=said):
+def test_unreadable_variants_are_refused_with_the_reason(data, message):
+    with pytest.raises(UnsupportedImage, match=message):
         read(data)
 
 
@@ -162,6 +162,14 @@ def test_a_header_of_a_million_parts_is_refused_after_a_bounded_number_of_steps(
         read_header(file)
     assert file.calls < 60_000
     assert file.bytes < 250_000_000
+
+
+def test_padding_again_and_again_is_not_searched_to_its_end():
+    file = Counting(around((b"\xff" * 65_000 + b"\xd0") * 1_700))
+
+    with pytest.raises(ImageUnreadable, match="more parts"):
+        read_header(file)
+    assert file.bytes < 60_000_000
 
 
 def test_the_picture_of_a_large_file_in_usual_pieces_is_not_refused():

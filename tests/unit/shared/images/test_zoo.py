@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from api.jobs.image_header import sniff
+from api.jobs.image_header import read_input_image
 from tests.zoo.everything import specimens
 from worker import images
 
@@ -20,7 +20,7 @@ def test_the_zoo_holds_at_least_300_files_and_no_name_twice():
 @pytest.mark.parametrize("specimen", ZOO, ids=str)
 def test_both_sides_read_a_file_alike(specimen):
     # when
-    header = sniff(io.BytesIO(specimen.data), max_pixels=MAX_PIXELS)
+    header = read_input_image(io.BytesIO(specimen.data), max_pixels=MAX_PIXELS)
     decoded = images.decode(io.BytesIO(specimen.data), max_pixels=MAX_PIXELS)
 
     # then

@@ -45,7 +45,7 @@ def test_a_name_has_at_most_255_bytes_and_keeps_its_ending(letter):
 
 
 @pytest.mark.parametrize(
-    ("name", "called"),
+    ("name", "expected"),
     [
         ("cat.jpg", "cat-animals.png"),
         ("IMG_0001.HEIC", "IMG_0001-animals.png"),
@@ -56,8 +56,8 @@ def test_a_name_has_at_most_255_bytes_and_keeps_its_ending(letter):
         (None, "dream-1.png"),
     ],
 )
-def test_a_download_is_called_after_the_photograph(name, called):
-    assert download_name(name, "animals", ".png", otherwise="dream-1") == called
+def test_a_download_is_named_after_the_photograph(name, expected):
+    assert download_name(name, "animals", ".png", otherwise="dream-1") == expected
 
 
 @pytest.mark.parametrize(

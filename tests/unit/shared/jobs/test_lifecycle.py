@@ -1,4 +1,4 @@
-"""Accepted once, ended once: what S3 says, and those who race each other over it."""
+"""Tests that a job is accepted once and ends once, under races and lost answers."""
 
 import io
 from dataclasses import replace
@@ -25,7 +25,7 @@ class World:
         self.records = self.lifecycle.records
 
     def accepted(self, **fields) -> Job:
-        """A job of which Redis knows nothing."""
+        """Accepts a job that is not in Redis."""
         return documents.accepted(self.storage, a_manifest(**fields))
 
     def known(self, state: JobState = JobState.QUEUED) -> Job:
@@ -47,7 +47,7 @@ class World:
         return self.lifecycle.settle(job.id, outcome)
 
     def before(self, service, name: str, action) -> None:
-        """Something happens, once, right before a call reaches Redis or S3."""
+        """Runs an action once, right before a call reaches Redis or S3."""
         call = getattr(service, name)
 
         def later(*args, **options):
@@ -58,7 +58,7 @@ class World:
         setattr(service, name, later)
 
     def lose_answer(self, key: str, *, arrives: bool) -> None:
-        """S3 does not answer the next write of that key."""
+        """Loses the answer of S3 to the next write of that key."""
         put = self.storage.put
 
         def unanswered(name, body, **options):
@@ -103,7 +103,7 @@ def test_an_acceptance_that_never_arrived_is_given_up_and_leaves_nothing_that_co
     assert world.records.fate(manifest.id) == "void"
 
 
-def test_an_acceptance_that_nobody_could_decide_is_left_to_housekeeping(world):
+def test_an_undecided_acceptance_is_left_to_housekeeping(world):
     manifest = a_manifest()
     world.lose_answer(object_keys.manifest(manifest.id), arrives=True)
     give_up = world.lifecycle.give_up
@@ -256,6 +256,22 @@ def test_a_retry_is_owed_another_outcome(world):
     assert world.notifier.wake_ups == 1
 
 
+def test_a_retrys_deadline_is_durable_and_the_first_requests_counts(world):
+    failed = replace(world.known(JobState.FAILED), deadline_at=NOW - 1)
+    assert world.lifecycle.retry(replace(failed, deadline_at=NOW + 60), now=NOW).deadline_at == NOW + 60
+    assert world.lifecycle.retry(replace(failed, deadline_at=None), now=NOW).deadline_at == NOW + 60
+    world.store.wipe()
+    assert world.restore(failed).deadline_at == NOW + 60
+
+
+def test_a_canceled_job_is_retried_like_a_failed_one(world):
+    canceled = world.known(JobState.CANCELED)
+    retried = world.lifecycle.retry(canceled, now=NOW)
+    assert (retried.state, retried.retry_count, world.records.pending_retries(canceled.id)) == (JobState.QUEUED, 1, [1])
+    world.store.wipe()
+    assert world.restore(canceled).state is JobState.QUEUED
+
+
 def test_a_retry_that_loses_against_a_delete_leaves_nothing_that_is_owed(world):
     failed = world.known(JobState.FAILED)
     world.lifecycle.delete(failed.id)
@@ -331,7 +347,7 @@ def test_a_job_that_ended_while_it_was_being_restored_has_ended(world, pending):
 
 
 @pytest.mark.parametrize("pending", [None, [0]])
-def test_a_cancel_that_nobody_carried_out_is_carried_out_by_the_restore(world, pending):
+def test_a_restore_completes_an_interrupted_cancel(world, pending):
     job = world.accepted()
     documents.cancel_asked(world.storage, job)
     assert world.restore(job, pending=pending).state is JobState.CANCELED

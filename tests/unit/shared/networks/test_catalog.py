@@ -1,4 +1,4 @@
-"""What may be asked for, and the nearest valid name for what may not."""
+"""Tests names in the catalog: the valid ones, and suggestions for others."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Resume points: float-exact, checksummed as a whole, never in the dream's way."""
+"""Tests checkpoints: exact floats, one checksum, and uploads that never block the engine."""
 
 import threading
 
@@ -66,7 +66,7 @@ def test_the_dream_may_change_its_picture_while_the_checkpoint_is_on_its_way(wor
     point.image[:] = 0
     assert not saving.save_in_background(a_point(2))  # one at a time
     gate.set()
-    saving.settle()
+    saving.finish_uploads()
     assert np.array_equal(world.latest().image, before)
 
 
@@ -142,7 +142,7 @@ def test_who_has_to_leave_does_not_wait_for_s3(world):
     world.storage.available = False
     saving = world.checkpoints()
     saving.save_in_background(a_point())
-    saving.settle()
+    saving.finish_uploads()
     world.storage.available = True
     assert world.kept() == []
 
@@ -151,6 +151,6 @@ def test_an_attempt_that_lost_its_claim_forgives_no_death(world):
     saving = world.checkpoints()
     world.store.release(world.job)
     saving.save_in_background(a_point())
-    saving.settle()
+    saving.finish_uploads()
     assert world.store.get(world.job.id).deaths == 0
     assert world.kept() == ["00-0001"]  # as good as any: the same pixels

@@ -1,4 +1,4 @@
-"""What keeps an attempt's lease, and what ends it."""
+"""Tests the renewal of a lease, and the reasons for which an attempt stops."""
 
 import threading
 
@@ -28,7 +28,7 @@ class World:
         self.deaths = 0
 
     def lease(self, **fields) -> LeaseKeeper:
-        """Of an attempt that has just claimed its job. Never started: the test ticks it."""
+        """Returns the keeper of a new claim. Its thread is not started: the test calls `tick`."""
         self.store.create(a_job(**fields))
         self.job = self.store.claim("w", ["efficientnet-lite0"], lease_s=LEASE_S)
         return LeaseKeeper(
@@ -65,7 +65,7 @@ def a_mark(done_px, total_px=1000):
 def test_the_lease_is_kept_while_the_work_moves(world):
     lease = world.lease()
     for done in range(120):
-        lease.mark(a_mark(done))
+        lease.report(a_mark(done))
         world.pass_time(lease, 1)
     assert world.store.expired_leases() == []
     assert world.known().state is JobState.RUNNING
@@ -95,7 +95,7 @@ def test_bytes_that_move_are_a_sign_of_life(world):
 def test_progress_is_published_with_its_pace(world):
     lease = world.lease()
     for done in (0, 100, 200):
-        lease.mark(a_mark(done))
+        lease.report(a_mark(done))
         world.pass_time(lease, 1)
     shown = world.known().progress
     assert (shown.octave, shown.octaves, shown.iteration, shown.iterations) == (1, 3, 2, 10)
@@ -104,7 +104,7 @@ def test_progress_is_published_with_its_pace(world):
 
 def test_nothing_new_is_not_published_again(world):
     lease = world.lease()
-    lease.mark(a_mark(100))
+    lease.report(a_mark(100))
     lease.tick()
     version = world.known().version
     world.pass_time(lease, 5)
@@ -117,7 +117,7 @@ def test_a_cancel_is_heard_at_the_next_tick_even_when_nothing_moves(world):
     world.store.cancel(world.job.id, retry_count=0)
     lease.tick()
     with pytest.raises(Canceled):
-        lease.mark(a_mark(1))
+        lease.report(a_mark(1))
 
 
 def test_a_lost_claim_is_heard(world):
@@ -148,7 +148,7 @@ def test_once_the_end_is_decided_neither_cancel_nor_deadline_changes_it(world):
     lease = world.lease(deadline_at=world.clock.now() + 10)
     world.store.cancel(world.job.id, retry_count=0)
     world.pass_time(lease, 11)
-    lease.commit(stall_s=300)
+    lease.begin_commit(stall_s=300)
     lease.move()
     world.drain.set()
     with pytest.raises(Drained):
@@ -176,7 +176,7 @@ def test_a_deleted_job_is_heard(world):
 
 def test_progress_that_could_not_be_published_is_published_later(world):
     lease = world.lease()
-    lease.mark(a_mark(500))
+    lease.report(a_mark(500))
     world.store.available = False
     with pytest.raises(Exception, match="Redis"):
         lease.tick()

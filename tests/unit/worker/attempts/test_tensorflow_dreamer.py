@@ -5,7 +5,7 @@ import pytest
 from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks import catalog
 from shared.settings import Settings
-from worker.attempts import tensorflow_dreamer
+from worker import model_fetcher
 from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
 from worker.networks import registry
 
@@ -14,7 +14,7 @@ SIZES = {"small": 10, "medium": 20, "large": 30}
 
 @pytest.fixture(autouse=True)
 def networks(monkeypatch):
-    """Three networks of known sizes that load in no time."""
+    """Provides three small networks of known sizes."""
     lite = catalog.MODELS["efficientnet-lite0"]
     fakes = {name: lite.model_copy(update={"name": name, "size_bytes": size}) for name, size in SIZES.items()}
     monkeypatch.setattr(catalog, "MODELS", fakes)
@@ -83,13 +83,13 @@ def test_missing_weights_are_fetched_if_allowed_and_not_retried_at_once_after_a_
     here.clear()
     asked = []
 
-    def fetch(model, settings):
+    def fetch(model, settings, *, on_bytes):
         asked.append(model.name)
         if model.name == "large":
             raise ModelUnavailable
         here.add(model.name)
 
-    monkeypatch.setattr(tensorflow_dreamer, "fetch", fetch)
+    monkeypatch.setattr(model_fetcher, "fetch", fetch)
     TensorFlowDreamer(Settings()).fetch(["small"])
     assert asked == []
 

@@ -27,7 +27,7 @@ def lite0():
 
 @pytest.fixture
 def toy_params():
-    """Resolved, as the runner passes them."""
+    """Returns resolved parameters, as the runner passes them."""
     return DreamParams(
         model="toy", layers=(Target(layer="layer2"),), octaves=3, iterations=3, jitter=8, tile_size=128, seed=7
     )

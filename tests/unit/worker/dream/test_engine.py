@@ -13,12 +13,12 @@ AS_IN_2015 = {"normalize": "mean", "detail": "carry", "smooth": False, "color": 
 
 
 class Notebook:
-    """Keeps marks and copies of the resume points, and stops when told."""
+    """Records progress and copies of the resume points, and stops on request."""
 
     def __init__(self, *, stop_after_tiles=None):
         self.marks, self.points, self._stop_after_tiles = [], [], stop_after_tiles
 
-    def tiles_done(self, mark):
+    def tile_done(self, mark):
         self.marks.append(mark)
         if self._stop_after_tiles is not None and len(self.marks) > self._stop_after_tiles:
             raise InterruptedError
@@ -143,8 +143,8 @@ def test_the_report_is_json_and_its_recipe_knows_nothing_of_the_attempt(toy, toy
     assert first.timings.network_s > 0
 
 
-def test_colours_are_kept_or_let_go(lite0, lite0_params):
-    """With `keep` the color differences hardly move; with `free` they do."""
+def test_colors_are_kept_or_free(lite0, lite0_params):
+    """Checks that color differences hardly change with `keep`, and do with `free`."""
     moved = {}
     for color in ("keep", "free"):
         image = photograph(160, 160)

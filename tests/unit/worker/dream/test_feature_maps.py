@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 
+from shared.errors import ImageTooLarge
 from shared.params import FeatureMapsParams
 from tests.fakes.toy_networks import photograph, toy_network
 from worker.dream.activations import layer_activations
@@ -69,3 +70,8 @@ def test_the_same_image_gives_the_same_bytes():
     first, second = made(image), made(image)
     assert first.numbers == second.numbers
     assert np.array_equal(first.picture, second.picture)
+
+
+def test_an_image_that_is_too_thin_for_the_network_is_refused_before_it_is_enlarged():
+    with pytest.raises(ImageTooLarge):
+        made(np.zeros((1, 60_000, 3), np.float32))

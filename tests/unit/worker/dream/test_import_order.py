@@ -1,4 +1,4 @@
-"""Which libraries a process imports first must not decide the pixels that it dreams."""
+"""Tests that the order of imports does not change the pixels of a dream."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ print(fingerprint())
 
 
 def fingerprint() -> str:
-    """Of the pixels after two steps on each of two octaves of Lite0."""
+    """Returns the hash of the pixels after two steps on each of two octaves of Lite0."""
     from tests.fakes.toy_networks import photograph  # noqa: PLC0415 - it imports TensorFlow
 
     device.prepare()

@@ -1,4 +1,4 @@
-"""Region, color, strength, light and size, through whole dreams of a toy network."""
+"""Tests mask, color, strength, brightness and size, through whole dreams of a toy network."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_a_mask_of_any_size_is_brought_to_the_octaves():
     assert region(np.ones((400, 300), np.float32), 40, 60).min() == 1
 
 
-def test_original_colours_keep_the_photographs_chroma(photo):
+def test_original_colors_keep_the_photographs_chroma(photo):
     photo = photo * 0.4 + 70  # room for the light to change without clipping
     image = dreamed(photo, color="original")
     np.testing.assert_allclose(image - luma(image)[..., None], photo - luma(photo)[..., None], atol=0.02)
@@ -108,7 +108,7 @@ def test_a_resumed_dream_is_the_undisturbed_one(photo, params, stop):
     class Stop:
         point = None
 
-        def tiles_done(self, mark):
+        def tile_done(self, mark):
             pass
 
         def iteration_done(self, point):

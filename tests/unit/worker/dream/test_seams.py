@@ -1,12 +1,12 @@
-"""Tiles must not show: where they meet, neither the true gradient nor the normalized one may jump."""
+"""Tests that tiles leave no seams: where they meet, neither the true gradient nor the normalized one jumps."""
 
 import numpy as np
 import pytest
 import skimage.data
 import tensorflow as tf
-from tests.unit.worker.dream.ascent.test_ascent import an_ascent, choices
 
 from shared.params import DreamParams, Target
+from tests.unit.worker.dream.ascent.test_ascent import an_ascent, choices
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.tiling import halo_for, layout

@@ -1,4 +1,4 @@
-"""Colors, depth and transparency on the way in."""
+"""Tests colors, depth and transparency of decoded pictures."""
 
 import io
 

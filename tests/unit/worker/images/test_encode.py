@@ -1,4 +1,4 @@
-"""What leaves: formats, tags, masks and gradients as pictures."""
+"""Tests encoded results: formats, tags, masks and gradients as pictures."""
 
 import io
 

@@ -32,10 +32,10 @@ def test_pixel_steps_and_octaves_are_measured_from_where_a_resumed_dream_begins(
     )
     pace = worker_metrics.Pace()
 
-    pace.mark(mark(0, 600), now=10)  # resumed: 600 were done by another
-    pace.mark(mark(0, 800), now=14)
+    pace.update(mark(0, 600), now=10)  # resumed: 600 were done by another
+    pace.update(mark(0, 800), now=14)
     pace.octave_done(now=15)
-    pace.mark(mark(1, 1000), now=16)
+    pace.update(mark(1, 1000), now=16)
     pace.octave_done(now=18)
 
     assert (pixels(), octaves(), seconds()) == (400, 2, 7)

@@ -9,7 +9,7 @@ THIN = 8  # every channel count of GoogLeNet is divided by this: 440 kB of weigh
 
 
 def thin_googlenet():
-    """The catalog's entry with an eighth of the channels, and no checksum or address."""
+    """Returns the catalog's entry with an eighth of the channels, and no checksum or address."""
     model = catalog.MODELS["googlenet"]
     layers = tuple(
         Layer(name=layer.name, channels=layer.channels // THIN, stride=layer.stride) for layer in model.layers
@@ -18,7 +18,7 @@ def thin_googlenet():
 
 
 def thin_weights(seed=0):
-    """Layer -> (kernel (out, in, h, w), bias (out,)), seeded, for every convolution of the thin network."""
+    """Returns {layer: (kernel (out, in, h, w), bias (out,))}, seeded, for every convolution of the thin network."""
     channels = {layer.name: layer.channels for layer in thin_googlenet().layers}
     random = np.random.default_rng(seed)
     below, weights = 3, {}
@@ -42,7 +42,7 @@ def thin_weights(seed=0):
 
 
 def caffemodel(weights, *, generation):
-    """The file's bytes. 1: `layers`, sizes in four fields; 2: `layer`, sizes in `shape`.
+    """Returns the file's bytes. Generation 1: `layers`, sizes in four fields; 2: `layer`, sizes in `shape`.
 
     With what a reader has to skip: a name, a training head, layers without weights, each layer's type and parameters.
     """

@@ -1,4 +1,4 @@
-"""GoogLeNet from small .caffemodel files that the test itself makes, against the operations written out plainly."""
+"""Tests GoogLeNet on small .caffemodel files made here, against plain versions of its operations."""
 
 import hashlib
 
@@ -55,7 +55,7 @@ def test_every_layer_of_the_catalog_is_a_target_with_its_channels_and_stride(fil
 
 
 def test_the_first_layers_are_caffes_operations(file, weights, images):
-    """Mean subtracted, BGR, zeros around it, ReLU; maxima rounded up; the normalization over five channels."""
+    """Checks mean subtraction, BGR, zero padding, ReLU, max pooling that rounds up, and LRN over five channels."""
     network = googlenet.load(file, thin_googlenet())
 
     conv, pool, norm = network.activations(images, ["conv1/7x7_s2", "pool1/3x3_s2", "pool1/norm1"])
@@ -92,7 +92,7 @@ def test_a_module_joins_its_four_branches(file, weights, images):
 
 
 def test_the_grid_begins_at_the_same_place_whatever_the_size(file, images):
-    """What lets tiles of any size agree: a window's activations are the whole image's, away from its edges."""
+    """Checks that a window's activations are the whole image's, except near its edges, so tiles of any size agree."""
     network = googlenet.load(file, thin_googlenet())
     whole, window = (network.activations(x, ["inception_3a/1x1"])[0] for x in (images, images[:, :87, :60]))
     np.testing.assert_allclose(window[0, :6, :5], whole[0, :6, :5], rtol=1e-4, atol=1e-3)
@@ -110,7 +110,7 @@ def test_it_can_be_dreamt_of(file, images):
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda whole: whole[: len(whole) // 2], "not a whole .caffemodel|has no layer"),
         (lambda whole: whole[:-1], "not a whole .caffemodel"),
@@ -119,10 +119,10 @@ def test_it_can_be_dreamt_of(file, images):
     ],
     ids=["half", "one byte short", "a web page", "empty"],
 )
-def test_a_file_that_is_cut_or_of_another_kind_is_refused(tmp_path, weights, generation, spoil, said):
+def test_a_file_that_is_cut_or_of_another_kind_is_refused(tmp_path, weights, generation, spoil, message):
     path = tmp_path / "spoilt.caffemodel"
     path.write_bytes(spoil(caffemodel(weights, generation=generation)))
-    with pytest.raises(ModelCorrupt, match=said):
+    with pytest.raises(ModelCorrupt, match=message):
         googlenet.load(path, thin_googlenet())
 
 

@@ -156,7 +156,7 @@ def test_code_in_a_keras_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[[model]]\nname = 'x'\n", "title: Field required"),
         ("model = 3", "can't be read"),
@@ -166,7 +166,7 @@ def test_code_in_a_keras_file_is_refused(tmp_path):
         ("twice", "named twice"),
     ],
 )
-def test_an_invalid_catalog_file_is_refused_with_the_position_of_the_error(tmp_path, text, said):
+def test_an_invalid_catalog_file_is_refused_with_the_position_of_the_error(tmp_path, text, message):
     entry = "[[model]]\nname='x'\ntitle='x'\nlicense='x'\nsource='x'\nloader='x'\nfile='x'\n"
     layers = {
         "layers": "default_layer='a'\nlayers='a:b/c'",
@@ -174,7 +174,7 @@ def test_an_invalid_catalog_file_is_refused_with_the_position_of_the_error(tmp_p
         "twice": "default_layer='a'\nlayers='a:3/4 a:3/4'",
     }
     (tmp_path / "catalog.toml").write_text(entry + layers[text] if text in layers else text)
-    with pytest.raises(InvalidSettings, match=said):
+    with pytest.raises(InvalidSettings, match=message):
         catalog.extend(tmp_path / "catalog.toml")
 
 

@@ -1,4 +1,4 @@
-"""The caretaker's duties, one by one and in bad company."""
+"""Tests each of the caretaker's duties, alone and with failing processes around it."""
 
 import io
 
@@ -43,7 +43,7 @@ class World:
         )
 
     def trusted(self, **settings) -> Caretaker:
-        """One that has been looking on for longer than a lease."""
+        """Returns a caretaker that has been running for longer than a lease."""
         caretaker = self.caretaker(**settings)
         self.look(caretaker, 2 * LEASE_S)
         return caretaker
@@ -86,7 +86,7 @@ def world():
     return World()
 
 
-def test_a_lapsed_job_waits_again(world):
+def test_a_job_with_an_expired_lease_waits_again(world):
     caretaker = world.trusted()
     job = world.submit()
     world.claim()
@@ -96,7 +96,7 @@ def test_a_lapsed_job_waits_again(world):
     assert (world.state(job), world.store.get(job.id).deaths) == (JobState.QUEUED, 1)
 
 
-def test_nobody_is_judged_until_one_lease_after_redis_is_back(world):
+def test_no_lease_expires_until_one_lease_period_after_redis_is_back(world):
     caretaker = world.trusted()
     job = world.submit()
     world.claim()
@@ -109,7 +109,7 @@ def test_nobody_is_judged_until_one_lease_after_redis_is_back(world):
     assert world.state(job) is JobState.QUEUED
 
 
-def test_nobody_is_judged_right_after_the_machine_was_asleep(world):
+def test_no_lease_expires_right_after_the_machine_was_asleep(world):
     caretaker = world.trusted()
     job = world.submit()
     world.claim()
@@ -118,7 +118,7 @@ def test_nobody_is_judged_right_after_the_machine_was_asleep(world):
     assert world.state(job) is JobState.RUNNING
 
 
-def test_a_job_that_kills_three_workers_fails_with_the_reason_and_blocks_nobody(world):
+def test_a_job_that_kills_three_workers_fails_and_frees_the_queue(world):
     caretaker = world.trusted()
     poison, other = world.submit(), world.submit()
     for _ in range(3):
@@ -194,7 +194,7 @@ def test_doorbells_are_topped_up_to_the_jobs_that_a_live_worker_can_serve(world)
     assert world.notifier.wake_ups == 3
 
 
-def test_a_job_that_nobody_serves_is_rung_for_now_and_then(world):
+def test_workers_are_notified_again_of_a_job_that_no_worker_serves(world):
     caretaker = world.trusted()
     world.worker("inception5h")
     world.submit()
@@ -232,7 +232,7 @@ def test_a_job_that_redis_never_heard_of_is_found_within_a_minute(world):
     assert world.store.get(manifest.id).state is JobState.QUEUED
 
 
-def test_a_retry_that_redis_never_heard_of_is_found_and_no_late_close_takes_it_away(world):
+def test_reconciliation_finds_a_retry_that_redis_lacks_despite_a_late_close(world):
     caretaker = world.trusted()
     job = world.submit()
     world.settle(job, JobState.FAILED)
@@ -283,7 +283,7 @@ def test_what_was_never_accepted_is_given_up_and_swept_and_what_waits_is_not(wor
     # when
     walk(world, caretaker)
 
-    # then nobody can accept it any more, for a day
+    # then it can no longer be accepted, for a day
     assert list(world.storage.keys(object_keys.job(orphan.id))) == [object_keys.manifest(orphan.id)]
     with pytest.raises(SubmissionGivenUp):
         world.lifecycle.accept(orphan, {object_keys.image(orphan.id): io.BytesIO(b"pixels")})
@@ -350,6 +350,24 @@ def test_a_failed_job_keeps_its_checkpoints_for_a_retry_whose_outputs_are_not_sw
     assert kept <= set(world.storage.keys(object_keys.job(job.id)))
 
 
+def test_a_canceled_job_keeps_its_checkpoints_for_a_day(world):
+    # given
+    caretaker = world.trusted()
+    job = world.submit()
+    world.settle(job, JobState.CANCELED)
+    checkpoint = object_keys.checkpoint(job.id, 0, 1, "canceled")
+    world.storage.put(checkpoint, b"pixels")
+    ended_at = world.store.get(job.id).finished_at
+
+    # then
+    world.clock.time = ended_at + object_keys.DAY_S - 1
+    caretaker.run_round()
+    assert checkpoint in world.storage.objects
+    world.clock.time = ended_at + object_keys.DAY_S + WALK_EVERY_S
+    caretaker.run_round()
+    assert checkpoint not in world.storage.objects
+
+
 def test_past_retention_the_pictures_go_and_the_record_stays(world):
     caretaker = world.trusted(retention_days=2)
     job = world.submit()
@@ -378,7 +396,7 @@ def test_a_deleted_job_that_a_restart_brought_back_goes_again(world):
     assert set(world.storage.objects) == {object_keys.tombstone(job.id)}
 
 
-def test_every_minute_the_order_of_claims_is_mended(world):
+def test_the_order_of_claims_is_repaired_every_minute(world):
     caretaker = world.trusted()
     before = world.store.turn_rebuilds
     world.look(caretaker, 120)

@@ -1,4 +1,4 @@
-"""Each step of the engine against the plain reference, from the same image."""
+"""Tests each step of the engine against the plain reference, from the same image."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def an_ascent(network, params, *, height, width, batch=2, observer=None):
 
 
 def choices(ascent, height, width, octave, iteration):
-    """The tiles and the shift of an iteration: what the reference is told."""
+    """Returns the tiles and the shift of an iteration, as the reference takes them."""
     random = rng.generator(ascent.params.seed, octave, iteration)
     shift = rng.shift(random, ascent.params.jitter, height, width)
     tile_size, stride = ascent.params.tile_size, ascent.stride
@@ -46,7 +46,7 @@ class RecordingObserver:
     def __init__(self):
         self.images = []
 
-    def tiles_done(self, mark):
+    def tile_done(self, mark):
         pass
 
     def iteration_done(self, point):
@@ -98,7 +98,7 @@ def test_a_step_of_2015_is_the_bare_gradient_over_its_mean_size(toy, toy_params,
 
 @pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 def test_each_step_is_the_references_on_lite0(lite0, lite0_params, ascend):
-    """Both sides take a window's gradient from one function: another could differ in a last bit, and a ReLU near zero
+    """Both take a window's gradient from one function, because two could differ in a last bit, and a ReLU near zero
     would make gray levels of it. That function is compared with the reference's in test_gradient.py."""
 
     height, width = 200, 431
@@ -137,7 +137,7 @@ def test_an_octave_of_three_iterations_stays_within_70_db(toy, toy_params, color
 
 
 def test_every_pixels_gradient_is_its_own_where_the_true_one_is_known():
-    """The gradient of mean(image²) is the image, up to a factor: any pixel missed or taken twice would show."""
+    """Uses mean(image²), whose gradient is the image up to a factor: a missed or doubled pixel shows."""
     params = a_known_gradients_params()
     image = photograph(951, 1271)
     ascent = an_ascent(brightness_network(), params, height=951, width=1271)

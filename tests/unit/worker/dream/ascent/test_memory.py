@@ -3,17 +3,17 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.unit.worker.dream.ascent.test_ascent import an_ascent
 
 from shared.errors import OutOfMemory
 from tests.fakes.toy_networks import photograph
+from tests.unit.worker.dream.ascent.test_ascent import an_ascent
 from worker.dream.ascent import gpu_ascent
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.memory import batch_for, tile_size_for
 
 
 def short_of_memory(ascent, largest_px):
-    """The ascent with an allocator that fails for batches of more pixels than that."""
+    """Returns an ascent whose allocator fails for batches of more pixels than that."""
 
     def compute(windows):
         if windows.shape[0] * windows.shape[1] * windows.shape[2] > largest_px:
