@@ -71,22 +71,21 @@ class Troubles(Stage):
         self._later(self.random.uniform(1, 4) * LEASE_S, links.calm)
 
     def _replace_redis(self) -> None:
-        """Replaces Redis's data by the copy that the previous such fault took, or else by that of the start."""
+        """Replaces Redis's folder by the copy that the previous such fault took, or else by that of the start."""
         if "redis" in self._stopped:
             return
         self.stack.kill_component("redis")
         self.observer.forgive()
-        data, copy, fresh = (self.home / name for name in ("redis/appendonlydir", "redis-copy", "redis-fresh"))
+        data, older, fresh = (self.home / name for name in ("redis", "redis-copy", "redis-fresh"))
         shutil.copytree(data, fresh)
-        if copy.exists():
-            shutil.rmtree(data)
-            copy.rename(data)
-        fresh.rename(copy)
+        shutil.rmtree(data)
+        older.rename(data)
+        fresh.rename(older)
         self._stopped["redis"] = time.monotonic() + self.random.uniform(0.2, 2)
 
     def _copy_redis(self) -> None:
         """Takes the first copy, which the first replacement uses. A torn end is cut off when it is loaded."""
-        shutil.copytree(self.home / "redis/appendonlydir", self.home / "redis-copy")
+        shutil.copytree(self.home / "redis", self.home / "redis-copy")
 
     def _fill_disk(self) -> None:
         full = self.stack.trouble_folder(self.random.choice([*WORKERS, "api"])) / "disk_full"
