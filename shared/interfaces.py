@@ -51,7 +51,7 @@ class JobStore(Protocol):
         """Releases the place of a submission that was refused."""
 
     def create(self, job: Job) -> bool:
-        """Writes the job as given unless its id exists or was forgotten; False then. A queued job waits from then on."""
+        """Writes the job unless its id exists or was forgotten; False then. A queued job waits from then on."""
 
     def get(self, job_id: str) -> Job | None:
         """Returns the job, or None when Redis does not have it (S3 still may)."""
