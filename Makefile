@@ -56,8 +56,9 @@ bench: .venv/installed ## compare the engine with a plain reference (12 minutes;
 bench-api: .venv/installed ## measure the API on one core (needs wrk; two minutes)
 	$(VENV)/python -m tests.benchmarks.api.load
 
-bench-scale: .venv/installed ## measure a second worker's gain and the queue's overhead (some minutes)
+bench-scale: .venv/installed ## measure a second worker's gain, the queue's overhead and a rebuild (some minutes)
 	$(VENV)/python -m tests.benchmarks.scale
+	$(VENV)/python -m tests.benchmarks.scale.rebuild
 
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --python-version 3.11

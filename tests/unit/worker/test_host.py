@@ -5,13 +5,15 @@ import errno
 import tempfile
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from shared.errors import StorageUnavailable, StoreUnavailable
 from shared.jobs.job import JobState
 from shared.settings import Settings
 from tests.unit.worker.runner_world import World
 from worker import images
-from worker.host import LOST_CLAIMS, PROBE_EVERY_S
+from worker.host import PROBE_EVERY_S, UNANSWERED_CLAIMS
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def world():
 
 def test_a_worker_that_never_receives_its_claims_stops_claiming_until_a_probe_succeeds(world):
     # given a worker that can send to Redis, but receives no large response
-    jobs = [world.submit() for _ in range(LOST_CLAIMS + 2)]
+    jobs = [world.submit() for _ in range(UNANSWERED_CLAIMS + 2)]
     runner, claim, probe = world.runner(), world.store.claim, world.store.probe
     claims = []
 
@@ -41,7 +43,7 @@ def test_a_worker_that_never_receives_its_claims_stops_claiming_until_a_probe_su
         world.clock.time += PROBE_EVERY_S
 
     # then
-    assert len(claims) == LOST_CLAIMS
+    assert len(claims) == UNANSWERED_CLAIMS
 
     # when its network works again
     world.store.claim, world.store.probe = claim, probe
@@ -51,7 +53,7 @@ def test_a_worker_that_never_receives_its_claims_stops_claiming_until_a_probe_su
     world.clock.time += 1000
     for job in claims:
         world.store.expire_lease(job, max_deaths=1)
-    assert [world.job(job.id).state for job in claims] == [JobState.QUEUED] * LOST_CLAIMS
+    assert [world.job(job.id).state for job in claims] == [JobState.QUEUED] * UNANSWERED_CLAIMS
     assert all(world.job(job.id).deaths == 0 for job in jobs)
 
 
@@ -160,3 +162,19 @@ def test_a_probe_needs_s3_too(world):
     assert not runner.run_next()
     with pytest.raises(StorageUnavailable):
         world.storage.check()
+
+
+def test_a_settled_job_is_logged_with_its_retry_so_that_two_ends_can_be_told_apart(world):
+    job = world.submit()
+    world.dreamer.during = lambda _: (_ for _ in ()).throw(MemoryError)
+    with capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+        world.runner().run_next()
+        world.lifecycle.retry(world.job(job.id), now=world.clock.now())
+        world.dreamer.during = lambda _: None
+        world.runner().run_next()
+
+    ends = [log for log in logs if log["event"] == "job_settled"]
+    assert [(end["job_id"], end["retry_count"], end["state"]) for end in ends] == [
+        (job.id, 0, JobState.FAILED),
+        (job.id, 1, JobState.SUCCEEDED),
+    ]
