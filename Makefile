@@ -68,8 +68,9 @@ bench-api: .venv/installed ## measure the API on one core (needs wrk; two minute
 bench-hostile: .venv/installed ## measure what honest clients see beside 1,000 hostile connections (a minute; SEED=7)
 	$(VENV)/python -m tests.benchmarks.api.hostile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-bench-scale: .venv/installed ## measure a second worker's gain and the queue's overhead (some minutes)
+bench-scale: .venv/installed ## measure a second worker's gain, the queue's overhead and a rebuild (some minutes)
 	$(VENV)/python -m tests.benchmarks.scale
+	$(VENV)/python -m tests.benchmarks.scale.rebuild
 
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --python-version 3.11
