@@ -80,7 +80,7 @@ export function paramsToSend(look, defaults) {
   return { ...Object.fromEntries(reset.map((name) => [name, defaults[name] ?? null])), ...draft.params };
 }
 
-const ACCEPTED = ["image/png", "image/jpeg", "image/webp"];
+const ENDINGS = /\.(png|jpe?g|webp|gif|avif|heic|heif|tiff?|jxl)$/i; // some systems give HEIC and JPEG XL no type
 
 /**
  * Reads a photograph and its size from a file. Throws Error with a message for the user.
@@ -88,8 +88,8 @@ const ACCEPTED = ["image/png", "image/jpeg", "image/webp"];
  * @returns {Promise<Photo>}
  */
 export async function readPhoto(file) {
-  if (!ACCEPTED.includes(file.type) && !/\.(png|jpe?g|webp)$/i.test(file.name)) {
-    throw new Error(`${file.name} is not a PNG, JPEG or WebP image.`);
+  if (!file.type.startsWith("image/") && !ENDINGS.test(file.name)) {
+    throw new Error(`${file.name} is not an image.`);
   }
   const url = URL.createObjectURL(file);
   const image = new Image();
@@ -98,7 +98,11 @@ export async function readPhoto(file) {
     await image.decode();
   } catch {
     URL.revokeObjectURL(url);
-    throw new Error(`${file.name} can't be read: it is damaged or not an image.`);
+    throw new Error(
+      /hei[cf]|tiff?|jxl/i.test(`${file.type} ${file.name.split(".").pop()}`)
+        ? `This browser can't show ${file.name}. Send it with the dream command or over HTTP, or convert it to JPEG.`
+        : `${file.name} can't be read: it is damaged or not an image.`,
+    );
   }
   return {
     key: crypto.getRandomValues(new Uint32Array(2)).join("-"),

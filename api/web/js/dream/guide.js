@@ -7,7 +7,7 @@ import { errorSlot } from "../settings/fields.js";
 export function guideField(onChange) {
   const slot = errorSlot();
   const id = uid("guide");
-  const input = h("input", { type: "file", id, accept: "image/png,image/jpeg,image/webp", className: "file", "aria-describedby": slot.node.id, onchange: () => {
+  const input = h("input", { type: "file", id, accept: "image/*,.heic,.heif,.tif,.tiff,.jxl", className: "file", "aria-describedby": slot.node.id, onchange: () => {
     draft.guide = input.files[0] ?? null;
     slot.show(null);
     draw();

@@ -21,7 +21,7 @@ const TUNNEL = ["samples/tunnel-0.webp", "samples/tunnel-1.webp", "samples/tunne
 export function photoStage({ signal, onChange }) {
   const slot = errorSlot();
   slot.node.classList.add("stage-error");
-  const input = h("input", { type: "file", multiple: true, accept: "image/png,image/jpeg,image/webp", hidden: true, id: "file", onchange: () => {
+  const input = h("input", { type: "file", multiple: true, accept: "image/*,.heic,.heif,.tif,.tiff,.jxl", hidden: true, id: "file", onchange: () => {
     addFiles([...input.files]);
     input.value = "";
   } });

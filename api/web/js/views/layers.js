@@ -89,7 +89,7 @@ export async function layersView({ query, signal }) {
 
   /** Creates the button that chooses another photograph. */
   function another(layer, maps) {
-    const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp", hidden: true, "aria-label": "Another photograph", onchange: async () => {
+    const input = h("input", { type: "file", accept: "image/*,.heic,.heif,.tif,.tiff,.jxl", hidden: true, "aria-label": "Another photograph", onchange: async () => {
       try {
         compose(await readPhoto(input.files[0]));
         computeMaps(layer, maps);
