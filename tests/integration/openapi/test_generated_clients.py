@@ -34,10 +34,9 @@ def python_client(tmp_path_factory):
 
 def test_the_python_client_submits_a_form_polls_and_fetches_the_result(stack, python_client):
     # given
+    from dreams import AuthenticatedClient, models, types  # noqa: PLC0415 - generated just now
     from dreams.api.jobs import get_job, submit_job  # noqa: PLC0415
     from dreams.api.outputs import get_result  # noqa: PLC0415
-
-    from dreams import AuthenticatedClient, models, types  # noqa: PLC0415 - generated just now
 
     form = models.SubmitJobFilesJobForm(
         image=types.File(
