@@ -13,7 +13,7 @@ OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 SMALLEST_TILE = 128  # the minimum in shared.params
 LARGEST_ON_CPU, LARGEST_ON_GPU = 1024, 2048  # larger tiles hardly reduce the share of the halos
-USUAL_ON_CPU, USUAL_HALOS = 768, 16  # tiles of so many pixels, or of so many halos: larger ones are not faster
+USUAL_ON_CPU, USUAL_HALOS = 896, 16  # tiles of so many pixels, or of so many halos: larger ones are not faster
 COMFORTABLE = 512  # smaller tiles lose more by halos and seams than they gain by running in parallel
 HALOS_PER_TILE = 7  # a tile of fewer has too many cuts for its halo, and below 6 a narrower one (see tiling)
 LARGEST_BATCH = 16
