@@ -7,10 +7,10 @@ IMAGE ?=
 export IMAGE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast lint pytest chaos simulate fmt bench bench-api bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint pytest chaos simulate fuzz fmt bench bench-api bench-hostile bench-scale docs lock check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/installed ## install everything into .venv (the other targets do so when needed)
 
@@ -46,6 +46,9 @@ chaos: .venv/installed ## crash parts of a real stack at random, count lost jobs
 simulate: .venv/installed ## run the protocol under simulated faults (SEEDS=10000; SEED=7 replays one run)
 	$(VENV)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
+fuzz: .venv/installed ## send odd and damaged requests and files (COUNT=100000 SECONDS=600 SEED=7)
+	$(VENV)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
 fmt: .venv/installed ## format the code and apply automatic fixes
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
@@ -55,6 +58,9 @@ bench: .venv/installed ## compare the engine with a plain reference (12 minutes;
 
 bench-api: .venv/installed ## measure the API on one core (needs wrk; two minutes)
 	$(VENV)/python -m tests.benchmarks.api.load
+
+bench-hostile: .venv/installed ## measure what honest clients see beside 1,000 hostile connections (a minute; SEED=7)
+	$(VENV)/python -m tests.benchmarks.api.hostile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench-scale: .venv/installed ## measure a second worker's gain, the queue's overhead and a rebuild (some minutes)
 	$(VENV)/python -m tests.benchmarks.scale

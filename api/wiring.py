@@ -1,11 +1,11 @@
 """Builds the services that the routes call, on the real Redis and S3 or on what a test passes in."""
 
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from api.events.slots import Slots
 from api.jobs.disk_budget import DiskBudget
 from api.jobs.job_service import JobService
 from api.jobs.status_service import StatusService
@@ -40,9 +40,10 @@ class Services:
     rate_limit_storage: tuple[str, dict[str, Any]] = ("memory://", {})  # where Flask-Limiter counts: address, options
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "slots", BoundedSemaphore(max(1, self.settings.max_streams)))
+        per_owner = self.settings.max_owner_streams if self.settings.keys == "on" else None
+        object.__setattr__(self, "slots", Slots(max(1, self.settings.max_streams), per_owner=per_owner))
 
-    slots: BoundedSemaphore = field(init=False, repr=False)  # for responses that hold a thread for a long time
+    slots: Slots = field(init=False, repr=False)  # for responses that hold a thread for a long time
 
 
 def connect(settings: "Settings") -> Services:
@@ -108,6 +109,7 @@ def assemble(
             notifier=notifier,
             clock=clock,
             max_pixels=settings.max_pixels,
+            max_work=settings.max_work,
             formats=settings.formats,
             strip_inputs=settings.strip_inputs,
             max_bytes=settings.max_upload_bytes,

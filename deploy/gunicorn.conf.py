@@ -1,6 +1,7 @@
 """The API under gunicorn: `gunicorn -c deploy/gunicorn.conf.py 'api.app:create_app()'`."""  # noqa: N999 - the name that gunicorn looks for
 
 import gc
+import logging
 import os
 import resource
 import shutil
@@ -67,6 +68,7 @@ class GatewayWorker(UvicornWorker):
         from api.gateway.gateway import Gateway  # noqa: PLC0415 - after the place for metrics is known
 
         super().load_wsgi()
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not a line for each malformed request
         self.wsgi = Gateway(self.wsgi, proxies=self.cfg.forwarded_allow_ips)
 
     async def _serve(self) -> None:
@@ -83,7 +85,7 @@ worker_class = GatewayWorker
 workers = 2  # so that one dying leaves the other to answer
 timeout = 60  # seconds without a sign of life from a process; requests have their own limits
 graceful_timeout = 10  # seconds for running requests to end when it stops
-keepalive = 5  # seconds
+keepalive = 75  # seconds; longer than proxies and clients keep one, so that none sends into a closed connection
 logger_class = OneLog
 accesslog = None  # the application logs its requests
 control_socket_disable = True  # its default place is one per user: two stacks would fight over it

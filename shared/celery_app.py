@@ -1,11 +1,13 @@
 """The Celery application, and wake-ups: messages that carry no job and only say that there is work."""
 
+import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from shared.errors import StoreUnavailable
 from shared.redis.address import SentinelAddress
 from shared.redis.job_store import RedisJobStore
+from shared.redis.scripts import refusal_of
 from shared.settings import Settings
 
 QUEUE = "dream"  # the Redis list's name
@@ -36,6 +38,7 @@ def make_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that refuses writes would end the parent: "Unrecoverable error"
         broker_connection_timeout=settings.redis_timeout_s,
         broker_transport_options={
             "socket_timeout": settings.redis_timeout_s,  # kombu's default waits forever on a dead connection
@@ -66,8 +69,8 @@ class CeleryNotifier:
                 for _ in range(times):
                     # No retry: the caretaker sends the wake-ups that are missing.
                     self._app.send_task(TASK, queue=QUEUE, producer=producer, ignore_result=True, retry=False)
-        except OperationalError as exc:
-            raise StoreUnavailable from exc
+        except (OperationalError, redis.RedisError) as exc:
+            raise refusal_of(exc) or StoreUnavailable() from exc
 
     def pending_wake_ups(self) -> int:
         return self._store.length(QUEUE)

@@ -163,6 +163,20 @@ class StoreUnavailable(DreamError):
     retryable = True
 
 
+class StoreRefusing(StoreUnavailable):
+    """Redis refuses writes; accepted jobs are safe, try again shortly."""
+
+    code = "store_refusing"
+
+    def __init__(self, reason: str | None = None) -> None:
+        """Builds the sentence.   reason: what Redis said."""
+        super().__init__(
+            f"Redis refuses writes: {reason.strip(' .')}. Accepted jobs are safe; try again shortly."
+            if reason
+            else None
+        )
+
+
 class StorageUnavailable(DreamError):
     """The object storage can't be reached; accepted jobs are safe, try again shortly."""
 

@@ -10,6 +10,8 @@ from typing import BinaryIO, Protocol
 from shared.jobs.job import Job, JobProgress, JobState, Outcome
 from shared.jobs.queue_stats import QueueStats
 
+UNLIMITED = 2**31  # more jobs than can run
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsFetch:
@@ -37,6 +39,9 @@ class WorkerInfo:
 
 class JobStore(Protocol):
     """Holds live state. Every call raises StoreUnavailable (retryable) when Redis is unavailable.
+
+    A call that writes raises its subclass StoreRefusing when Redis answers but refuses writes: it is full, can't save,
+    or has become a replica.
 
     Times are Unix times in seconds; durations are in seconds.
     """
@@ -88,9 +93,10 @@ class JobStore(Protocol):
     def forget(self, job_id: str) -> None:
         """Removes the job and everything that refers to it. For a day no late `create` brings it back."""
 
-    def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
+    def claim(self, worker: str, models: Sequence[str], *, lease_s: float, max_running: int = UNLIMITED) -> Job | None:
         """Claims the next waiting job for these models; None when none waits. The job is running under a new claim.
 
+        max_running: an owner with so many running jobs is passed over while another one's jobs wait for these models.
         Until the first `renew` the claim is not acknowledged: its expiry means a lost response, not a dead worker.
         """
 
@@ -172,6 +178,9 @@ class JobStore(Protocol):
 
     def probe(self) -> None:
         """Sends and receives as many bytes as the response to a claim may have. Raises StoreUnavailable."""
+
+    def check_writes(self) -> None:
+        """Writes a value that expires. Raises StoreRefusing when Redis answers but refuses writes."""
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
         """Makes `name` the leading caretaker for `ttl_s`, unless another one leads. Returns True if `name` leads."""

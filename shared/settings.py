@@ -55,6 +55,14 @@ class Settings(BaseSettings):
     max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
     max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20
 
+    max_work: Annotated[
+        int,
+        Field(
+            gt=0,
+            description="Largest dream accepted, pixels x iterations over all octaves; a worker with two cores does "
+            "the default within a day.",
+        ),
+    ] = 100_000_000_000
     upload_budget_bytes: Annotated[
         int,
         Field(
@@ -99,9 +107,11 @@ class Settings(BaseSettings):
         ),
     ] = 0
     max_queued: Annotated[int, Field(ge=1, description="Waiting jobs per owner.")] = 10_000
+    max_running: Annotated[int, Field(ge=1, description="Running jobs per owner while other owners' jobs wait.")] = 4
     max_streams: Annotated[
         int, Field(ge=0, description="Open streams and `Prefer: wait` requests, per API process.")
     ] = 220
+    max_owner_streams: Annotated[int, Field(ge=1, description="Of these, per owner, where callers need keys.")] = 50
     stream_limit_s: Annotated[
         float, Field(gt=0, description="Longest event stream, seconds; clients reconnect by themselves.")
     ] = 300.0

@@ -25,23 +25,33 @@ from worker.dream.types import Image
 from worker.networks import registry
 
 SIZE_PX = (480, 360)  # (width, height); small, so that the features are large in the picture
+TUNNEL = ("Folds", "Engraving", "Eyes", "Animals")  # from the outer frame to the inner one
 SHEET_CELL_PX, COLUMNS, LABEL_PX = (320, 240), 5, 26
+FACE = (60, 0, 451, 293)  # of scikit-image's cat: bright, and recognizable at the size of a tile
 EYES = {"layers": [{"layer": "block9"}], "iterations": 14, "step_size": 2.2}
 LONG = {"layers": [{"layer": "block11_expand"}], "iterations": 30}
 
 
 def main(folder: Annotated[Path, typer.Argument(help="Output folder.")]) -> None:
-    """Makes every thumbnail and both sheets."""
+    """Makes every thumbnail, the start page's pictures and both sheets."""
     device.prepare()
     folder.mkdir(parents=True, exist_ok=True)
-    rocket, cells = photograph("rocket"), []
+    cat, cells = photograph("chelsea", FACE), []
     for preset in LOOKS:
         if preset.verified:
-            picture = dreamed(preset.params, rocket)
+            picture = dreamed(preset.params, cat)
             picture.save(folder / f"{preset.name}.webp", quality=76, method=6)
             cells.append((preset.title, picture))
+    frames = [Pillow.fromarray(images.to_pixels(cat)), *(dict(cells)[title] for title in TUNNEL)]
+    tunnel(frames, folder.parent / "samples")
     sheet(cells).save(folder / "sheet.webp", quality=76, method=6)
     sheet(controls()).save(folder / "controls.webp", quality=76, method=6)
+
+
+def tunnel(pictures: list[Pillow.Image], folder: Path) -> None:
+    """Saves the start page's frames within frames, the outermost first."""
+    for index, picture in enumerate(pictures):
+        picture.save(folder / f"tunnel-{index}.webp", quality=80, method=6)
 
 
 def controls() -> list[tuple[str, Pillow.Image]]:
@@ -64,9 +74,11 @@ def controls() -> list[tuple[str, Pillow.Image]]:
     ]
 
 
-def photograph(name: str) -> Image:
-    """Returns one of scikit-image's photographs, cropped to its central 4:3 part."""
+def photograph(name: str, box: tuple[int, int, int, int] | None = None) -> Image:
+    """Returns the box, or else the central 4:3 part, of one of scikit-image's photographs."""
     whole = Pillow.fromarray(getattr(skimage.data, name)()).convert("RGB")
+    if box:
+        return np.asarray(whole.crop(box).resize(SIZE_PX, Pillow.Resampling.LANCZOS), np.float32)
     ratio = SIZE_PX[0] / SIZE_PX[1]
     width, height = min(whole.width, int(whole.height * ratio)), min(whole.height, int(whole.width / ratio))
     left, top = (whole.width - width) // 2, 0 if whole.width <= whole.height else (whole.height - height) // 2

@@ -85,7 +85,12 @@ class Runner:
     def _claim(self) -> Job | None:
         settings = self._settings
         try:
-            job = self._lifecycle.claim(settings.worker_name, self._dreamer.models(), lease_s=settings.lease_s)
+            job = self._lifecycle.claim(
+                settings.worker_name,
+                self._dreamer.models(),
+                lease_s=settings.lease_s,
+                max_running=settings.max_running,
+            )
         except StoreUnavailable as exc:
             self._host.claim_unanswered(str(exc))
             raise

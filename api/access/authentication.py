@@ -19,6 +19,8 @@ PUBLIC_PATHS = {"/v1/session"}  # under /v1; a client that logs in has no key ye
 ADMIN_PATHS = ("/v1/keys", "/v1/models")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 ADMIN = "admin"
+SAME_SITE = {"same-origin", "none"}  # of Sec-Fetch-Site; none: the user typed the address
+OTHER_SITE = "Requests from other sites are refused."
 
 
 def install(app: APIFlask) -> None:
@@ -142,19 +144,34 @@ def _signer() -> TimestampSigner:
 
 
 def _refuse_other_sites() -> None:
-    """Refuses cross-site writes: a loopback service has no cookie whose SameSite attribute would stop them."""
-    origin = request.headers.get("Origin")
-    if request.method in SAFE_METHODS or origin is None:
+    """Refuses cross-site writes: a loopback service has no cookie whose SameSite attribute would stop them.
+
+    Browsers send `Sec-Fetch-Site`, and `Origin` with a write; a client that is not a browser sends neither.
+    """
+    if request.method in SAFE_METHODS:
         return
-    if urlsplit(origin).netloc != request.host:
-        raise Forbidden("Requests from other sites are refused.")
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None and site not in SAME_SITE:
+        raise Forbidden(OTHER_SITE)
+    # A browser that says same-origin knows the scheme better than we do behind a proxy that does not forward it.
+    schemes = {request.scheme} if site is None else {"http", "https"}
+    if origin is not None and origin.lower() not in {f"{scheme}://{request.host}".lower() for scheme in schemes}:
+        raise Forbidden(OTHER_SITE)
 
 
 def _refuse_other_machines() -> None:
     """Refuses other machines, and host names other than loopback's, which stops DNS rebinding."""
-    name = urlsplit(f"//{request.host}").hostname or ""
+    name = _host_name(request.host)
     if not (is_loopback(request.remote_addr or "") and (name == "localhost" or is_loopback(name))):
         raise Forbidden(
             "Without keys the service answers only this machine. Start it with DREAM_KEYS=on to require keys, "
             "or with DREAM_KEYS=off to let everyone in."
         )
+
+
+def _host_name(host: str) -> str:
+    """Returns the name without its port; an empty one for a host that is missing or malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

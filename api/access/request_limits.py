@@ -12,6 +12,7 @@ from api import request_context
 from api.http import problem_responses
 from shared.errors import StoreUnavailable, TooManyRequests
 from shared.rate_limit import RateLimit, RateLimitUsage
+from shared.redis.scripts import refusal_of
 
 if TYPE_CHECKING:
     from flask_limiter import Limiter, RequestLimit
@@ -43,7 +44,9 @@ def install(app: APIFlask, uri: str, options: dict[str, Any]) -> None:
     limiter.init_app(app)
     app.register_error_handler(RateLimitExceeded, lambda _: _too_many_requests(limiter))
     # When Redis fails, one thread switches to counting in memory; those that are counting at that moment raise.
-    app.register_error_handler(RedisError, lambda _: problem_responses.from_dream_error(StoreUnavailable()))
+    app.register_error_handler(
+        RedisError, lambda exc: problem_responses.from_dream_error(refusal_of(exc) or StoreUnavailable())
+    )
     app.after_request(_header_writer(limiter))
 
 

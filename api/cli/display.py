@@ -120,6 +120,7 @@ def job_table(job: JobView) -> Table:
         if job.finished_at and job.started_at
         else None,
         "image": f"{job.input.width} x {job.input.height} {job.input.format}",
+        "look": Text(", ".join([job.preset, *(f"other {name}" for name in job.changed)])) if job.preset else None,
         "layers": _layers(job),
         "error": Text(job.error.message) if job.error else None,
     }
@@ -130,8 +131,8 @@ def job_table(job: JobView) -> Table:
 
 
 def jobs_table(page: JobPage) -> Table:
-    """Returns one line per job, at 80 columns too: only the name and the layers are cut."""
-    table = _table("job", (job.id for job in page.jobs), "state", "done", "submitted (UTC)", wide=("name", "layers"))
+    """Returns one line per job, at 80 columns too: only the name and the look are cut."""
+    table = _table("job", (job.id for job in page.jobs), "state", "done", "submitted (UTC)", wide=("name", "look"))
     table.columns[-2].min_width = min(NAME_WIDTH, max((len(job.name or "") for job in page.jobs), default=0))
     for job in page.jobs:
         table.add_row(
@@ -140,7 +141,7 @@ def jobs_table(page: JobPage) -> Table:
             f"{job.progress.fraction:.0%}",
             f"{job.created_at:%Y-%m-%d %H:%M}",
             _cut(Text(job.name or "")),
-            _cut(_layers(job)),
+            _cut(Text(job.preset) if job.preset else _layers(job)),
         )
     return table
 

@@ -18,18 +18,19 @@ RECONNECT_MS = 2000
 def stream(services: Services, job: Job, after: int | None) -> Iterator[str]:
     """Yields the job's events as text, from version `after` on, or from now.
 
-    Raises TooManyStreams before the first event when every slot is taken.
+    Raises TooManyStreams before the first event when every slot is taken, or every one that the owner may have.
     """
-    if not services.slots.acquire(blocking=False):
+    if not services.slots.acquire(job.owner):
         raise TooManyStreams
-    return _SlotHolder(services, _events(services, job, after))
+    return _SlotHolder(services, job.owner, _events(services, job, after))
 
 
 class _SlotHolder:
     """Releases the stream's slot however the stream ends, even if no line of it was read."""
 
-    def __init__(self, services: Services, events: Iterator[str]) -> None:
+    def __init__(self, services: Services, owner: str, events: Iterator[str]) -> None:
         self._services = services
+        self._owner = owner
         self._events = events
         self._held = True
 
@@ -43,7 +44,7 @@ class _SlotHolder:
         """Releases the slot. WSGI servers call it when the response is complete or its client is gone."""
         if self._held:
             self._held = False
-            self._services.slots.release()
+            self._services.slots.release(self._owner)
 
 
 def _events(services: Services, job: Job, after: int | None) -> Iterator[str]:

@@ -12,13 +12,13 @@ from shared.jobs.job_events import Subscription
 def until_terminal(job: Job, wait_s: float) -> Job:
     """Returns the job once it has ended or `wait_s` has passed; at once if too many requests wait already."""
     services = request_context.services()
-    if job.state.is_terminal or not services.slots.acquire(blocking=False):
+    if job.state.is_terminal or not services.slots.acquire(job.owner):
         return job
     try:
         with services.subscriptions.subscribe(job.id) as subscription:
             return _wait(services, job, subscription, services.clock.monotonic() + wait_s)
     finally:
-        services.slots.release()
+        services.slots.release(job.owner)
 
 
 def _wait(services: Services, job: Job, subscription: Subscription, until: float) -> Job:

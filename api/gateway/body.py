@@ -130,8 +130,8 @@ PATCH = 16 * 1024
 NO_BODY = 1024  # routes that ignore a body: some clients send an empty object
 JSON_ROUTES = {
     SUBMISSION: 256 * 1024,
-    ("POST", "/v1/uploads"): 1024,
-    ("POST", "/v1/keys"): 1024,
+    ("POST", "/v1/uploads"): 4 * 1024,
+    ("POST", "/v1/keys"): 4 * 1024,
     ("POST", "/v1/session"): 1024,
 }
 WRONG_TYPE = {

@@ -145,6 +145,9 @@ def _refused_head(scope: Scope) -> Answer | None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_ADDRESS:
         return refusals.answer(HTTPStatus.REQUEST_URI_TOO_LONG)
     headers = scope["headers"]
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or (scope["http_version"] == "1.1" and not all(hosts[:1] or [b""])):  # RFC 9112, section 3.2
+        return refusals.answer(HTTPStatus.BAD_REQUEST, detail="The request needs one `Host` header that is not empty.")
     if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LONGEST_HEADERS:
         return refusals.answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
     return None

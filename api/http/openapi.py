@@ -4,7 +4,6 @@
 """
 
 import inspect
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,18 +12,37 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.http import openapi_examples
+from api.http import openapi_bodies, openapi_examples, openapi_webhooks
+from api.http.openapi_bodies import JSON, SCHEMAS
 from api.http.openapi_headers import CONDITIONAL, HEADERS, REQUEST_HEADERS, RETURNED_HEADERS, TAKEN_HEADERS
-from api.jobs.request_parsing import FILES
 from api.schemas import account_views, job_view, network_views, problem, requests, status_views
-from api.schemas.requests import FeatureMapsForm, FeatureMapsRequest, JobForm, JobRequest
+from shared.webhooks import message
 
-SCHEMAS = "#/components/schemas/"
-JSON = "application/json"
-IMAGE_FILE = "A JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF or JPEG XL file; of several pictures the first one counts."
 PROBLEM = {"application/problem+json": {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
 JOB_ID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 AUTHENTICATED: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
+TAGS = {
+    "Jobs": "Submit, watch, cancel, retry and delete jobs.",
+    "Outputs": "Download a job's images, report and data.",
+    "Uploads": "Upload large images straight to the object storage.",
+    "Models": "Networks, their layers, and presets.",
+    "Webhooks": "Signed messages about jobs, as in Standard Webhooks.",
+    "Session": "Log-in of the web page.",
+    "Keys": "API keys; for the administrator.",
+    "Health": "Checks, status and metrics for operators.",
+}
+BINARY = {"type": "string", "format": "binary"}
+IMAGES = ("image/png", "image/jpeg", "image/webp")
+INPUTS = (*IMAGES, "image/gif", "image/tiff", "image/heic", "image/avif", "image/jxl")
+CONTENT = "The content; for redirecting operations, after the redirect."
+CONTENTS: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
+    "report": ((JSON,), {"type": "object"}),
+    "preview": (("image/jpeg",), BINARY),
+    "result": (IMAGES, BINARY),
+    "gradients/{octave}": (("image/png",), BINARY),
+    "data": (("application/octet-stream",), BINARY),
+    **dict.fromkeys(("input", "guide", "mask"), (INPUTS, BINARY)),
+}
 UNAUTHENTICATED_PATHS = {"/v1/session"}
 INTERNAL_SCHEMAS = {"View", "ListQuery", "JobForm", "FeatureMapsForm", "JobOptions", "JobSketch"}
 REFUSALS = {
@@ -67,19 +85,23 @@ def _docstrings(app: APIFlask) -> dict[tuple[str, str], str]:
 
 def complete(spec: dict[str, Any], docstrings: dict[tuple[str, str], str]) -> dict[str, Any]:
     """Completes the document that APIFlask generated, in place, and returns it."""
-    spec["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+    spec["info"] |= {
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        "contact": {"name": "The maintainers of Dreamqueue"},
+    }
+    spec["servers"] = [{"url": "/", "description": "The server that this document comes from."}]
+    spec["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     spec["paths"] = dict(sorted(spec["paths"].items()))
     submission = spec["paths"]["/v1/jobs"]["post"]
     submission["responses"]["200"] = {**submission["responses"]["202"], "description": "Accepted, and already ended."}
-    submission["requestBody"] = _submission_body()
+    submission["requestBody"] = openapi_bodies.submission()
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             operation["description"] = docstrings[path, method]
             _complete_operation(path, operation)
-    for path, content in (("report", JSON), ("preview", "image/jpeg")):
-        answers = spec["paths"][f"/v1/jobs/{{job_id}}/{path}"]["get"]["responses"]
-        shape: dict[str, Any] = {} if content == "image/jpeg" else {"type": "object"}
-        answers["200"] = {"description": "The content.", "content": {content: {"schema": shape}}}
+    for name, (types, schema) in CONTENTS.items():
+        responses = spec["paths"][f"/v1/jobs/{{job_id}}/{name}"]["get"]["responses"]
+        responses["200"] = {"description": CONTENT, "content": {type_: {"schema": schema} for type_ in types}}
     ready = spec["paths"]["/readyz"]["get"]["responses"]
     ready["503"]["content"] = ready["200"]["content"]
     spec["components"] = {
@@ -95,21 +117,26 @@ def complete(spec: dict[str, Any], docstrings: dict[tuple[str, str], str]) -> di
             },
         },
     }
+    spec["webhooks"] = openapi_webhooks.webhooks()
     completed: dict[str, Any] = _unprefix_refs(spec)
+    openapi_bodies.make_defaults_optional(completed)
     return completed
 
 
 def _complete_operation(path: str, operation: dict[str, Any]) -> None:
     name = operation.setdefault("operationId", f"get{path.strip('/').title()}")
-    if path.startswith("/v1/"):
-        if path not in UNAUTHENTICATED_PATHS:
-            operation["security"] = AUTHENTICATED
+    is_authenticated = path.startswith("/v1/") and path not in UNAUTHENTICATED_PATHS
+    operation["security"] = AUTHENTICATED if is_authenticated else []
+    if not path.startswith("/v1/"):
+        operation["responses"]["400"] = {"description": "The request can't be parsed."}
+    else:
         for status, why in REFUSALS.items():
             operation["responses"].setdefault(status, {"description": why})
     _complete_parameters(operation.setdefault("parameters", []), TAKEN_HEADERS.get(name, ()))
     if name in CONDITIONAL:
         operation["responses"]["304"] = {"description": "Not modified since that ETag."}
     if name in BODIES:
+        operation["responses"].setdefault("413", {"description": "The request is larger than this service accepts."})
         shape = {"$ref": f"{SCHEMAS}{BODIES[name]}"}
         operation["requestBody"] = {"required": name != "createUpload", "content": {JSON: {"schema": shape}}}
     if name in openapi_examples.REQUESTS:
@@ -140,6 +167,8 @@ def _complete_parameters(parameters: list[dict[str, Any]], headers: Sequence[str
 def _complete_response(response: dict[str, Any], status: str, key: tuple[str, str], *, versioned: bool) -> None:
     if status >= "400":
         response["content"] = PROBLEM
+    elif status >= "300":
+        response.pop("content", None)
     names = [
         *RETURNED_HEADERS.get(key, ()),
         *(("RateLimit", "RateLimit-Policy") if versioned and status < "400" else ()),
@@ -149,52 +178,11 @@ def _complete_response(response: dict[str, Any], status: str, key: tuple[str, st
         response["headers"] = {header: {"$ref": f"#/components/headers/{header}"} for header in names}
 
 
-def _submission_body() -> dict[str, Any]:
-    forms = [_form(form) for form in (JobForm, FeatureMapsForm)]
-    records = [{"$ref": f"{SCHEMAS}{record.__name__}"} for record in (JobRequest, FeatureMapsRequest)]
-    encoding = {"params": {"contentType": JSON}}
-    named = {name: {"value": value} for name, value in openapi_examples.SUBMISSION.items()}
-    return {
-        "required": True,
-        "content": {
-            "multipart/form-data": {"schema": {"oneOf": forms}, "encoding": encoding},
-            JSON: {"schema": {"oneOf": records}, "examples": named},
-        },
-    }
-
-
-def _form(record: type[BaseModel]) -> dict[str, Any]:
-    """Returns the schema of a multipart form: the record's fields and the files, which pydantic does not know."""
-    _, defined = models_json_schema([(record, "validation")], ref_template=SCHEMAS + "{model}")
-    form: dict[str, Any] = defined["$defs"][record.__name__]
-    allowed = FILES if record is JobForm else FILES[:1]
-    files = {name: {"type": "string", "format": "binary", "description": IMAGE_FILE} for name in allowed}
-    for field in form["properties"].values():
-        if "anyOf" in field:  # a form has no null; an unused field is left out
-            field.update(field.pop("anyOf")[0])
-            field.pop("default", None)
-    form["properties"] = {**files, **form["properties"]}
-    form["required"] = ["image", *form.get("required", [])]
-    return _restrict_kind(form)
-
-
-def _restrict_kind(record: dict[str, Any]) -> dict[str, Any]:
-    """Restricts `kind` to the one value that matches the record's parameters; feature maps take no guide or mask."""
-    maps = "FeatureMaps" in json.dumps(record["properties"]["params"])
-    if maps:
-        record["required"] = ["kind", *record["required"]]
-        record["properties"]["kind"].pop("default")
-        for name in ("guide", "mask"):
-            record["properties"].pop(name, None)
-    record["properties"]["kind"]["enum"] = ["feature_maps" if maps else "dream"]
-    return record
-
-
 def _schemas() -> dict[str, Any]:
     """Returns the schemas of all records of the API and of their nested records, each once and by its own name."""
     records = [
         record
-        for module in (requests, job_view, network_views, account_views, status_views, problem)
+        for module in (requests, job_view, network_views, account_views, status_views, problem, message)
         for record in vars(module).values()
         if isinstance(record, type) and issubclass(record, BaseModel) and record.__module__ == module.__name__
     ]
@@ -202,7 +190,7 @@ def _schemas() -> dict[str, Any]:
     _, defined = models_json_schema([(record, mode) for record in records], ref_template=SCHEMAS + "{model}")
     found: dict[str, Any] = defined["$defs"]
     for name in ("JobRequest", "FeatureMapsRequest"):
-        _restrict_kind(found[name])
+        openapi_bodies.restrict_kind(found[name])
     for name, example in openapi_examples.RECORDS.items():
         found[name]["examples"] = [example]
     return {name: found[name] for name in sorted(found) if name not in INTERNAL_SCHEMAS}

@@ -73,7 +73,7 @@ def install(app: APIFlask) -> None:
     app.register_error_handler(DreamError, from_dream_error)
     app.register_error_handler(ValidationError, from_validation_error)
     app.register_error_handler(HTTPError, _from_apiflask)
-    app.register_error_handler(HTTPException, _from_framework)
+    app.register_error_handler(HTTPException, from_framework)
     app.register_error_handler(OSError, _from_system)
     app.register_error_handler(Exception, _from_bug)
 
@@ -115,7 +115,7 @@ def _from_apiflask(error: HTTPError) -> Response:
     return _respond(HTTPStatus(error.status_code), code, message or error.message or "")
 
 
-def _from_framework(error: HTTPException) -> Response:
+def from_framework(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:  # a redirect, or a complete response
         response = error.get_response()
         return Response(response.get_data(), response.status, response.headers)

@@ -243,6 +243,7 @@ class JobService:
         redis, storage, workers = "ok", "ok", 0
         try:
             workers = len(self.store.workers())
+            self.store.check_writes()
         except DreamError as exc:
             redis = str(exc)
         try:

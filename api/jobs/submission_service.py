@@ -37,6 +37,7 @@ from shared.networks.catalog import (
     check_guide_size,
     check_maps_size,
     check_size,
+    check_work,
     find_preset,
     merge,
     resolve,
@@ -66,6 +67,7 @@ class SubmissionService:
     notifier: Notifier
     clock: Clock
     max_pixels: int
+    max_work: int  # pixels x iterations
     max_bytes: int
     max_queued: int
     disk: DiskBudget
@@ -193,6 +195,7 @@ class SubmissionService:
         photo = images["image"]
         if isinstance(params, DreamParams):
             check_size(params, photo.height, photo.width, max_pixels=self.max_pixels, path="params.")
+            check_work(params, photo.height, photo.width, max_work=self.max_work, path="params.")
             if guide := images.get("guide"):
                 check_guide_size(params, guide.height, guide.width, path="guide")
         else:

@@ -40,10 +40,9 @@ def _page(style: str) -> str:
     environment = Environment(autoescape=True)
     environment.filters |= {"shape": _shape, "ticks": _ticks, "pretty": _pretty}
     groups: dict[str, list[dict[str, Any]]] = {}
-    for path, operations in spec["paths"].items():
+    for path, operations in [*spec["paths"].items(), *spec["webhooks"].items()]:
         for method, operation in operations.items():
-            tag = operation.get("tags", ["Operation"])[0]
-            groups.setdefault(tag, []).append({**operation, "path": path, "method": method.upper()})
+            groups.setdefault(operation["tags"][0], []).append({**operation, "path": path, "method": method.upper()})
     rows = environment.from_string(TABLE)
     template = environment.from_string((TEMPLATES / "docs.html").read_text())
     return template.render(

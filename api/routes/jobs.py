@@ -21,7 +21,7 @@ RETRY_AFTER_S = {"queued": "2", "running": "1", "canceling": "1"}
 
 @bp.post("")
 @bp.output(JobView, status_code=202)
-@bp.doc(summary="Submit a job", operation_id="submitJob", responses=[409, 413, 415, 422, 429, 503])
+@bp.doc(summary="Submit a job", operation_id="submitJob", responses=[408, 409, 413, 415, 422, 429, 503])
 def submit() -> Response:
     """Checks the images and the parameters, then accepts the job. A refused request stores nothing.
 
@@ -98,7 +98,7 @@ def get(job_id: str) -> Response:
 
 @bp.patch("/<job_id>")
 @bp.output(JobView)
-@bp.doc(summary="Rename a job", operation_id="renameJob", responses=[404, 415, 422, 429, 503])
+@bp.doc(summary="Rename a job", operation_id="renameJob", responses=[404, 408, 413, 415, 422, 429, 503])
 def rename(job_id: str) -> Response:
     """Changes the name of the job, after which its downloads are named. Nothing else of it can be changed."""
     patch = body(request, JobPatch)

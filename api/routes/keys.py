@@ -14,7 +14,7 @@ bp = APIBlueprint("keys", __name__, url_prefix="/v1/keys", tag="Keys")
 
 @bp.post("")
 @bp.output(NewKeyView, status_code=201)
-@bp.doc(summary="Create a key", operation_id="createKey", responses=[401, 403, 415, 422, 429, 503])
+@bp.doc(summary="Create a key", operation_id="createKey", responses=[401, 403, 408, 413, 415, 422, 429, 503])
 def create() -> NewKeyView:
     """Creates a key and returns it, this once: the service stores only its hash."""
     authentication.require_admin()
@@ -27,6 +27,7 @@ def create() -> NewKeyView:
 @bp.output(KeyList)
 @bp.doc(summary="List keys", operation_id="listKeys", responses=[401, 403, 429, 503])
 def list_keys() -> KeyList:
+    """Lists all keys, revoked ones too, without their secrets."""
     authentication.require_admin()
     return KeyList(keys=tuple(KeyView.of(record) for record in request_context.services().keyring.all()))
 

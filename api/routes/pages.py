@@ -5,12 +5,15 @@ import hashlib
 import mimetypes
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, request
+from werkzeug.exceptions import HTTPException
 
 from api import request_context
+from api.http import problem_responses
 
 bp = Blueprint("pages", __name__)
 
@@ -76,6 +79,20 @@ def shell(job_id: str | None = None) -> Response:  # noqa: ARG001 - the script r
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
+    return response
+
+
+@bp.app_errorhandler(HTTPStatus.NOT_FOUND)
+def not_found(error: HTTPException) -> Response:
+    """Serves the shell to a person who has followed a link to nowhere: the script says so, and offers the way back.
+
+    Programs get a problem document: none of them prefers HTML outside the API and the page's files.
+    """
+    prefers_html = request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) == "text/html"
+    if request.method != "GET" or not prefers_html or request.path.startswith(("/v1/", "/web/")):
+        return problem_responses.from_framework(error)
+    response = shell()
+    response.status_code = HTTPStatus.NOT_FOUND
     return response
 
 

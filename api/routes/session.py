@@ -16,12 +16,13 @@ bp = APIBlueprint("session", __name__, url_prefix="/v1/session", tag="Session")
 @bp.output(SessionView)
 @bp.doc(summary="Get the session", operation_id="getSession", responses=[429, 503])
 def get() -> SessionView:
+    """Tells whether keys are required, and who is logged in."""
     return SessionView(keys_required=authentication.keys_required(), owner=g.get("owner"))
 
 
 @bp.post("")
 @bp.output(SessionView)
-@bp.doc(summary="Log in", operation_id="logIn", responses=[401, 415, 422, 429, 503])
+@bp.doc(summary="Log in", operation_id="logIn", responses=[401, 408, 413, 415, 422, 429, 503])
 def log_in() -> Response:
     """Sets an HttpOnly cookie that stands for the key in requests from the same site."""
     credentials = body(request, SessionRequest)
@@ -40,6 +41,7 @@ def log_in() -> Response:
 @bp.output({}, status_code=204)
 @bp.doc(summary="Log out", operation_id="logOut", responses=[429])
 def log_out() -> Response:
+    """Removes the session's cookie."""
     response = Response(status=204)
     response.delete_cookie(authentication.COOKIE, secure=request.is_secure, httponly=True, samesite="Strict")
     return response

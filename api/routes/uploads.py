@@ -16,7 +16,7 @@ bp = APIBlueprint("uploads", __name__, url_prefix="/v1/uploads", tag="Uploads")
 
 @bp.post("")
 @bp.output(UploadView, status_code=201)
-@bp.doc(summary="Create an upload", operation_id="createUpload", responses=[413, 415, 422, 429, 503])
+@bp.doc(summary="Create an upload", operation_id="createUpload", responses=[408, 413, 415, 422, 429, 503])
 def create() -> UploadView:
     """Returns a form for one image: POST its `fields`, followed by the file as `file`, to its `url`.
 

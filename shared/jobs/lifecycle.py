@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from shared.errors import ClaimLost, JobNotFound, ResultExpired, StoreUnavailable
+from shared.interfaces import UNLIMITED
 from shared.jobs.acceptance import JSON, Acceptance
 from shared.jobs.job import Job, JobName, JobState, Manifest, Outcome
 from shared.s3 import object_keys
@@ -30,14 +31,14 @@ class JobLifecycle(Acceptance):
     Every method that does not say otherwise raises StorageUnavailable or StoreUnavailable (both retryable).
     """
 
-    def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
+    def claim(self, worker: str, models: Sequence[str], *, lease_s: float, max_running: int = UNLIMITED) -> Job | None:
         """Claims and acknowledges the next waiting job; None when no job waits or the claim was lost at once.
 
-        lease_s: seconds.
+        lease_s: seconds.   max_running: see JobStore.
         Order: the claim, then its first renewal, which confirms to Redis that the claim has reached the worker. Only
         after that may the expiry of its lease count as a death.
         """
-        job = self._store.claim(worker, models, lease_s=lease_s)
+        job = self._store.claim(worker, models, lease_s=lease_s, max_running=max_running)
         return job if job and self._acknowledge(job, lease_s) else None
 
     def begin(self, job: Job, *, now: float) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.errors import InvalidField, InvalidSettings
 from shared.networks.model import Layer, Model, built_in, read_models
-from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX, MAPS_PX, check_whole_size
+from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX, MAPS_PX, check_whole_size, octave_sizes
 from shared.networks.presets import PRESETS, Preset
 from shared.params import DreamParams, FeatureMapsParams, Target
 
@@ -20,6 +20,7 @@ __all__ = [
     "check_guide_size",
     "check_maps_size",
     "check_size",
+    "check_work",
     "extend",
     "find_preset",
     "layer",
@@ -27,6 +28,7 @@ __all__ = [
     "model",
     "resolve",
     "resolve_maps",
+    "work",
 ]
 
 LONGEST_SIDE = {"jpeg": 65_500, "webp": 16_383}  # pixels; limits of the formats
@@ -152,6 +154,32 @@ def check_size(params: DreamParams, height: int, width: int, *, max_pixels: int,
             f"a {params.format} image can't have a side of more than {longest} pixels",
             path=f"{path}format",
             suggestion="png",
+        )
+
+
+def work(params: DreamParams, height: int, width: int) -> int:
+    """Returns the pixels x iterations of a dream of such a photograph, over all its octaves."""
+    sizes = octave_sizes(
+        *params.size(height, width),
+        octaves=params.octaves,
+        scale=params.octave_scale,
+        minimum_px=model(params.model).minimum_px,
+    )
+    return params.iterations * sum(tall * wide for tall, wide in sizes)
+
+
+def check_work(params: DreamParams, height: int, width: int, *, max_work: int, path: str = "") -> None:
+    """Raises InvalidField for a dream that would keep a worker busy for too long."""
+    needed = work(params, height, width)
+    if needed > max_work:
+        per_iteration = needed // params.iterations
+        most = max_work // per_iteration
+        hint = f"iterations can be {most} at most" if most else "make it smaller, or use fewer octaves"
+        raise InvalidField(
+            f"{params.iterations} iterations of {per_iteration:,} pixels in all octaves are {needed:,} pixels x "
+            f"iterations, more than the {max_work:,} that this service accepts; {hint}",
+            path=f"{path}iterations",
+            suggestion=str(most) if most else None,
         )
 
 

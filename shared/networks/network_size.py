@@ -1,4 +1,4 @@
-"""The size at which a network sees a whole image, without tiles: a guide, and the image of feature maps."""
+"""The sizes at which a network sees an image: octaves, and whole images without tiles (guides, feature maps)."""
 
 from shared.errors import InvalidField
 
@@ -26,3 +26,14 @@ def check_whole_size(height: int, width: int, *, longest_px: int, minimum_px: in
             f"shorter side, so the longer side can be at most {aspect} times as long. Crop it",
             path=path,
         )
+
+
+def octave_sizes(height: int, width: int, *, octaves: int, scale: float, minimum_px: int) -> list[tuple[int, int]]:
+    """Returns (height, width) of each octave, smallest first; fewer than asked if the network's minimum is reached."""
+    sizes = [(height, width)]
+    while len(sizes) < octaves:
+        below = (int(sizes[-1][0] * scale), int(sizes[-1][1] * scale))
+        if min(below) < minimum_px:
+            break
+        sizes.append(below)
+    return sizes[::-1]

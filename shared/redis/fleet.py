@@ -14,6 +14,7 @@ from shared.redis.job_hash import number
 from shared.redis.requirements import unmet
 from shared.redis.scripts import RedisScripts, translated
 
+WRITE_CHECK_MS = 60_000
 PROBE_BYTES = 64 << 10  # the largest response to a claim: parameters of 16 layers with 4,096 channels each
 
 
@@ -105,6 +106,10 @@ class RedisFleet(RedisScripts):
         sent = "x" * PROBE_BYTES
         if self.redis.echo(sent) != sent:
             raise StoreUnavailable
+
+    @translated()
+    def check_writes(self) -> None:
+        self.redis.set("dream:write-check", 1, px=WRITE_CHECK_MS)
 
     @translated()
     def lead(self, name: str, *, ttl_s: float) -> bool:

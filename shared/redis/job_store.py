@@ -6,6 +6,7 @@ from itertools import islice
 from typing import cast
 
 from shared.errors import ClaimLost, JobNotFound
+from shared.interfaces import UNLIMITED
 from shared.jobs.job import PRIORITIES, Job, JobProgress, JobState, Outcome
 from shared.redis.connection import connect
 from shared.redis.fleet import RedisFleet
@@ -83,8 +84,8 @@ class RedisJobStore(RedisFleet):
         self._run("forget", job_id)
 
     @translated()
-    def claim(self, worker: str, models: Sequence[str], *, lease_s: float) -> Job | None:
-        ours: tuple[str | float, ...] = (worker, secrets.token_hex(8), int(lease_s * 1000), *models)
+    def claim(self, worker: str, models: Sequence[str], *, lease_s: float, max_running: int = UNLIMITED) -> Job | None:
+        ours: tuple[str | float, ...] = (worker, secrets.token_hex(8), int(lease_s * 1000), max_running, *models)
         answer = self._run("claim", *ours)
         if answer == "rebuild_turns":
             self.rebuild_turns()

@@ -1,5 +1,6 @@
 """Runs the Lua scripts and translates Redis's errors."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -9,7 +10,7 @@ import redis
 import structlog
 
 from shared import dependency_metrics
-from shared.errors import StoreUnavailable
+from shared.errors import StoreRefusing, StoreUnavailable
 
 SCRIPTS = (
     *(
@@ -28,19 +29,36 @@ SCRIPTS = (
     "rename",
 )
 
+# Full, not able to save, a replica, or without its replicas: reads work, and writes may work again without a restart.
+CODES = ("OOM", "MISCONF", "READONLY", "NOREPLICAS")
+# redis-py removes the code of two of them.
+REFUSAL = re.compile(rf"\b(?:{'|'.join(CODES)}) .*|.*read only replica.*|.*'maxmemory'.*", re.DOTALL)
+
 log = structlog.get_logger(__name__)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Translates every error of Redis or of the connection to it into StoreUnavailable."""
+    """Translates every error of Redis or of the connection to it into StoreUnavailable or StoreRefusing."""
     try:
         yield
     except redis.RedisError as exc:
         dependency_metrics.REDIS_ERRORS.labels(type(exc).__name__).inc()
-        if isinstance(exc, redis.ResponseError):  # Redis refuses: it is full or read-only, or we have a bug
-            log.exception("redis_command_refused")
+        refusal = refusal_of(exc)
+        if refusal is not None:
+            raise refusal from exc
+        if isinstance(exc, redis.ResponseError):
+            log.exception("redis_command_refused")  # a permission is missing, or we have a bug
         raise StoreUnavailable from exc
+
+
+def refusal_of(exc: Exception) -> StoreRefusing | None:
+    """Returns the error with what Redis said, if it answers but refuses writes; None for any other error."""
+    said = REFUSAL.search(str(exc))
+    if said is None:
+        return None
+    text = said[0].partition(" script: ")[0][:200]
+    return StoreRefusing(text if text.startswith(CODES) or "'maxmemory'" not in text else f"OOM {text}")
 
 
 class RedisScripts:

@@ -12,11 +12,11 @@ from shared.celery_app import CeleryNotifier
 from shared.clock import SystemClock
 from shared.jobs.job import Job, JobState, Manifest
 from shared.jobs.lifecycle import JobLifecycle
+from shared.networks.network_size import octave_sizes
 from shared.s3 import object_keys
 from shared.s3.job_records import JobRecords
 from shared.settings import Settings
 from tests.chaos.storm import Storm
-from worker.dream.ascent.octaves import octave_sizes
 from worker.recovery.housekeeping import Housekeeping
 
 HOURS_S = 4 * 3600

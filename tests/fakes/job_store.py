@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.errors import ClaimLost, JobNotFound, StoreUnavailable
-from shared.interfaces import WorkerInfo
+from shared.errors import ClaimLost, JobNotFound, StoreRefusing, StoreUnavailable
+from shared.interfaces import UNLIMITED, WorkerInfo
 from shared.jobs.job import PRIORITIES, TRANSITIONS, Job, JobProgress, JobState, Outcome
 from shared.jobs.queue_stats import QueueStats
 from tests.fakes.clock import FakeClock
@@ -16,6 +16,7 @@ class MemoryJobStore:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock()
         self.available = True  # False: every call raises, as if Redis were unavailable
+        self.refusal: str | None = None  # what Redis says to writes
         self.restarts = 0
         self.turn_rebuilds = 0
         self.wipe()
@@ -118,13 +119,22 @@ class MemoryJobStore:
         self.jobs.pop(job_id, None)
         self.leases.pop(job_id, None)
 
-    def claim(self, worker: str, models: Sequence[str], *, lease_s: float, claim: str | None = None) -> Job | None:
+    def claim(
+        self,
+        worker: str,
+        models: Sequence[str],
+        *,
+        lease_s: float,
+        max_running: int = UNLIMITED,
+        claim: str | None = None,
+    ) -> Job | None:
         self._reach()
         waiting = [job for job in self.jobs.values() if job.state is JobState.QUEUED and job.params.model in models]
         if not waiting:
             return None
+        running = Counter(job.owner for job in self.jobs.values() if job.state is JobState.RUNNING)
         chosen = min(
-            waiting,
+            [job for job in waiting if running[job.owner] < max_running] or waiting,
             key=lambda job: (PRIORITIES.index(job.priority), self.turns[job.priority, job.owner], job.id),
         )
         self.turn += 1
@@ -286,6 +296,11 @@ class MemoryJobStore:
 
     def probe(self) -> None:
         self._reach()
+
+    def check_writes(self) -> None:
+        self._reach()
+        if self.refusal:
+            raise StoreRefusing(self.refusal)
 
     def lead(self, name: str, *, ttl_s: float) -> bool:
         self._reach()

@@ -106,9 +106,11 @@ class RedisLink:
     def __init__(self, link: Link, redis, job_queries) -> None:
         self._link, self._redis, self._job_queries = link, redis, job_queries
 
-    def claim(self, worker: str, models, *, lease_s: float):
+    def claim(self, worker: str, models, *, lease_s: float, max_running: int):
         claim = secrets.token_hex(8)
-        job = self._link.call("claim", lambda: self._redis.claim_as(claim, worker, models, lease_s=lease_s))
+        job = self._link.call(
+            "claim", lambda: self._redis.claim_as(claim, worker, models, lease_s=lease_s, max_running=max_running)
+        )
         if job is not None:
             self._redis.claim_arrived(job)
         return job

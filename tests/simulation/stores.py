@@ -26,13 +26,13 @@ class SimRedis(RecordingJobStore):
         super().wipe()
         self.wake_ups = 0
 
-    def claim_as(self, claim: str, worker: str, models, *, lease_s: float) -> Job | None:
+    def claim_as(self, claim: str, worker: str, models, *, lease_s: float, max_running: int) -> Job | None:
         """Claims a job with an id that the caller chose. Idempotent, like the script: a repeat gives the same job."""
         self._reach()
         for job in self.jobs.values():
             if job.claim == claim and job.state.is_claimed:
                 return job
-        return self.claim(worker, models, lease_s=lease_s, claim=claim)
+        return self.claim(worker, models, lease_s=lease_s, max_running=max_running, claim=claim)
 
     def remember(self) -> None:
         state = {name: _copy(value) for name, value in self.__dict__.items() if name in LOSABLE}

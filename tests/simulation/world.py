@@ -102,6 +102,7 @@ class World:
         self.intakes[process.name] = SubmissionService(
             **common,
             max_pixels=10_000,
+            max_work=10**12,
             max_bytes=1_000_000,
             disk=DiskBudget(100_000_000, longest_upload=1_000_000),
             max_queued=self.settings.max_queued,

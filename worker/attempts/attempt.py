@@ -211,10 +211,11 @@ class Attempt:
         # A resumed dream is only the same picture with the same tiles, so the checkpoint's tile size takes precedence.
         height, width = self._job.input.height, self._job.input.width
         params = self._params
-        wanted = resume.tile_size if resume else params.tile_size
-        chosen = wanted or self._dreamer.choose_tile_size(params, height, width)
+        chosen = resume.tile_size if resume else self._dreamer.choose_tile_size(params, height, width)
         fixed = self.patiently(lambda: self._store.fix_tile_size(self._job, chosen))
-        return params.model_copy(update={"tile_size": chosen if resume else fixed})
+        if chosen < fixed and not resume:
+            self._warnings += (f"Tiles of {fixed} pixels do not fit this worker's memory; it used {chosen}.",)
+        return params.model_copy(update={"tile_size": chosen if resume else min(fixed, chosen)})
 
     def _save_in_background(self, point: ResumePoint) -> bool:
         try:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import redis
 
+from shared.errors import StoreRefusing
 from shared.redis.address import describe
 from shared.redis.job_store import RedisJobStore
 from shared.redis.requirements import unmet
@@ -20,9 +21,10 @@ FULL_SHARE = 0.8  # of maxmemory
 
 
 def check_redis(settings: Settings) -> Iterator[Finding]:
-    """Checks connection, version, persistence, eviction, latency and clock, and that a caretaker runs."""
+    """Checks connection, writes, version, persistence, eviction, latency and clock, and that a caretaker runs."""
     place = describe(settings.redis_url)
-    client = RedisJobStore.connect(settings).redis
+    store = RedisJobStore.connect(settings)
+    client = store.redis
     try:
         problems = unmet(client)
         if problems:
@@ -31,6 +33,11 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
             )
             return
         info = cast(dict[str, Any], client.info())
+        try:
+            store.check_writes()
+        except StoreRefusing as exc:
+            yield error("redis writes", f"{place}: {exc}", "Free memory or disk, or see Redis's log.")
+            return
     except redis.RedisError as exc:
         yield error(
             "redis",

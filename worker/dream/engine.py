@@ -5,13 +5,14 @@
 
 import numpy as np
 
+from shared.networks.network_size import octave_sizes
 from shared.params import DreamParams, Target
 from worker.dream.ascent import device, gpu_ascent, memory
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import Gradient, gradient_of
 from worker.dream.ascent.host_ascent import Ascent, KeepGradient
 from worker.dream.ascent.memory import TilePlan
-from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, octave_sizes, pyramid
+from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, pyramid
 from worker.dream.ascent.tiling import halo_for
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
@@ -26,8 +27,14 @@ NO_INPUTS = Inputs()
 
 
 def choose_tile_size(network: Network, params: DreamParams, height: int, width: int) -> int:
-    """Returns the tile edge, in pixels, for a photograph of this size: from the parameters, else to fit this device."""
-    return params.tile_size or memory.tile_size_for(network, *params.size(height, width))
+    """Returns the tile edge, in pixels, for a photograph of this size: from the parameters, else to fit this device.
+
+    A tile of the parameters that this device's memory can't hold is made as large as it can.
+    """
+    size = params.size(height, width)
+    if params.tile_size is None:
+        return memory.tile_size_for(network, *size)
+    return min(params.tile_size, memory.largest_tile(network, *size))
 
 
 def dream(

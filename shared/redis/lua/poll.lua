@@ -7,11 +7,13 @@
 local id, owner, known_version, known_position, limit_key = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local used, left_ms = 0, 0
 if limit_key ~= '' then
-  used = redis.call('INCR', limit_key)
+  -- A Redis that refuses writes still answers polls, which are then not counted.
+  local counted = redis.pcall('INCR', limit_key)
+  used = type(counted) == 'number' and counted or 0
   left_ms = redis.call('PTTL', limit_key)
   if left_ms < 0 then
     left_ms = tonumber(ARGV[7])
-    redis.call('PEXPIRE', limit_key, left_ms)
+    redis.pcall('PEXPIRE', limit_key, left_ms)
   end
   if used > tonumber(ARGV[6]) then return { used, left_ms, 'over_limit' } end
 end

@@ -1,8 +1,8 @@
 """Profiles a poll, layer by layer. Run: python -m tests.benchmarks.api.profile (needs wrk, a minute)
 
 The application is called in this process, on one thread, and its stack is sampled every millisecond of CPU time;
-what gunicorn adds is the difference to what wrk's polls cost its processes. Prometheus counts in memory here, in files
-there.
+what the server adds is the difference to what wrk's polls cost its processes. Prometheus counts in memory here,
+in files there.
 """
 
 import contextlib
@@ -41,9 +41,9 @@ def main() -> int:
         for name, headers in (("200", {}), ("304", {"If-None-Match": target.etag})):
             there = ask(api, target.job, Load(headers=tuple(f"{n}: {v}" for n, v in headers.items())), seconds=SECONDS)
             here_us, layers = in_process(target, headers)
-            sys.stdout.write(f"poll, {name}: {1000 * there.cpu_ms:.0f} us of processor time under gunicorn\n")
+            sys.stdout.write(f"poll, {name}: {1000 * there.cpu_ms:.0f} us of processor time in the whole API\n")
             beside_us = 1000 * there.cpu_ms - here_us
-            sys.stdout.write(f"  {beside_us:5.0f} us  gunicorn, its threads, and the kernel for them\n")
+            sys.stdout.write(f"  {beside_us:5.0f} us  Uvicorn, the gateway, their threads, and the kernel for them\n")
             for layer, count in layers.most_common():
                 sys.stdout.write(f"  {here_us * count / layers.total():5.0f} us  {layer}\n")
     return 0

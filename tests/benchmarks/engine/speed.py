@@ -12,11 +12,11 @@ from statistics import mean, median
 import numpy as np
 import tensorflow as tf
 
+from shared.networks.network_size import octave_sizes
 from shared.params import DreamParams
 from tests.benchmarks.engine import plain
 from worker.dream.ascent import gradient as gradients
 from worker.dream.ascent.gradient import gradient_of
-from worker.dream.ascent.octaves import octave_sizes
 from worker.dream.engine import choose_tile_size, dream
 
 SIDES_PX = (400, 640, 1000)

@@ -8,7 +8,13 @@ def add(page, *photographs):
     expect(page.locator(".photo-frame img")).to_be_visible()
 
 
+def open_expert(page):
+    page.locator("details.expert").evaluate("details => (details.open = true)")
+
+
 def set_exactly(page, name, value):
+    if name not in {"Depth", "Intensity"}:
+        open_expert(page)
     page.get_by_label(f"{name}, exact").fill(str(value))
 
 

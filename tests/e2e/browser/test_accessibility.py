@@ -94,7 +94,9 @@ def test_a_job_can_be_submitted_and_downloaded_by_keyboard(page, photograph):
     press("ArrowRight")
     tab_to(page.get_by_label("Depth", exact=True))
     press("Home")  # one step
-    tab_to(page.get_by_label("Octaves", exact=True))
+    tab_to(page.get_by_text("Expert"))
+    press("Enter")
+    tab_to(page.get_by_label("Octaves", exact=True), limit=120)
     press("Home")
     tab_to(page.get_by_role("button", name="Start dreaming"))
     press("Enter")

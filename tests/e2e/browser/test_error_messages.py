@@ -7,9 +7,9 @@ from tests.e2e.browser import steps
 
 def test_a_number_out_of_range_is_explained_at_its_field(page, photograph):
     steps.add(page, photograph)
-    page.get_by_text("More settings").click()
+    page.get_by_text("Expert").click()
     steps.set_exactly(page, "Octave scale", 1.4)
-    page.get_by_text("More settings").click()  # collapse it
+    page.get_by_text("Expert").click()  # collapse it
 
     page.get_by_role("button", name="Start dreaming").click()
 
@@ -18,6 +18,7 @@ def test_a_number_out_of_range_is_explained_at_its_field(page, photograph):
     expect(page.get_by_label("Octave scale, exact")).to_be_focused()
     expect(page.get_by_label("Octave scale, exact")).to_have_attribute("aria-invalid", "true")
     expect(page).to_have_url("/")
+    expect(page.get_by_role("alert").filter(has_text="Not started")).to_contain_text("did you mean 0.714")
 
     page.get_by_label("Octave scale, exact").fill("0.7")
     expect(field.get_by_text("did you mean")).to_be_hidden()
@@ -26,7 +27,7 @@ def test_a_number_out_of_range_is_explained_at_its_field(page, photograph):
 def test_an_unknown_channel_is_explained_with_a_suggestion(page, photograph):
     steps.add(page, photograph)
     steps.make_it_short(page)
-    page.get_by_text("Network and layers").click()
+    steps.open_expert(page)
     page.get_by_label("Channels").fill("3, 99999")
 
     page.get_by_role("button", name="Start dreaming").click()

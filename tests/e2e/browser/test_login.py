@@ -57,3 +57,9 @@ def test_a_user_logs_in_submits_a_job_and_logs_out(open_page, private, key, phot
     page.wait_for_url("**/login")
     page.goto("/gallery")
     page.wait_for_url("**/login**")
+    # and leaves no photograph in the browser
+    page.get_by_label("Your key").fill(key)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/gallery")
+    page.goto("/")
+    expect(page.get_by_role("button", name="Choose photographs")).to_be_visible()

@@ -56,7 +56,6 @@ def test_a_mask_can_be_painted_with_the_keyboard(page, photograph):
 
 def test_a_guide_is_submitted_with_the_photograph(page, stack, photograph):
     steps.add(page, photograph)
-    page.locator("summary", has_text="Guide").click()
     page.get_by_label("Guide image").set_input_files(photograph)
     steps.make_it_short(page)
 
@@ -94,7 +93,8 @@ def test_layers_are_computed_on_demand_only_and_stay_out_of_the_gallery(open_pag
     jobs = client.list_jobs(kind="feature_maps").jobs
     assert (len(jobs), jobs[0].priority) == (before + 1, "low")
     page.get_by_label("Network").select_option("inception5h")
-    expect(page.get_by_text("No worker runs inception5h now")).to_be_visible()
+    expect(page.get_by_text("The layers of inception5h can be shown once")).to_be_visible()
+    expect(page.get_by_role("button", name="Show feature maps")).to_have_count(0)
     page.goto("/gallery")
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
     expect(page.get_by_role("link", name="Feature maps")).to_have_count(0)
@@ -104,7 +104,8 @@ def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, 
     steps.add(page, photograph)
     page.get_by_text("and the classic recipes").click()
     page.get_by_role("radio", name="Google, 2015").check(force=True)
-    expect(page.get_by_text("which is downloaded first")).to_be_visible()
+    expect(page.locator(".network-note")).to_contain_text("is not here yet")
+    expect(page.get_by_role("button", name="Fetch it now")).to_be_visible()
 
     steps.start(page)
 

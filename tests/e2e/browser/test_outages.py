@@ -26,10 +26,10 @@ def test_the_progress_continues_after_the_api_restarts(page, stack, photograph, 
     steps.await_state(page, "Dreaming")
 
     stack.kill_component("api")
-    expect(page.get_by_text("The connection is lost")).to_be_visible()
+    expect(page.get_by_text("The server does not answer")).to_be_visible()
     restart_api()
 
-    expect(page.get_by_text("The connection is lost")).to_be_hidden()
+    expect(page.get_by_text("The server does not answer")).to_be_hidden()
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")
 

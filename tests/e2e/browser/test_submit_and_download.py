@@ -50,8 +50,8 @@ def test_a_dropped_photograph_becomes_a_downloaded_dream(page, photograph, tmp_p
         with Image.open(tmp_path / name) as picture:
             assert (picture.format, picture.size) == (form, (200, 150))
     # with its recipe
-    expect(page.get_by_role("list").filter(has_text="Photograph")).to_be_visible()
-    page.get_by_text("Recipe", exact=True).click()
+    expect(page.get_by_alt_text("Photograph of this dream")).to_be_visible()
+    page.locator("summary", has_text="Recipe").click()
     expect(page.get_by_label("Recipe as JSON")).to_contain_text('"octaves": 1')
     # and is in the gallery
     page.get_by_role("link", name="Gallery").click()
@@ -62,7 +62,7 @@ def test_the_recipe_and_the_link_can_be_copied(open_page, photograph):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     steps.dream(page, photograph)
 
-    page.get_by_text("Recipe", exact=True).click()
+    page.locator("summary", has_text="Recipe").click()
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_text("Recipe copied")).to_be_visible()
     assert '"layers"' in page.evaluate("navigator.clipboard.readText()")
@@ -95,7 +95,7 @@ def test_previews_and_progress_are_shown_while_a_job_runs(page, photograph):
     steps.start(page)
 
     expect(page.get_by_alt_text("The dream so far").first).to_be_visible()
-    expect(page.get_by_text(re.compile(r"Octave \d of \d, step \d+ of 600"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Size \d of \d, step \d+ of 600"))).to_be_visible()
     assert int(page.get_by_role("progressbar", name="Dream progress").get_attribute("aria-valuenow")) > 0
 
     page.get_by_role("button", name="Cancel").click()

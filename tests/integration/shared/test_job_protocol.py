@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 from PIL import Image as Pillow
 
-from shared.errors import ClaimLost, JobNotFound
+from shared.errors import ClaimLost, DreamError, JobNotFound
 from shared.jobs.job import Job, JobError, JobProgress, JobState, Outcome
 from shared.jobs.lifecycle import JobLifecycle
 from shared.redis.job_store import RedisJobStore
@@ -63,6 +63,9 @@ class InstantReport:
     def recipe(self):
         return {}
 
+    def with_warnings(self, warnings):
+        return self
+
 
 class InstantDreamer:
     def models(self):
@@ -77,7 +80,7 @@ class InstantDreamer:
     def choose_tile_size(self, params, height, width):
         return 256
 
-    def dream(self, image, params, *, watch, resume, **_):
+    def dream(self, image, params, *, observer, resume, **_):
         return np.asarray(image, np.float32), InstantReport()
 
 
@@ -296,7 +299,8 @@ class Protocol(RuleBasedStateMachine):
             outputs = {key for key in self.storage.keys(object_keys.attempts(job_id)) if key.endswith("result.png")}
             won = {object_keys.output(job_id, job.claim, "result.png")} if job.state is JobState.SUCCEEDED else set()
             assert outputs == won
-            if job.state is not JobState.FAILED:
+            assert job.state is not JobState.FAILED or job.error.code != DreamError.code  # an unexpected error
+            if job.state is JobState.SUCCEEDED:  # a retry resumes the others
                 assert list(self.storage.keys(object_keys.checkpoints(job_id))) == []
         for job_id, retry_count in self.retried:
             assert job_id in self.deleted or self.records.outcome(job_id, retry_count)

@@ -134,6 +134,23 @@ def test_owners_take_turns_however_many_jobs_one_has(store):
     assert owners == ["ann", "bob", "cyd", "ann", "ann", "ann", "ann"]
 
 
+def test_an_owner_at_the_limit_of_running_jobs_waits_while_others_do(store):
+    for _ in range(4):
+        store.create(a_job(owner="ann", priority="high"))
+    for _ in range(3):
+        store.create(a_job(owner="bob", priority="low"))
+    owners = [store.claim("w", LITE0, lease_s=10, max_running=2).owner for _ in range(7)]
+    # Two of ann's, which have priority, then two of bob's; then both are at the limit and priority counts again.
+    assert owners == ["ann", "ann", "bob", "bob", "ann", "ann", "bob"]
+
+
+def test_the_limit_of_running_jobs_leaves_no_worker_idle(store):
+    for _ in range(3):
+        store.create(a_job(owner="ann"))
+    store.create(a_job(owner="bob", params=DreamParams(model="inception5h")))  # not for this worker
+    assert [store.claim("w", LITE0, lease_s=10, max_running=1).owner for _ in range(3)] == ["ann"] * 3
+
+
 def test_an_owner_who_submits_one_by_one_does_not_jump_the_queue(store):
     store.create(a_job(owner="ann"))
     store.create(a_job(owner="bob"))

@@ -41,6 +41,12 @@ def tile_size_for(network: Network, height: int, width: int) -> int:
     return min(max(int(math.sqrt(px)) // 16 * 16, 2 * SMALLEST_TILE), largest)
 
 
+def largest_tile(network: Network, height: int, width: int) -> int:
+    """Returns the largest tile edge of which one fits memory, in pixels, a multiple of 16."""
+    px = tile_bytes(height, width) / network.gradient_bytes_per_px
+    return max(int(math.sqrt(px)) // 16 * 16, 2 * SMALLEST_TILE)
+
+
 def batch_for(network: Network, tile_size: int, height: int, width: int, threads: int) -> int:
     """Returns how many tiles of that size run at once."""
     fitting = int(tile_bytes(height, width) / (tile_size**2 * network.gradient_bytes_per_px))

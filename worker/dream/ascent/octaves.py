@@ -16,17 +16,6 @@ _BAND_ROWS = 512
 _ANTIALIAS = 0.5  # sigma, pixels, before each step down
 
 
-def octave_sizes(height: int, width: int, *, octaves: int, scale: float, minimum_px: int) -> list[tuple[int, int]]:
-    """Returns (height, width) of each octave, smallest first; fewer than asked if the network's minimum is reached."""
-    sizes = [(height, width)]
-    while len(sizes) < octaves:
-        below = (int(sizes[-1][0] * scale), int(sizes[-1][1] * scale))
-        if min(below) < minimum_px:
-            break
-        sizes.append(below)
-    return sizes[::-1]
-
-
 def enlarged(image: Image, height: int, width: int) -> Image:
     """Returns the photograph resized to the job's size; the same array if it already has that size."""
     if image.shape[:2] == (height, width):

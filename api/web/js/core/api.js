@@ -26,6 +26,7 @@ export class Unavailable extends Problem {
 export const hooks = { onUnauthorized: () => {} };
 
 const HEADERS = { "X-Requested-With": "dreamqueue" };
+const ANSWER_MS = 20_000; // longest wait for an answer
 
 /**
  * Sends a request and returns the response. Throws Problem for an error response, Unavailable without one.
@@ -37,7 +38,9 @@ export async function request(path, { method = "GET", json, body, headers = {}, 
   if (json !== undefined) all["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers: all, body: json === undefined ? body : JSON.stringify(json), signal });
+    const limit = AbortSignal.timeout(ANSWER_MS);
+    const limited = signal ? AbortSignal.any([signal, limit]) : limit;
+    response = await fetch(path, { method, headers: all, body: json === undefined ? body : JSON.stringify(json), signal: limited });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Unavailable();

@@ -30,16 +30,10 @@ export function bytes(count) {
   return `${unit && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-/** "12.3 megapixels", "480 kilopixels" */
-export function pixels(count) {
-  if (count >= 1e6) return `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} megapixels`;
-  return `${Math.max(1, Math.round(count / 1e3))} kilopixels`;
-}
-
-/** "1.2 Mpx/s", "480 kpx/s" */
+/** "1.2 million pixels a second", "480 thousand pixels a second" */
 export function speed(perSecond) {
-  if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(1)} Mpx/s`;
-  return `${Math.round(perSecond / 1e3)} kpx/s`;
+  if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(1)} million pixels a second`;
+  return `${Math.round(perSecond / 1e3)} thousand pixels a second`;
 }
 
 /** "1st", "2nd", "3rd", "11th" for a position that counts from 0. */

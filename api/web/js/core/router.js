@@ -5,6 +5,8 @@ import { fill, h } from "./dom.js";
 
 /** @typedef {{params: Record<string, string>, query: URLSearchParams, signal: AbortSignal, main: HTMLElement}} Visit */
 
+const SLOW_MS = 10_000; // without an answer, after which the user is told
+
 const routes = [];
 let current = new AbortController();
 let shownAt = "";
@@ -56,12 +58,15 @@ async function show({ first = false } = {}) {
   let view = found ? found.view : notFound;
   const params = Object.fromEntries((found?.names ?? []).map((name, i) => [name, decodeURIComponent(found.hit[i + 1])]));
   let shown;
+  const slow = setTimeout(() => !signal.aborted && fill(main, slowView()), SLOW_MS);
   try {
     shown = await view({ params, query, signal, main });
   } catch (error) {
     if (signal.aborted) return;
-    if (!error.status) console.error(error); // not an error response: a bug
+    if (error.status === undefined) console.error(error); // not an error response: a bug
     shown = errorView(error);
+  } finally {
+    clearTimeout(slow);
   }
   if (signal.aborted) return;
   document.title = shown.title ? `${shown.title} · Dreamqueue` : "Dreamqueue";
@@ -83,6 +88,17 @@ async function notFound() {
     h("a", { className: "button primary", href: "/" }, "Start a dream"),
   );
   return { title: "Page not found", node };
+}
+
+/** Shown while another view is loading for long; it is replaced as soon as that has loaded. */
+function slowView() {
+  return h(
+    "div",
+    { className: "empty", role: "alert" },
+    h("h1", null, "The server does not answer"),
+    h("p", null, "There has been no answer for 10 seconds. Nothing is lost, and the page keeps waiting."),
+    h("button", { type: "button", className: "primary", onclick: () => show() }, "Try again"),
+  );
 }
 
 /** The view for an error while another view was loading. */

@@ -1,7 +1,7 @@
 // The session, where the server requires keys.
 
 import { get, hooks, request } from "./api.js";
-import { go } from "./router.js";
+import { clearDatabase } from "./database.js";
 
 /** Loads the session and shows the log-out button if logged in. Returns null while the server is unavailable. */
 export async function showSession() {
@@ -15,8 +15,8 @@ export async function showSession() {
   logout.hidden = !(session.keys_required && session.owner);
   logout.onclick = async () => {
     await request("/v1/session", { method: "DELETE" });
-    logout.hidden = true;
-    go("/login");
+    await clearDatabase(); // the next user of this browser sees nothing of this one's
+    location.assign("/login");
   };
   if (session.keys_required && !session.owner) hooks.onUnauthorized();
   return session;

@@ -1,16 +1,16 @@
-// The job being composed. It lasts as long as the page, so that visiting other views loses nothing.
+// The job being composed. `draft-store.js` keeps it over reloads and restarts of the browser.
 
 /**
  * @typedef {{key: string, file: File, name: string, url: string, width: number, height: number,
- *   mask: HTMLCanvasElement | null, problem: any}} Photo
+ *   mask: HTMLCanvasElement | null, problem: any, sent: boolean}} Photo
+ *   sent: it was submitted; the next photograph replaces it
  */
 
 export const draft = {
   /** @type {Photo[]} */ photos: [],
   active: 0,
-  /** @type {string | null} the look's name; null once its settings were changed */ look: null,
-  /** @type {string | null} the look that the settings started from */ base: null,
-  /** @type {Record<string, any>} what differs from the defaults */ params: {},
+  /** @type {string | null} the look that the settings started from */ look: null,
+  /** @type {Record<string, any>} all parameters that differ from the defaults */ params: {},
   /** @type {File | null} */ guide: null,
   /** @type {Record<string, any>} kind, priority … */ options: {},
 };
@@ -18,6 +18,12 @@ export const draft = {
 /** Returns the selected photograph. */
 export function activePhoto() {
   return draft.photos[draft.active] ?? null;
+}
+
+export function addPhotos(photos) {
+  for (const photo of draft.photos.filter((one) => one.sent)) removePhoto(photo.key);
+  draft.active = draft.photos.length;
+  draft.photos.push(...photos);
 }
 
 export function removePhoto(key) {
@@ -32,13 +38,46 @@ export function clearPhotos() {
   for (const photo of [...draft.photos]) removePhoto(photo.key);
 }
 
+/** Starts from a look. The size and the format stay as they were chosen. */
+export function takeLook(look) {
+  const { scale, long_side, format } = draft.params;
+  const kept = Object.entries({ scale, long_side, format }).filter(([, value]) => value !== undefined && value !== null);
+  draft.look = look.name;
+  draft.params = { ...structuredClone(look.params), ...Object.fromEntries(kept) };
+}
+
 /** Replaces the draft's settings by those of a job. */
 export function adopt(job) {
   const { tile_size: _, ...params } = job.params; // was chosen for another device
   draft.params = params;
-  draft.look = null;
-  draft.base = null;
+  draft.look = job.preset ?? null;
   draft.options = {};
+}
+
+const plain = (value) => JSON.stringify(value ?? null);
+const targets = (layers) => plain((layers ?? []).map((one) => [one.layer, one.channels ?? null, one.weight ?? 1]));
+
+/**
+ * Returns the names of the parameters that differ from the look's.
+ * @param {{params: any}} look
+ * @param {Record<string, any>} defaults
+ */
+export function changedSince(look, defaults) {
+  const original = { ...defaults, ...look.params };
+  const now = { ...defaults, ...draft.params };
+  return Object.keys(now).filter((name) => {
+    if (name === "jitter" && plain(original[name]) === "null") return false; // a job has the number that null stands for
+    return name === "layers" ? targets(now[name]) !== targets(original[name]) : plain(now[name]) !== plain(original[name]);
+  });
+}
+
+/**
+ * Returns the parameters to submit: those of the draft, and the defaults where the look has something else.
+ * @param {{params: any} | undefined} look
+ */
+export function paramsToSend(look, defaults) {
+  const reset = Object.keys(look?.params ?? {}).filter((name) => !(name in draft.params));
+  return { ...Object.fromEntries(reset.map((name) => [name, defaults[name] ?? null])), ...draft.params };
 }
 
 const ACCEPTED = ["image/png", "image/jpeg", "image/webp"];
@@ -70,5 +109,6 @@ export async function readPhoto(file) {
     height: image.naturalHeight,
     mask: null,
     problem: null,
+    sent: false,
   };
 }

@@ -1,7 +1,7 @@
 // The estimate above the start button: "About 40 s, measured on the last 6 dreams".
 
 import { fill, h, icon } from "../core/dom.js";
-import { about, count, speed } from "../core/format.js";
+import { about, count } from "../core/format.js";
 import { get, getCached } from "../core/api.js";
 import { dreamSize, octaveSizes, pace, pixelSteps, queueSeconds } from "../jobs/estimate.js";
 import { draft } from "./draft.js";
@@ -33,7 +33,7 @@ export function estimateLine(values, signal) {
     const photo = draft.photos[draft.active];
     const octaves = octaveSizes(...dreamSize(photo.width, photo.height, params), params, model?.minimum_px).length;
     const measured = await pace({ ...params, layers });
-    const few = octaves < params.octaves ? ` Only ${octaves} of ${params.octaves} octaves fit this size.` : "";
+    const few = octaves < params.octaves ? ` This size has room for ${octaves} of ${params.octaves} octaves.` : "";
     if (!measured) {
       fill(headline, "No estimate yet");
       fill(basis, `No job has run with this network yet.${few}`);
@@ -42,8 +42,8 @@ export function estimateLine(values, signal) {
     const { workers = 1 } = await get("/readyz").catch(() => ({}));
     const waiting = await queueSeconds(measured.perSecond, workers);
     const seconds = steps / measured.perSecond + measured.overheadS * draft.photos.length;
-    fill(headline, capital(about(seconds)), waiting.jobs > 0 && `, after ${about(waiting.seconds)} in the queue`);
-    fill(basis, `Measured on ${measured.dreams === 1 ? "one dream" : `the last ${count(measured.dreams, "dream")}`} here, ${speed(measured.perSecond)}.${few}`);
+    fill(headline, capital(about(seconds)), waiting.jobs > 0 && `, starting in ${about(waiting.seconds)}`);
+    fill(basis, `Measured on ${measured.dreams === 1 ? "one dream" : `the last ${count(measured.dreams, "dream")}`} here.${few}`);
   }
 
   function update() {

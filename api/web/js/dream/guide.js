@@ -39,11 +39,11 @@ export function guideField(onChange) {
   draw();
   const node = h(
     "div",
-    { className: "inside" },
-    h("div", { className: "field", "data-path": "guide" },
-      h("label", { for: id, className: "label" }, "Guide image"),
-      h("p", { className: "hint" }, "The dream amplifies the features of this image: with flowers as the guide, flowers appear."),
-      input, shown, slot.node),
+    { className: "field guide", "data-path": "guide" },
+    h("div", null, h("label", { for: id, className: "label" }, "Guide image"), h("p", { className: "hint" }, "The dream takes on what is in it: with flowers as the guide, flowers appear.")),
+    input,
+    shown,
+    slot.node,
   );
   return {
     node,

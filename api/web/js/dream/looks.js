@@ -1,8 +1,10 @@
 // The picker for looks, which are the presets.
 
 import { getCached } from "../core/api.js";
-import { asset, fill, h, sentence, uid } from "../core/dom.js";
-import { draft } from "./draft.js";
+import { asset, button, fill, h, sentence, uid } from "../core/dom.js";
+import { difference } from "../jobs/difference.js";
+import { changedSince, draft, takeLook } from "./draft.js";
+import { networkNote } from "./network-note.js";
 
 /**
  * @typedef {{name: string, title: string, sentence: string, params: any, model?: string, kind?: string,
@@ -17,11 +19,13 @@ export async function looks() {
 /**
  * Creates the picker: looks with a thumbnail as cards, the others in a collapsed section.
  * @param {Look[]} all
- * @param {any[]} models
- * @param {() => void} onChange
+ * @param {{models: any[], may_fetch: boolean}} networks
+ * @param {Record<string, any>} defaults of the parameters
+ * @param {{onChange: () => void, signal: AbortSignal}} options
  */
-export function looksPicker(all, models, onChange) {
-  const note = h("p", { className: "hint look-note", id: uid("look") });
+export function looksPicker(all, { models, may_fetch: mayFetch }, defaults, { onChange, signal }) {
+  const network = networkNote({ signal });
+  const note = h("p", { className: "hint look-note", id: uid("look"), "aria-live": "polite" });
   const inputs = new Map();
   const radio = (look) => {
     const input = h("input", { type: "radio", name: "look", value: look.name, onchange: () => choose(look) });
@@ -36,24 +40,20 @@ export function looksPicker(all, models, onChange) {
   const pill = (look) => h("label", { className: "pill", title: look.sentence }, radio(look), h("span", null, look.title));
 
   function choose(look) {
-    draft.look = look.name;
-    draft.base = look.name;
-    draft.params = structuredClone(look.params);
+    takeLook(look);
     update();
     onChange();
   }
 
   function update() {
     for (const [name, input] of inputs) input.checked = name === draft.look;
+    network.show(models.find((one) => one.name === (draft.params.model ?? defaults.model)), mayFetch);
     const look = all.find((one) => one.name === draft.look);
-    if (!look) {
-      const base = all.find((one) => one.name === draft.base);
-      return fill(note, base ? `${base.title}, with your changes.` : "Custom settings. Choosing a look replaces them.");
-    }
-    const model = models.find((one) => one.name === look.params.model);
+    if (!look) return fill(note, "Your own settings. Choosing a look replaces them.");
+    const differs = difference(changedSince(look, defaults), { ...defaults, ...draft.params }, look, defaults);
+    if (differs) return fill(note, `${look.title}${differs}. `, button("Undo the changes", { className: "link", onclick: () => choose(look) }));
     const source = look.source && [" ", h("a", { href: look.source, target: "_blank", rel: "noreferrer" }, "Source")];
-    const fetched = model?.ready === false && ` Needs ${model.title}, which is downloaded first.`;
-    return fill(note, sentence(look.sentence ?? ""), fetched, source);
+    return fill(note, sentence(look.sentence ?? ""), source);
   }
 
   const cards = all.filter((look) => look.thumbnail);
@@ -72,6 +72,7 @@ export function looksPicker(all, models, onChange) {
     h("legend", null, h("h2", null, "Pick a look")),
     h("div", { className: "looks" }, cards.map(card)),
     note,
+    network.node,
     more,
   );
   update();

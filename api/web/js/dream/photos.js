@@ -3,7 +3,7 @@
 import { toast, speak } from "../core/announce.js";
 import { asset, button, fill, h } from "../core/dom.js";
 import { bytes, count } from "../core/format.js";
-import { activePhoto, draft, readPhoto, removePhoto } from "./draft.js";
+import { activePhoto, addPhotos, draft, readPhoto, removePhoto } from "./draft.js";
 import { errorSlot } from "./fields.js";
 import { maskPainter } from "./mask.js";
 
@@ -38,19 +38,18 @@ export function photoStage({ signal, onChange }) {
     if (!pictures.length) return;
     node.classList.add("reading");
     const failed = [];
-    let added = 0;
+    const added = [];
     for (const file of pictures) {
       try {
-        draft.photos.push(await readPhoto(file));
-        added += 1;
+        added.push(await readPhoto(file));
       } catch (error) {
         failed.push(error.message);
       }
     }
     node.classList.remove("reading");
-    if (added) {
-      draft.active = draft.photos.length - added;
-      speak(`${count(added, "photograph")} added`);
+    if (added.length) {
+      addPhotos(added);
+      speak(`${count(added.length, "photograph")} added`);
     }
     draw();
     if (failed.length) slot.show({ detail: failed.join(" "), suggestion: null });
@@ -61,7 +60,11 @@ export function photoStage({ signal, onChange }) {
     removePhoto(photo.key);
     draw();
     onChange();
+    focus();
   }
+
+  /** Focuses the first control: of the photograph, or the one that adds some. */
+  const focus = () => node.querySelector(".photo-tools button, .invitation .primary")?.focus({ preventScroll: true });
 
   function invitation() {
     const sample = ({ file, title }) =>
@@ -86,6 +89,7 @@ export function photoStage({ signal, onChange }) {
     const response = await fetch(asset(`samples/${file}`));
     const blob = await response.blob();
     await addFiles([new File([blob], `${title}.webp`, { type: "image/webp" })]);
+    focus(); // the sample's button is gone
   }
 
   function portrait(photo) {
@@ -98,7 +102,10 @@ export function photoStage({ signal, onChange }) {
       h("span", { className: "muted num" }, `${photo.width} × ${photo.height}, ${bytes(photo.file.size)}`),
     );
     const tools = h("div", { className: "photo-tools" });
-    painter = maskPainter(photo, frame, () => drawTools());
+    painter = maskPainter(photo, frame, () => {
+      drawTools();
+      if (!painter?.active) onChange();
+    });
 
     function drawTools() {
       fill(
@@ -145,7 +152,7 @@ export function photoStage({ signal, onChange }) {
 
   listenForDrops(node, signal, addFiles);
   draw();
-  return { node, draw, showError: (fieldError) => slot.show(fieldError), focus: () => node.querySelector("button")?.focus() };
+  return { node, draw, showError: (fieldError) => slot.show(fieldError), focus };
 }
 
 /** Accepts files dropped or pasted anywhere on the page. */

@@ -1,6 +1,7 @@
 // "Dream again": loads a job's photograph, mask, guide and settings into the composer.
 
 import { adopt, clearPhotos, draft, readPhoto } from "./draft.js";
+import { keepDraft } from "./draft-store.js";
 import { canvasFromMask } from "./mask-file.js";
 
 /**
@@ -12,6 +13,7 @@ import { canvasFromMask } from "./mask-file.js";
 export async function recompose(job, cached, before) {
   adopt(job);
   draft.guide = null;
+  keepDraft();
   try {
     const image = cached?.image ?? (before && (await picture(before)));
     if (!image) return false;
@@ -22,6 +24,7 @@ export async function recompose(job, cached, before) {
     clearPhotos();
     draft.photos.push(photo);
     draft.active = 0;
+    keepDraft();
     return true;
   } catch {
     return false; // expired, or the storage is unavailable; the caller tells the user
@@ -33,6 +36,7 @@ export function reuseSettings(job) {
   adopt(job);
   draft.guide = null;
   clearPhotos();
+  keepDraft();
 }
 
 async function picture(address) {

@@ -5,60 +5,95 @@ import { savePhoto } from "../core/photo-cache.js";
 import { maskFile } from "./mask-file.js";
 
 const UPLOAD_FIRST_BYTES = 8e6;
+const SILENCE_MS = 10_000; // without a sign of the server, after which the user is told
+const LIMIT_MS = 90_000; // of silence, after which the submission has failed
 
 /**
- * Submits one photograph.
- * @param {import("./draft.js").Photo} photo
- * @param {{params: any, guide: File | null, options: Record<string, any>, look?: string | null,
- *   onProgress: (fraction: number) => void, signal: AbortSignal}} with_
+ * Submits one photograph. Sent again with the same `key`, it creates no second job.
+ * @param {{file: File, name: string, mask?: HTMLCanvasElement | null}} photo
+ * @param {{params: any, guide: File | null, options: Record<string, any>, key?: string,
+ *   onProgress: (fraction: number) => void, onSilence?: () => void, signal: AbortSignal}} with_
  * @returns {Promise<any>} the job
  */
-export async function submit(photo, { params, guide, options, look = null, onProgress, signal }) {
+export async function submit(photo, { params, guide, options, key = newKey(), onProgress, onSilence = () => {}, signal }) {
   const mask = photo.mask ? await maskFile(photo.mask) : null;
   const large = photo.file.size > UPLOAD_FIRST_BYTES;
-  const job = large
-    ? await byUpload({ image: photo.file, guide, mask }, params, options, onProgress, signal)
-    : await byForm({ image: photo.file, guide, mask }, params, options, onProgress, signal);
-  await savePhoto(job.id, { file: photo.file, name: photo.name, look }).catch(() => {});
+  const files = { image: photo.file, guide, mask };
+  const job = await (large ? byUpload : byForm)(files, params, options, { key, onProgress, onSilence, signal });
+  await savePhoto(job.id, { file: photo.file, name: photo.name }).catch(() => {});
   return job;
 }
 
-async function byForm({ image, guide, mask }, params, options, onProgress, signal) {
+/** Returns a new Idempotency-Key. */
+export function newKey() {
+  return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16).padStart(8, "0")).join("");
+}
+
+async function byForm({ image, guide, mask }, params, options, sending) {
   const form = new FormData();
   for (const [name, value] of Object.entries(options)) form.append(name, String(value));
   form.append("params", JSON.stringify(params));
   form.append("image", image, image.name || "photograph");
   if (guide) form.append("guide", guide, guide.name || "guide");
   if (mask) form.append("mask", mask, "mask.png");
-  return JSON.parse(await send("/v1/jobs", form, { onProgress, signal, idempotent: true }));
+  return JSON.parse(await send("/v1/jobs", form, { ...sending, headers: { "Idempotency-Key": sending.key } }));
 }
 
-async function byUpload(files, params, options, onProgress, signal) {
+/** Bodies whose uploads are complete, by key: sending one again uploads nothing twice. */
+const uploaded = new Map();
+
+async function byUpload(files, params, options, sending) {
+  const { key, signal } = sending;
+  if (!uploaded.has(key)) uploaded.set(key, await upload(files, params, options, sending));
+  const headers = { "Idempotency-Key": key, "Content-Type": "application/json" };
+  return JSON.parse(await send("/v1/jobs", JSON.stringify(uploaded.get(key)), { ...sending, signal, headers }));
+}
+
+/** Uploads the files. Returns the body of the submission. */
+async function upload(files, params, options, { signal, onProgress, onSilence }) {
   const total = Object.values(files).reduce((sum, file) => sum + (file?.size ?? 0), 0);
-  const body = { ...options, params };
+  const body = { ...options, params, name: options.name ?? files.image.name };
   let before = 0;
   for (const [name, file] of Object.entries(files)) {
     if (!file) continue;
-    const upload = await (await request("/v1/uploads", { method: "POST", json: { size_bytes: file.size, content_type: file.type }, signal })).json();
+    const place = await (await request("/v1/uploads", { method: "POST", json: { size_bytes: file.size, content_type: file.type }, signal })).json();
     const form = new FormData();
-    for (const [key, value] of Object.entries(upload.fields)) form.append(key, value);
+    for (const [key, value] of Object.entries(place.fields)) form.append(key, value);
     form.append("file", file);
     const start = before;
-    await send(upload.url, form, { onProgress: (share) => onProgress((start + share * file.size) / total), signal });
+    await send(place.url, form, { onSilence, signal, onProgress: (share) => onProgress((start + share * file.size) / total) });
     before += file.size;
-    body[name] = { upload: upload.id };
+    body[name] = { upload: place.id };
   }
-  return (await request("/v1/jobs", { method: "POST", json: body, signal, headers: { "Idempotency-Key": newIdempotencyKey() } })).json();
+  return body;
 }
 
-/** POSTs a form and reports upload progress, which fetch does not support. */
-function send(url, form, { onProgress, signal, idempotent = false }) {
+/** POSTs a body and reports the progress of the upload, which fetch does not support, and silence of the server. */
+function send(url, body, { onProgress, onSilence, signal, headers = {} }) {
   return new Promise((done, fail) => {
     const call = new XMLHttpRequest();
+    let warning;
+    let limit;
+    const heard = () => {
+      clearTimeout(warning);
+      clearTimeout(limit);
+      warning = setTimeout(onSilence, SILENCE_MS);
+      limit = setTimeout(() => {
+        fail(problemFrom(0, ""));
+        call.abort();
+      }, LIMIT_MS);
+    };
+    call.onloadend = () => {
+      clearTimeout(warning);
+      clearTimeout(limit);
+    };
     call.open("POST", url);
     if (url.startsWith("/")) call.setRequestHeader("X-Requested-With", "dreamqueue");
-    if (idempotent) call.setRequestHeader("Idempotency-Key", newIdempotencyKey());
-    call.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    for (const [name, value] of Object.entries(headers)) call.setRequestHeader(name, value);
+    call.upload.onprogress = (event) => {
+      heard();
+      if (event.lengthComputable) onProgress(event.loaded / event.total);
+    };
     call.onload = () => {
       if (call.status >= 200 && call.status < 300) return done(call.responseText);
       if (call.status === 401) hooks.onUnauthorized();
@@ -67,10 +102,7 @@ function send(url, form, { onProgress, signal, idempotent = false }) {
     call.onerror = () => fail(problemFrom(0, ""));
     call.onabort = () => fail(new DOMException("aborted", "AbortError"));
     signal.addEventListener("abort", () => call.abort(), { once: true });
-    call.send(form);
+    heard();
+    call.send(body);
   });
-}
-
-function newIdempotencyKey() {
-  return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16).padStart(8, "0")).join("");
 }

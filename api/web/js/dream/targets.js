@@ -35,7 +35,7 @@ export async function targetsEditor(properties, onChange) {
   const model = h(
     "select",
     { id: modelId, "aria-describedby": modelSlot.node.id, onchange: () => pickModel(model.value) },
-    models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (downloaded on first use)` : one.title)),
+    models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (not ready)` : one.title)),
   );
   const about = h("p", { className: "hint" });
   const rows = [];

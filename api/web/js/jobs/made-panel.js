@@ -17,8 +17,7 @@ export async function madePanel({ job, named, before, report = null }) {
   const done = job.state === "succeeded";
   return [
     h("h2", null, done ? "How it was made" : "What you asked for"),
-    thumbnails(job, before),
-    facts(job, named, report),
+    h("div", { className: "made-row" }, thumbnails(job, before), facts(job, named, report)),
     done && (await gradients(job)),
     done && recipeFold(recipeOf(job, report)),
   ];

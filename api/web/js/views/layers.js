@@ -5,21 +5,22 @@ import { speak } from "../core/announce.js";
 import { asset, button, fill, h, icon, uid } from "../core/dom.js";
 import { count, isTerminal } from "../core/format.js";
 import { go } from "../core/router.js";
-import { activePhoto, draft, readPhoto } from "../dream/draft.js";
+import { activePhoto, addPhotos, readPhoto } from "../dream/draft.js";
 import { errorSlot } from "../dream/fields.js";
+import { networkNote } from "../dream/network-note.js";
 import { layerGroups } from "../dream/layer-groups.js";
 import { watchJob } from "../jobs/events.js";
 import { submit } from "../dream/submit.js";
 
 export async function layersView({ query, signal }) {
-  const { models } = await get("/v1/models");
+  const { models, may_fetch: mayFetch } = await get("/v1/models", { signal });
   const state = { model: query.get("model") ?? models[0].name, layer: query.get("layer"), photo: activePhoto(), run: null };
   signal.addEventListener("abort", () => state.run?.abort());
   const depth = h("fieldset", { className: "depth panel" });
   const side = h("div", { className: "stack" });
   const stage = h("section", { className: "stack", "aria-live": "polite" });
   const modelId = uid("model");
-  const picker = h("select", { id: modelId, onchange: () => show(picker.value) }, models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (not running here)` : one.title)));
+  const picker = h("select", { id: modelId, onchange: () => show(picker.value) }, models.map((one) => h("option", { value: one.name }, one.ready === false ? `${one.title} (not ready)` : one.title)));
   const isServed = () => models.find((one) => one.name === state.model)?.ready !== false;
 
   async function show(model) {
@@ -72,7 +73,9 @@ export async function layersView({ query, signal }) {
   /** Offers to compute the maps: nothing is submitted unasked, and nothing that no worker serves. */
   function invitation(layer, maps) {
     if (!isServed()) {
-      return h("div", { className: "empty" }, h("p", null, `No worker runs ${state.model} now, so its layers can't be shown. A dream with it waits until one does.`));
+      const note = networkNote({ signal, onReady: () => go(`/layers?model=${encodeURIComponent(state.model)}`, { replace: true }) });
+      note.show(models.find((one) => one.name === state.model), mayFetch);
+      return h("div", { className: "empty" }, h("p", null, `The layers of ${state.model} can be shown once a worker runs it.`), note.node);
     }
     const name = state.photo?.name ?? "our sample photograph";
     return h(
@@ -100,8 +103,7 @@ export async function layersView({ query, signal }) {
   /** Selects the photograph here and in the composer. */
   function compose(photo) {
     state.photo = photo;
-    draft.photos.push(photo);
-    draft.active = draft.photos.length - 1;
+    addPhotos([photo]);
   }
 
   /** Runs a feature maps job on the photograph and shows its result. */

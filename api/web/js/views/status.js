@@ -2,9 +2,10 @@
 
 import { get } from "../core/api.js";
 import { fill, h, icon } from "../core/dom.js";
-import { about, ordinal, speed } from "../core/format.js";
+import { ordinal, speed } from "../core/format.js";
 import { describe } from "../jobs/job-name.js";
 import { pixelSteps } from "../jobs/estimate.js";
+import { timeLeft } from "../jobs/time-left.js";
 
 const REFRESH_MS = 3000;
 
@@ -13,6 +14,8 @@ export async function statusView({ signal }) {
   const health = h("div", { className: "health" });
   const workers = h("section", { className: "section", "aria-labelledby": "workers-title" });
   const jobs = h("section", { className: "section", "aria-labelledby": "jobs-title" });
+
+  const remaining = new Map(); // time left by job id
 
   async function refresh() {
     const [ready, status, active, done] = await Promise.all([
@@ -30,8 +33,8 @@ export async function statusView({ signal }) {
   function drawNumbers({ queued, running, throughput, workers: alive }, own) {
     const pair = (term, value, unit = "") => h("div", null, h("dt", null, term), h("dd", null, value, unit && h("small", null, ` ${unit}`)));
     const pace = throughput.pixels_per_second || own.rate; // of running jobs, else of recent ones
-    const [rate, unit] = pace ? speed(pace).split(" ") : ["–", ""];
-    fill(numbers, pair("Live workers", String(alive.length)), pair("Waiting", String(queued)), pair("Running", String(running)), pair("Your jobs in the last hour", String(own.jobs)), pair("Throughput", rate, unit));
+    const [, rate, unit] = pace ? speed(pace).match(/^(\S+) (.*)$/) : [null, "–", ""];
+    fill(numbers, pair("Live workers", String(alive.length)), pair("Waiting", String(queued)), pair("Running", String(running)), pair("Your jobs in the last hour", String(own.jobs)), pair("Speed", rate, unit));
   }
 
   function drawWorkers(alive) {
@@ -48,10 +51,11 @@ export async function statusView({ signal }) {
     if (!list.length) return fill(jobs, title, h("p", { className: "muted" }, "No job is waiting or running."));
     const rows = await Promise.all(list.slice(0, 30).map(async (job) => {
       const named = await describe(job);
-      const left = job.progress.eta_seconds;
-      const where = job.state === "queued" ? `${ordinal(job.queue_position ?? 0)} in the queue` : `${Math.floor(job.progress.fraction * 100)} %${left ? `, ${about(left)} left` : ""}`;
-      const meter = job.state === "queued" ? h("span") : h("div", { className: "meter", role: "progressbar", "aria-label": `Progress of ${named.name}`, "aria-valuenow": String(Math.floor(job.progress.fraction * 100)) }, h("i", { style: { width: `${job.progress.fraction * 100}%` } }));
-      return h("li", null, h("a", { href: `/jobs/${job.id}`, className: "ellipsis" }, named.name), h("span", { className: "num" }, where), meter);
+      if (!remaining.has(job.id)) remaining.set(job.id, timeLeft());
+      const left = job.state === "running" ? remaining.get(job.id)(job.progress) : null;
+      const where = job.state === "queued" ? job.waiting_for ?? `${ordinal(job.queue_position ?? 0)} in the queue` : `${Math.floor(job.progress.fraction * 100)} %${left ? `, ${left}` : ""}`;
+      const meter = job.state === "queued" ? h("span") : h("div", { className: "meter", role: "progressbar", "aria-label": `Progress of ${named.title}`, "aria-valuenow": String(Math.floor(job.progress.fraction * 100)) }, h("i", { style: { width: `${job.progress.fraction * 100}%` } }));
+      return h("li", null, h("a", { href: `/jobs/${job.id}`, className: "ellipsis" }, named.title), h("span", { className: "num" }, where), meter);
     }));
     return fill(jobs, title, h("ul", { className: "rows" }, rows));
   }

@@ -189,6 +189,26 @@ def test_cross_site_writes_are_forbidden(http, key):
     assert http.post("/v1/uploads", headers={**ann, "Origin": "http://localhost"}).status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 201),
+        ({"Sec-Fetch-Site": "none"}, 201),
+        ({"Origin": "https://localhost"}, 403),  # another origin than http://localhost
+        ({"Origin": "https://localhost", "Sec-Fetch-Site": "same-origin"}, 201),  # a proxy ends TLS and does not say so
+        ({"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Origin": "http://localhost:81"}, 403),
+        ({"Origin": "HTTP://LOCALHOST"}, 201),
+        ({"Origin": ""}, 403),
+        ({"Origin": "null", "Host": ""}, 403),
+    ],
+)
+def test_a_write_comes_from_no_other_origin(http, key, headers, status):
+    assert http.post("/v1/uploads", headers={"Authorization": f"Bearer {key('ann')}", **headers}).status_code == status
+
+
 class TestWithoutKeys:
     @pytest.fixture
     def settings(self):

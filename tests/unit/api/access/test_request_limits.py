@@ -153,5 +153,17 @@ def test_open_streams_are_limited_and_a_closed_one_frees_its_slot(http, ann):
     assert http.get(address, headers=ann, buffered=False).status_code == 200
 
 
+def test_one_owner_leaves_event_streams_for_others(world, ann, bob):
+    settings = Settings(keys="on", max_streams=3, max_owner_streams=2)
+    http = create_app(settings, services=replace(world.services, settings=settings)).test_client()
+    address = submit(http, ann).json["links"]["events"]
+    held = [http.get(address, headers=ann, buffered=False) for _ in range(2)]
+
+    assert http.get(address, headers=ann).json["code"] == "too_many_streams"
+    assert http.get(submit(http, bob).json["links"]["events"], headers=bob, buffered=False).status_code == 200
+    for stream in held:
+        stream.close()
+
+
 def test_health_checks_are_not_limited(http):
     assert {http.get("/healthz").status_code for _ in range(20)} == {200}

@@ -99,7 +99,7 @@ def test_a_wrong_media_type_is_refused_before_the_body_is_read(gateway, ann, pat
         ("/v1/session", "application/json", 1025),
         ("/v1/jobs", "application/json", 256 * 1024 + 1),
         ("/v1/jobs", FORM, 200_001),
-        ("/v1/uploads", "application/json", 1025),
+        ("/v1/uploads", "application/json", 4097),
     ],
 )
 def test_a_body_that_is_too_long_is_refused_by_its_announced_length(gateway, ann, path, mimetype, size):
@@ -258,6 +258,14 @@ def test_an_address_that_is_too_long_is_a_problem(gateway):
 
     assert (answer.status, answer.json["code"]) == (414, "uri_too_long")
     assert answer.answer_headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/models"])
+def test_an_empty_host_is_a_problem(gateway, ann, path):
+    answer = send(gateway, "GET", path, ann | {"Host": ""})
+
+    assert (answer.status, answer.json["code"]) == (400, "bad_request")
+    assert "Host" in answer.json["detail"]
 
 
 @pytest.mark.parametrize("headers", [{f"X-{n}": "1" for n in range(MOST_HEADERS)}, {"X-Long": "a" * 20_000}])

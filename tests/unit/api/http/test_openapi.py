@@ -8,7 +8,10 @@ import pytest
 
 from api.http import openapi_examples
 from api.schemas.problem import Problem
+from shared.jobs.job import JobState
 from shared.settings import Settings
+from shared.webhooks.message import MESSAGE_TYPES, WebhookMessage
+from tests.fakes.job_factory import an_ended_job
 from tests.fakes.pictures import a_picture
 from tools import openapi as writer
 
@@ -19,6 +22,10 @@ UNDOCUMENTED = {"openapi", "pages", "docs", "static"}
 @pytest.fixture
 def settings():
     return Settings(admin_key=ADMIN)
+
+
+def _document(http):
+    return http.get("/openapi.json").json
 
 
 def test_the_document_is_openapi_3_1_and_lists_every_route(http, app):
@@ -43,13 +50,43 @@ def test_every_error_response_is_documented_as_a_problem(http):
 
 
 def test_the_submission_is_documented_as_a_form_with_files(http):
-    body = http.get("/openapi.json").json["paths"]["/v1/jobs"]["post"]["requestBody"]
-    dream, maps = body["content"]["multipart/form-data"]["schema"]["oneOf"]
+    form = _document(http)["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
 
-    assert {"image", "guide", "mask", "params", "kind", "priority", "deadline_s"} <= set(dream["properties"])
-    assert "image" in dream["required"]
-    assert "guide" not in maps["properties"]
-    assert dream["additionalProperties"] is False
+    assert {"image", "guide", "mask", "params", "kind", "priority", "deadline_s"} <= set(form["properties"])
+    assert form["type"] == "object"
+    assert form["required"] == ["image"]
+    assert form["additionalProperties"] is False
+
+
+def test_fields_with_defaults_are_optional_in_requests(http):
+    schemas = _document(http)["components"]["schemas"]
+
+    for name in ("JobRequest", "FeatureMapsRequest", "DreamParams", "FeatureMapsParams", "Target", "UploadRequest"):
+        assert not [field for field in schemas[name]["properties"].values() if "default" in field], name
+    assert "Default: `normal`." in schemas["JobRequest"]["properties"]["priority"]["description"]
+
+
+def test_every_operation_has_a_known_tag_and_says_whether_it_needs_a_key(http):
+    document = _document(http)
+    tags = [tag["name"] for tag in document["tags"]]
+
+    assert len(set(tags)) == len(tags)
+    for operations in [*document["paths"].values(), *document["webhooks"].values()]:
+        for operation in operations.values():
+            assert set(operation["tags"]) <= set(tags)
+            assert "security" in operation
+    assert document["servers"]
+
+
+def test_the_webhooks_match_what_is_sent(http):
+    document = _document(http)
+    message = WebhookMessage.of("completed", an_ended_job(JobState.SUCCEEDED), api_url="http://dreams")
+
+    assert set(document["webhooks"]) == set(MESSAGE_TYPES.values())
+    schema = document["webhooks"]["job.completed"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    jsonschema_rs.validate(
+        {**schema, "components": document["components"]}, json.loads(message.model_dump_json()), validate_formats=True
+    )
 
 
 def test_every_reference_in_the_document_resolves(http):

@@ -2,10 +2,12 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
+from api.app import create_app
 from shared.interfaces import WorkerInfo
 from shared.jobs.job import JobState
 from shared.params import FeatureMapsParams
@@ -207,3 +209,15 @@ def test_a_channel_is_chosen_once_and_not_more_than_256_are(submit, channels, de
 
     assert (answer.status_code, answer.json["path"]) == (422, "params.channels")
     assert detail in answer.json["detail"]
+
+
+def test_a_dream_of_too_much_work_is_refused_with_the_number(world, settings):
+    limited = settings.model_copy(update={"max_work": 96 * 80 * 50})
+    services = replace(world.services, submissions=replace(world.submissions, max_work=limited.max_work))
+    http = create_app(limited, services=services).test_client()
+    form = {"image": part(a_picture()), "params": json.dumps({"octaves": 1, "iterations": 51})}
+
+    answer = http.post("/v1/jobs", data=form)
+
+    assert (answer.status_code, answer.json["path"], answer.json["suggestion"]) == (422, "params.iterations", "50")
+    assert f"{96 * 80 * 51:,}" in answer.json["detail"]

@@ -64,6 +64,17 @@ def test_a_file_outside_the_page_is_not_found(http, name):
     assert answer.mimetype == "application/problem+json"
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_an_unknown_address_answers_a_browser_with_the_page_and_a_program_with_a_problem(http):
+    assert http.get("/jobs", headers=BROWSER).data == http.get("/").data
+    assert http.get("/jobs", headers=BROWSER).status_code == 404
+    for path, headers in (("/jobs", {}), ("/jobs", {"Accept": "*/*"}), ("/v1/x", BROWSER), ("/web/x/y.js", BROWSER)):
+        answer = http.get(path, headers=headers)
+        assert (answer.status_code, answer.mimetype) == (404, "application/problem+json"), path
+
+
 def test_every_import_between_scripts_resolves():
     files = pages.site().files
     for name, asset in files.items():

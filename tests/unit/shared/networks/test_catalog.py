@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from shared.errors import InvalidField
 from shared.networks import catalog
 from shared.params import DreamParams, FeatureMapsParams
+from shared.settings import Settings
 
 
 def refused(action, *args, **kwargs):
@@ -90,3 +91,29 @@ def test_a_dream_has_the_size_that_was_asked_for(params, size):
 def test_contradictions_and_unknown_choices_are_refused(wrong):
     with pytest.raises(ValidationError):
         DreamParams(**wrong)
+
+
+def test_the_work_of_a_dream_is_its_pixels_times_iterations_over_all_octaves():
+    assert catalog.work(DreamParams(octaves=1, iterations=7), 100, 200) == 7 * 100 * 200
+    assert catalog.work(DreamParams(octaves=2, octave_scale=0.5, iterations=7), 200, 400) == 7 * (200 * 400 + 100 * 200)
+
+
+def test_a_dream_of_months_is_refused_with_what_it_would_take():
+    params = DreamParams(octaves=16, octave_scale=0.99, iterations=1000)
+
+    error = refused(catalog.check_work, params, 10_000, 12_000, max_work=10**11, path="params.")
+
+    assert error.path == "params.iterations"
+    assert f"{catalog.work(params, 10_000, 12_000):,}" in str(error)
+    catalog.check_work(params.model_copy(update={"iterations": int(error.suggestion)}), 10_000, 12_000, max_work=10**11)
+
+
+def test_a_dream_whose_single_iteration_is_too_much_has_no_suggestion():
+    error = refused(catalog.check_work, DreamParams(), 10_000, 12_000, max_work=1000)
+
+    assert error.suggestion is None
+    assert "smaller" in str(error)
+
+
+def test_the_largest_photograph_can_be_dreamed_on_with_the_defaults():
+    catalog.check_work(DreamParams(), 10_000, 12_000, max_work=Settings().max_work)

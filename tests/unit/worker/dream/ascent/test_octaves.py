@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from shared.networks.network_size import octave_sizes
 from shared.params import DreamParams
 from tests.benchmarks.engine import reference
 from tests.fakes.toy_networks import photograph
-from worker.dream.ascent.octaves import blend_into, carry_into, octave_sizes, pyramid
+from worker.dream.ascent.octaves import blend_into, carry_into, pyramid
 
 
 def nothing():
