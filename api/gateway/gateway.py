@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from api.gateway.admission import admit
 from api.gateway.body import FORM, BodyReader, Unread, longest_body
 from api.gateway.threads import Overloaded, Share
 from api.gateway.wsgi import Answer, Environ, Receive, Scope, Send, Stream, call, environ_of
+from api.http.request_metrics import READY_AT
 from api.jobs.disk_budget import COPIES
 from api.request_context import EXTENSION
 
@@ -122,6 +124,7 @@ class Gateway:
     async def _run(self, environ: Environ, receive: Receive, send: Send) -> Answer | None:
         if _may_take_long(environ):
             return await self._run_long(environ, receive, send)
+        environ[READY_AT] = time.monotonic()
         share = self._polls if _is_poll(environ) else self._requests
         return await share.run(call, self._app, environ)
 

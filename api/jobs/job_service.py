@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from api.jobs import downloads
-from api.jobs.submission_service import is_ulid
+from api.jobs.image_intake import is_ulid
 from api.schemas.status_views import Readiness
 from shared.clock import Clock
 from shared.errors import DreamError, JobNotFound, NotReady, ResultExpired, StoreUnavailable, WrongState

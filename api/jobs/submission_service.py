@@ -1,34 +1,28 @@
 """Accepts submissions: validates them, makes them durable, and accepts each only once. Independent of HTTP."""
 
 import contextlib
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ulid import ULID
 
-from api.jobs.disk_budget import DiskBudget, Hold
+from api.jobs.disk_budget import DiskBudget
 from api.jobs.idempotency import KEY_OF_DELETED, IdempotencyKeys, KeyedRequest
-from api.jobs.image_header import read_input_image
-from api.jobs.submission import Picture, Sent, Submission
+from api.jobs.image_intake import ImageIntake
+from api.jobs.submission import Submission
 from api.schemas.requests import JobOptions
 from shared.clock import Clock
 from shared.errors import (
     DreamError,
     ImageTooLarge,
-    ImageUnreadable,
     InvalidField,
-    LocalDiskError,
     StoreUnavailable,
     SubmissionGivenUp,
     TooManyQueued,
-    UnsupportedImage,
     WrongState,
 )
-from shared.images.formats.plain import without_metadata
 from shared.images.header import Format as ImageFormat
-from shared.images.read import read_header
 from shared.interfaces import JobStore, Notifier, ObjectStorage, PresignedForm
 from shared.jobs.job import InputImage, Job, Manifest, Webhook
 from shared.jobs.lifecycle import JobLifecycle
@@ -80,9 +74,18 @@ class SubmissionService:
         lifecycle = JobLifecycle(self.storage, self.store, self.notifier)
         object.__setattr__(self, "lifecycle", lifecycle)
         object.__setattr__(self, "keys", IdempotencyKeys(self.storage, lifecycle, self.clock))
+        intake = ImageIntake(
+            storage=self.storage,
+            disk=self.disk,
+            max_pixels=self.max_pixels,
+            formats=self.formats,
+            strip_inputs=self.strip_inputs,
+        )
+        object.__setattr__(self, "intake", intake)
 
     lifecycle: JobLifecycle = field(init=False, repr=False)
     keys: IdempotencyKeys = field(init=False, repr=False)
+    intake: ImageIntake = field(init=False, repr=False)
 
     def upload(self, owner: str, *, size_bytes: int | None = None) -> tuple[str, PresignedForm]:
         """Returns the id and the form for one picture that goes straight to S3.
@@ -170,7 +173,7 @@ class SubmissionService:
         pictures: dict[str, BinaryIO] = {}
         for name, picture in {"image": submission.image, **submission.extra_pictures}.items():
             place = KEYS[name](job_id)
-            images[name], file = opened.enter_context(self._checked(owner, picture, name, place))
+            images[name], file = opened.enter_context(self.intake.checked(owner, picture, name, place))
             if file is not None:
                 pictures[place] = file
         self._check_sizes(params, images)
@@ -207,52 +210,6 @@ class SubmissionService:
         url = outbound.normalized(options.webhook_url, self.webhook_networks, path="webhook_url")
         return Webhook(url=url, events=options.webhook_events, api_url=(self.public_url or api_url).rstrip("/"))
 
-    @contextlib.contextmanager
-    def _checked(
-        self, owner: str, image: Picture, field: str, place: str
-    ) -> Iterator[tuple[InputImage, BinaryIO | None]]:
-        """Returns what the picture's header says, and the file, None where it is already stored under its key."""
-        if isinstance(image, Sent):
-            with self._as_stored(image.file, field) as (header, file):
-                yield header, file
-            return
-        # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
-        if not (is_ulid(image.upload_id) and self._copy_upload(owner, image.upload_id, place)):
-            raise InvalidField("there is no such upload; it was never finished, or has expired", path=f"{field}.upload")
-        try:
-            with Hold(self.disk, f"owner:{owner}") as hold, tempfile.TemporaryFile() as copy:
-                hold.grow_to(self.storage.size(place) or 0)
-                self.storage.download(place, copy)
-                with self._as_stored(copy, field) as (header, file):
-                    yield header, file if self.strip_inputs else None
-        except OSError as exc:
-            raise LocalDiskError from exc
-
-    @contextlib.contextmanager
-    def _as_stored(self, file: BinaryIO, field: str) -> Iterator[tuple[InputImage, BinaryIO]]:
-        """Returns the picture as it is stored: as it came, or without its metadata."""
-        header = self._read_header(file, field)
-        if not self.strip_inputs:
-            yield header, file
-            return
-        try:
-            with tempfile.TemporaryFile() as stripped:
-                without_metadata(file, read_header(file), stripped)
-                yield self._read_header(stripped, field), stripped
-        except OSError as exc:
-            raise LocalDiskError from exc
-
-    def _read_header(self, file: BinaryIO, field: str) -> InputImage:
-        try:
-            return read_input_image(file, max_pixels=self.max_pixels, formats=self.formats)
-        except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
-            if field == "image":
-                raise
-            raise type(exc)(f"The {field}: {exc}") from exc  # of three pictures, which one
-
-    def _copy_upload(self, owner: str, upload_id: str, place: str) -> bool:
-        return self.storage.copy(object_keys.upload(owner, upload_id), place)
-
 
 def _resolved(submission: Submission) -> tuple[Params, tuple[str, ...]]:
     """Returns all parameters, and the names of those that differ from the preset's."""
@@ -266,10 +223,3 @@ def _resolved(submission: Submission) -> tuple[Params, tuple[str, ...]]:
     for name in (*submission.extra_pictures, *(["preset"] if preset_name is not None else [])):
         raise InvalidField(f"feature maps are drawn of the image alone; leave the {name} out", path=name)
     return resolve_maps(given, path="params."), ()
-
-
-def is_ulid(text: str) -> bool:
-    try:
-        return str(ULID.from_str(text)) == text
-    except ValueError:
-        return False

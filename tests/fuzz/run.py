@@ -129,7 +129,7 @@ def _application():
         ("requests_per_minute", "polls_per_minute", "submissions_per_minute", "unauthenticated_per_minute"), HIGH
     )
     settings = Settings(
-        keys="on", admin_key=ADMIN_KEY, max_pixels=MAX_PIXELS, max_upload_bytes=1 << 20, max_queued=50, **limits
+        keys="on", admin_key=ADMIN_KEY, max_pixels=MAX_PIXELS, max_upload_bytes=1 << 20, max_queued=5_000, **limits
     )
     services = assemble(
         settings,
@@ -152,4 +152,4 @@ def _application():
         for method in sorted(rule.methods or ())
         if method != "OPTIONS"
     ]
-    return app, Target(routes=routes, job_id=job["id"], keys=[key, key, ADMIN_KEY, "dream_0123456789abcdef_x"])
+    return app, Target(routes=routes, job_id=job["id"], keys=[*[key] * 6, ADMIN_KEY, "dream_0123456789abcdef_x"])

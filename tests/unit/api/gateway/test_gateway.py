@@ -1,6 +1,7 @@
 import asyncio
 import json
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from api.app import create_app
 from api.gateway import body
 from api.gateway.gateway import MOST_HEADERS, POLLS, REQUESTS, WAITING, Gateway
+from api.http.request_metrics import READY_AT
 from api.jobs.disk_budget import DiskBudget
 from shared.settings import Settings
 from tests.fakes.asgi import Exchange
@@ -315,3 +317,10 @@ def test_ending_the_streams_ends_their_responses(gateway, world, ann):
 
     assert stream.done
     assert b"event: job" in stream.body
+
+
+def test_the_wait_for_a_thread_counts_into_a_requests_duration(http, ann, log_events):
+    http.get("/v1/models", headers=ann, environ_overrides={READY_AT: time.monotonic() - 100})
+
+    (event,) = [event for event in log_events if event["event"] == "request_completed"]
+    assert event["duration_s"] >= 100

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from api.jobs.image_header import read_input_image
+from api.jobs.image_intake import read_input_image
 from tests.zoo.everything import specimens
 from worker import images
 

@@ -3,7 +3,7 @@ import io
 import pytest
 from PIL import Image
 
-from api.jobs.image_header import read_input_image
+from api.jobs.image_intake import read_input_image
 from shared.errors import ImageTooLarge, UnsupportedImage
 from tests.fakes.pictures import a_picture, a_turned_picture
 

@@ -1,0 +1,96 @@
+"""Checks an upload by its header and its end. No pixel is decoded: a crashing decoder must not take the API down."""
+
+import contextlib
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ulid import ULID
+
+from api.jobs.disk_budget import DiskBudget, Hold
+from api.jobs.submission import Picture, Sent
+from shared.errors import ImageTooLarge, ImageUnreadable, InvalidField, LocalDiskError, UnsupportedImage
+from shared.images.formats.plain import without_metadata
+from shared.images.read import check_pixels, read_header
+from shared.interfaces import ObjectStorage
+from shared.jobs.job import InputImage
+from shared.s3 import object_keys
+
+
+def read_input_image(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> InputImage:
+    """Reads the file's header and checks that the file is complete. Rewinds the file.
+
+    formats: those that are accepted; all of them when None.
+    Raises UnsupportedImage, ImageUnreadable or ImageTooLarge.
+    """
+    header = read_header(file, formats=formats)
+    check_pixels(header, max_pixels)
+    width, height = header.displayed
+    size_bytes = file.seek(0, 2)
+    file.seek(0)
+    return InputImage(format=header.format, width=width, height=height, size_bytes=size_bytes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageIntake:
+    """Takes the images of submissions: sent with the request, or uploaded to S3 earlier."""
+
+    storage: ObjectStorage
+    disk: DiskBudget
+    max_pixels: int
+    formats: Collection[str] | None = None
+    strip_inputs: bool = False
+
+    @contextlib.contextmanager
+    def checked(
+        self, owner: str, image: Picture, field: str, place: str
+    ) -> Iterator[tuple[InputImage, BinaryIO | None]]:
+        """Returns what the picture's header says, and the file, None where it is already stored under its key."""
+        if isinstance(image, Sent):
+            with self._as_stored(image.file, field) as (header, file):
+                yield header, file
+            return
+        # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
+        if not (is_ulid(image.upload_id) and self._copy_upload(owner, image.upload_id, place)):
+            raise InvalidField("there is no such upload; it was never finished, or has expired", path=f"{field}.upload")
+        try:
+            with Hold(self.disk, f"owner:{owner}") as hold, tempfile.TemporaryFile() as copy:
+                hold.grow_to(self.storage.size(place) or 0)
+                self.storage.download(place, copy)
+                with self._as_stored(copy, field) as (header, file):
+                    yield header, file if self.strip_inputs else None
+        except OSError as exc:
+            raise LocalDiskError from exc
+
+    @contextlib.contextmanager
+    def _as_stored(self, file: BinaryIO, field: str) -> Iterator[tuple[InputImage, BinaryIO]]:
+        """Returns the picture as it is stored: as it came, or without its metadata."""
+        header = self._read_header(file, field)
+        if not self.strip_inputs:
+            yield header, file
+            return
+        try:
+            with tempfile.TemporaryFile() as stripped:
+                without_metadata(file, read_header(file), stripped)
+                yield self._read_header(stripped, field), stripped
+        except OSError as exc:
+            raise LocalDiskError from exc
+
+    def _read_header(self, file: BinaryIO, field: str) -> InputImage:
+        try:
+            return read_input_image(file, max_pixels=self.max_pixels, formats=self.formats)
+        except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
+            if field == "image":
+                raise
+            raise type(exc)(f"The {field}: {exc}") from exc  # of three pictures, which one
+
+    def _copy_upload(self, owner: str, upload_id: str, place: str) -> bool:
+        return self.storage.copy(object_keys.upload(owner, upload_id), place)
+
+
+def is_ulid(text: str) -> bool:
+    try:
+        return str(ULID.from_str(text)) == text
+    except ValueError:
+        return False
