@@ -115,8 +115,8 @@ MUTANTS = (
     Mutant(
         "a retry is marked as pending after Redis knows of it",
         LIFECYCLE,
-        (("        self._mark(object_keys.pending(job.id, retry_count), retry_count)\n        if self._decide",
-          "        if self._decide"),
+        (("        self._mark(object_keys.pending(job.id, retry_count), retry_count)\n        sequel = self._decide",
+          "        sequel = self._decide"),
          ("        with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up\n",
           "        self._mark(object_keys.pending(job.id, retry_count), retry_count)\n"
           "        with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up\n")),
@@ -131,7 +131,7 @@ MUTANTS = (
     Mutant(
         "a webhook is queued whether its job is pending or not",
         "shared/webhooks/delivery.py",
-        (("if storage.size(object_keys.pending(job_id, retry_count)) is None:", "if False:"),),
+        (("if storage.size(object_keys.pending(message.job_id, message.retry_count)) is None:", "if False:"),),
     ),
     Mutant(
         "housekeeping sweeps what an old list names",
