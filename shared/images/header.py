@@ -48,7 +48,7 @@ class Colors:
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What all formats have in common. Each format's own record says where its pixels lie."""
+    """A file's header. Subclasses add where the pixels of their format are."""
 
     format: Format
     size: Size  # pixels as they are stored, before the orientation
@@ -59,7 +59,7 @@ class Header:
 
     @property
     def displayed(self) -> Size:
-        """Width and height after the orientation."""
+        """Returns width and height after the orientation."""
         width, height = self.size
         return (height, width) if TURNS[self.orientation][0] % 2 else (width, height)
 

@@ -1,4 +1,4 @@
-"""The ICC profile that a file carries."""
+"""Reads the ICC profile of a file."""
 
 import zlib
 from typing import BinaryIO

@@ -1,4 +1,4 @@
-"""Access to a file's header in bounded steps: a hostile file costs no more than a real one."""
+"""Reads a file's header in bounded steps, so that a hostile file costs no more than a real one."""
 
 import io
 from typing import BinaryIO

@@ -1,4 +1,4 @@
-"""All of the zoo."""
+"""Lists every specimen of the zoo."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""EXIF blocks, sound and damaged in every way. Each comes with the orientation that is still to be read from it."""
+"""Makes EXIF blocks, intact and damaged, each with the orientation that should be read from it."""
 
 import struct
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ ASCII, SHORT, LONG, RATIONAL = 2, 3, 4, 5
 def block(
     *entries: tuple[int, int, int, bytes], order: str = "<", extra: bytes = b"", next_directory: int = 0
 ) -> bytes:
-    """A TIFF header and one directory. An entry is (tag, type, count, four bytes)."""
+    """Returns a TIFF header and one directory. An entry is (tag, type, count, four bytes)."""
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
     body = struct.pack(f"{order}H", len(entries))
     for tag, kind, count, value in entries:

@@ -1,4 +1,4 @@
-"""ICC profiles of every class, and broken ones."""
+"""Makes ICC profiles of every class, and damaged ones."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def of_class(kind: bytes) -> bytes:
 
 
 def profiles() -> Iterator[tuple[str, bytes, bool]]:
-    """Name, profile, and whether it has to be ignored for a picture in RGB."""
+    """Yields name, profile, and whether it must be ignored for an RGB picture."""
     yield "srgb", SRGB, False
     yield "display-p3", P3, False
     yield "adobe-rgb", ADOBE, False

@@ -1,4 +1,4 @@
-"""JPEGs."""
+"""Makes JPEGs."""
 
 import base64
 import io
@@ -34,7 +34,7 @@ def segment(marker: int, body: bytes) -> bytes:
 
 
 def with_segments(jpeg: bytes, *segments: bytes) -> bytes:
-    """Right behind the start marker."""
+    """Inserts segments right after the start marker."""
     return jpeg[:2] + b"".join(segments) + jpeg[2:]
 
 
@@ -48,7 +48,7 @@ def profile_segments(profile: bytes, *, piece: int = 60_000) -> list[bytes]:
 
 
 def mpf(first_size: int, second_size: int, second_at: int, count: int = 2) -> bytes:
-    """The index of a file with several pictures (CIPA DC-007)."""
+    """Returns the index of a file with several pictures (CIPA DC-007)."""
     entries = struct.pack("<IIIHH", 0x030000, first_size, 0, 0, 0) + struct.pack(
         "<IIIHH", 0, second_size, second_at, 0, 0
     )
@@ -60,7 +60,7 @@ def mpf(first_size: int, second_size: int, second_at: int, count: int = 2) -> by
 
 
 def phone(jpeg: bytes, second: bytes, **changed) -> bytes:
-    """A JPEG with a second picture behind it, as phones write. changed: what the index says wrongly."""
+    """Returns a JPEG with a second picture after it, as phones write. changed: wrong fields of the index."""
     index_bytes = len(mpf(0, 0, 0))
     first_size = len(jpeg) + index_bytes
     says = {"first_size": first_size, "second_size": len(second), "second_at": first_size - 10} | changed
@@ -184,7 +184,7 @@ def _depth_map() -> Iterator[bytes]:
 
 
 def between_scans(jpeg: bytes, part: bytes) -> bytes:
-    """Before the last scan of a progressive JPEG."""
+    """Inserts segments before the last scan of a progressive JPEG."""
     at = jpeg.rindex(b"\xff\xda")
     return jpeg[:at] + part + jpeg[at:]
 

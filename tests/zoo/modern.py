@@ -1,4 +1,4 @@
-"""HEICs, AVIFs and JPEG XLs."""
+"""Makes HEIC, AVIF and JPEG XL files."""
 
 import io
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def heic(picture: Image.Image = PICTURE, **options) -> bytes:
 
 
 def deep_heic(samples) -> bytes:
-    """With 10 bits. samples: uint16 (H, W, 3) over the whole range."""
+    """Returns a 10-bit HEIC. samples: uint16 (H, W, 3) over the whole range."""
     height, width, _ = samples.shape
     file = io.BytesIO()
     found = pillow_heif.from_bytes("RGB;16", (width, height), np.ascontiguousarray(samples).tobytes())
@@ -33,7 +33,7 @@ def deep_heic(samples) -> bytes:
 
 
 def with_properties(data: bytes, *properties: bytes) -> bytes:
-    """The HEIC that pillow-heif wrote, with further properties of its first picture."""
+    """Returns the HEIC with further properties of its first picture."""
     added = b"".join(properties)
     ipco, ipma, meta, iprp, iloc = (data.index(name) - 4 for name in (b"ipco", b"ipma", b"meta", b"iprp", b"iloc"))
     ipco_end = ipco + _u32(data, ipco)
@@ -66,7 +66,7 @@ def _set_u32(data: bytes, at: int, value: int) -> bytes:
 
 
 def linear(shown: Image.Image) -> Image.Image:
-    """How a picture looks whose numbers are light itself."""
+    """Returns the picture with samples read as linear light."""
     light = np.asarray(shown) / 255
     curve = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
     return Image.fromarray(np.rint(curve * 255).astype(np.uint8))

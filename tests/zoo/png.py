@@ -1,4 +1,4 @@
-"""PNGs, written here: Pillow knows neither 16 bits of color nor interlacing nor broken chunks."""
+"""Makes PNGs with 16 bits per channel, interlacing and damaged chunks, which Pillow can't write."""
 
 import struct
 import zlib
@@ -31,7 +31,7 @@ def png(
     after: bytes = b"",
     piece: int = 0,
 ) -> bytes:
-    """samples: whole numbers of that many bits, (H, W, channels).   before, after: chunks around the pixels."""
+    """Returns a PNG. samples: integers of `bits` bits, (H, W, channels).   before, after: chunks around the pixels."""
     height, width = samples.shape[:2]
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, int(interlaced)))
     passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
@@ -56,7 +56,7 @@ def _rows(samples, bits: int) -> bytes:
 
 
 def with_chunks(data: bytes, *chunks: bytes) -> bytes:
-    """Right behind the header."""
+    """Inserts chunks right after the header."""
     return data[:33] + b"".join(chunks) + data[33:]
 
 

@@ -1,4 +1,4 @@
-"""One small picture, and files that hold it in every way that people's files do."""
+"""Defines a specimen: one small picture in a file of one kind."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ WIDTH, HEIGHT = 48, 32
 
 
 def pixels(dtype=np.uint8):
-    """(H, W, 3): smooth, so that lossy coding keeps it, and different in every corner, so that each turn shows."""
+    """Returns (H, W, 3), smooth so that lossy coding keeps it, and different in each corner so that rotations show."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     x, y = x / (WIDTH - 1), y / (HEIGHT - 1)
     picture = np.stack([0.1 + 0.8 * x, 0.9 - 0.7 * y, 0.2 + 0.6 * x * y], axis=-1)
@@ -25,7 +25,7 @@ GRAY = PICTURE.convert("L")
 
 
 def transparent(dtype=np.uint8):
-    """(H, W, 4): clear on the left, opaque on the right."""
+    """Returns (H, W, 4), transparent on the left, opaque on the right."""
     full = 1 if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
     alpha = np.broadcast_to(np.clip(np.linspace(-0.5, 1.5, WIDTH), 0, 1) * full, (HEIGHT, WIDTH))
     return np.concatenate([pixels(dtype), np.rint(alpha)[..., None].astype(dtype)], axis=-1)
@@ -38,7 +38,7 @@ def encoded(picture: Image.Image, kind: str, **options) -> bytes:
 
 
 def turned(orientation: int, picture: Image.Image = PICTURE) -> Image.Image:
-    """How a viewer shows the picture with that EXIF orientation."""
+    """Returns the picture as a viewer shows it with that EXIF orientation."""
     marked = picture.copy()
     marked.getexif()[0x0112] = orientation
     return ImageOps.exif_transpose(marked)

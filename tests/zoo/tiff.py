@@ -1,4 +1,4 @@
-"""TIFFs."""
+"""Makes TIFFs."""
 
 import io
 import struct

@@ -29,7 +29,7 @@ def extended(flags: int, width: int = WIDTH, height: int = HEIGHT) -> bytes:
 
 
 def coded(picture: Image.Image = PICTURE, **options) -> bytes:
-    """The chunk that holds the pixels."""
+    """Returns the chunk that holds the pixels."""
     return encoded(picture, "WEBP", **{"quality": 95, **options})[12:]
 
 

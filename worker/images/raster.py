@@ -19,7 +19,7 @@ class Raster:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width, height."""
+        """Returns width and height."""
         return self.samples.shape[1], self.samples.shape[0]
 
 

@@ -49,7 +49,7 @@ def _of_floats(pixels: Samples) -> tuple[Samples, tuple[str, ...]]:
 
 
 def _palette(file: BinaryIO, header: TiffHeader) -> Samples:
-    """(colors, 3). Some writers put 8 bits where 16 belong."""
+    """Returns the palette (colors, 3). Some writers use 8 bits instead of 16."""
     span = header.palette
     assert span is not None  # noqa: S101 - the header reader refuses such a file
     file.seek(span.at)

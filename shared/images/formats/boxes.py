@@ -1,4 +1,4 @@
-"""Boxes of the ISO base media file format, which HEIC, AVIF and JPEG XL are made of. Source: ISO/IEC 14496-12."""
+"""Reads boxes of the ISO base media file format, which HEIC, AVIF and JPEG XL are made of. Source: ISO/IEC 14496-12."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A GIF's header, up to the end of its first frame. Source: GIF89a specification."""
+"""Reads a GIF's header, up to the end of its first frame. Source: GIF89a specification."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The primary picture of a HEIC, HEIF or AVIF file. Gain maps, depth maps, thumbnails and sequences are not looked at.
+"""Reads the primary picture of a HEIC, HEIF or AVIF file. Gain maps, depth maps, thumbnails and sequences are ignored.
 
 Source: ISO/IEC 23008-12 (HEIF), 23000-22 (MIAF), and AOM's AV1 image file format.
 """
@@ -53,7 +53,7 @@ Transform = Crop | Turn | Mirror
 
 @dataclass(frozen=True, kw_only=True)
 class HeifHeader(Header):
-    """`size` is the one after the transforms, so that nothing is left for `orientation`."""
+    """A HEIF header. `size` is the one after the transforms; `orientation` is 1."""
 
     bits: int  # of an AVIF
     coded: Size  # before the transforms

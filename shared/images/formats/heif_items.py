@@ -1,4 +1,4 @@
-"""The items of a HEIF file: which one is the primary picture, what it is made of, where it lies.
+"""Reads the items of a HEIF file: the primary picture, its parts and their positions.
 
 Source: ISO/IEC 14496-12, section 8.11.
 """

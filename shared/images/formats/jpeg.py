@@ -1,4 +1,4 @@
-"""A JPEG's header. Of a file with several pictures (MPO, Ultra HDR, depth maps) the first one counts: the others, and
+"""Reads a JPEG's header. In a file with several pictures (MPO, Ultra HDR, depth maps) the first counts: the others, and
 the index of them, are not looked at.
 
 Source: ITU-T T.81, annex B.

@@ -1,4 +1,4 @@
-"""A JPEG XL's header: size, orientation, depth and colors stand in the first bits of the codestream.
+"""Reads a JPEG XL's header: size, orientation, depth and colors are the first bits of the codestream.
 
 Source: ISO/IEC 18181-1, "Image header"; 18181-2 for the container.
 """
@@ -21,7 +21,7 @@ PROFILE_UNREAD = "The color profile of a JPEG XL is not read; the colors are tak
 
 @dataclass(frozen=True, kw_only=True)
 class JxlHeader(Header):
-    """`size` and `orientation` as decoders give them: the picture is turned when it is decoded."""
+    """A JPEG XL header. `size` is the one after the orientation, which decoders apply."""
 
     bits: int
 

@@ -1,4 +1,4 @@
-"""A PNG's header, chunk by chunk. Of an animation the default image counts, which every viewer shows.
+"""Reads a PNG's header, chunk by chunk. Of an animation the default image counts, which every viewer shows.
 
 Source: W3C PNG, third edition.
 """

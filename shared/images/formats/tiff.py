@@ -1,4 +1,4 @@
-"""The first page of a TIFF or BigTIFF.
+"""Reads the first page of a TIFF or BigTIFF.
 
 Source: TIFF 6.0, its technical notes, and the BigTIFF design.
 """

@@ -1,4 +1,4 @@
-"""A WebP's header, chunk by chunk. Of an animation the first frame counts.
+"""Reads a WebP's header, chunk by chunk. Of an animation the first frame counts.
 
 What the pixels' own chunk says of their size outweighs the flags and the canvas in front of it.
 Source: RFC 9649, sections 2.5 to 2.7.

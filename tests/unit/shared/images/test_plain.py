@@ -1,4 +1,4 @@
-"""The stored copy: without places, dates and names, and the same picture."""
+"""Tests that the stored copy has no places, dates or names, and is the same picture."""
 
 import io
 

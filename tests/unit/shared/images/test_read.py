@@ -1,4 +1,4 @@
-"""Headers: what is refused, and that refusing costs little."""
+"""Tests which headers are refused, and that refusing costs little."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""What the API's check accepts, the worker decodes: the same size, the same way up, and as viewers show it."""
+"""Tests that the worker decodes what the API accepts: with the same size and orientation, as viewers show it."""
 
 import io
 
