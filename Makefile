@@ -4,10 +4,13 @@
 VENV := .venv/bin
 WORKERS ?=
 IMAGE ?=
-export IMAGE
+NETWORK ?=
+WEIGHTS ?=
+SHA256 ?=
+export IMAGE NETWORK WEIGHTS SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast lint pytest chaos simulate fuzz fmt bench bench-api bench-hostile bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint pytest chaos compat simulate fuzz fmt bench bench-api bench-hostile bench-scale docs lock check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +20,7 @@ install: .venv/installed ## install everything into .venv (the other targets do 
 .venv/installed: requirements.lock pyproject.toml deploy/install.sh
 	@deploy/install.sh
 
-demo: .venv/installed ## dream on one photograph and print where the result is (IMAGE=photo.jpg)
+demo: .venv/installed ## dream on one photograph and print where the result is (IMAGE=photo.jpg NETWORK=googlenet)
 	@$(VENV)/python -m deploy.local.demo
 
 up: .venv/installed ## run Redis, S3, the API and the workers until Ctrl-C (WORKERS=2)
@@ -43,6 +46,9 @@ pytest: .venv/installed ## run every test, on a real Redis and S3 (TESTS="-k til
 chaos: .venv/installed ## crash parts of a real stack at random, count lost jobs (JOBS=200 SECONDS=600 SEED=7)
 	$(VENV)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
+compat: .venv/installed ## run the tests with other servers, clients and tools (docs/COMPATIBILITY.md)
+	$(VENV)/python -m tests.compat
+
 simulate: .venv/installed ## run the protocol under simulated faults (SEEDS=10000; SEED=7 replays one run)
 	$(VENV)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
@@ -62,8 +68,9 @@ bench-api: .venv/installed ## measure the API on one core (needs wrk; two minute
 bench-hostile: .venv/installed ## measure what honest clients see beside 1,000 hostile connections (a minute; SEED=7)
 	$(VENV)/python -m tests.benchmarks.api.hostile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-bench-scale: .venv/installed ## measure a second worker's gain and the queue's overhead (some minutes)
+bench-scale: .venv/installed ## measure a second worker's gain, the queue's overhead and a rebuild (some minutes)
 	$(VENV)/python -m tests.benchmarks.scale
+	$(VENV)/python -m tests.benchmarks.scale.rebuild
 
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --python-version 3.11

@@ -56,7 +56,7 @@ class JobStore(Protocol):
         """Releases the place of a submission that was refused."""
 
     def create(self, job: Job) -> bool:
-        """Writes the job as given unless its id exists; False if it does. A queued job waits from then on."""
+        """Writes the job unless its id exists or was forgotten; False then. A queued job waits from then on."""
 
     def get(self, job_id: str) -> Job | None:
         """Returns the job, or None when Redis does not have it (S3 still may)."""
@@ -91,7 +91,7 @@ class JobStore(Protocol):
         """Returns the job under that name, None when Redis does not know it."""
 
     def forget(self, job_id: str) -> None:
-        """Removes the job and everything that refers to it."""
+        """Removes the job and everything that refers to it. For a day no late `create` brings it back."""
 
     def claim(self, worker: str, models: Sequence[str], *, lease_s: float, max_running: int = UNLIMITED) -> Job | None:
         """Claims the next waiting job for these models; None when none waits. The job is running under a new claim.

@@ -169,6 +169,14 @@ class Settings(BaseSettings):
         bool, Field(description="Whether workers fetch missing weights that a waiting job needs.")
     ] = False
     catalog: Annotated[Path | None, Field(description="TOML file with your own networks.")] = None
+    memory: Annotated[
+        int | None,
+        Field(
+            ge=2**30,
+            description="Memory that a worker may take, bytes; unset: nine tenths of the container's limit, else half "
+            "of the machine's. More memory means larger tiles, and less time per pixel of large images.",
+        ),
+    ] = None
     tile_threads: Annotated[
         int | None, Field(ge=1, le=256, description="Tiles computed in parallel; unset: one per core.")
     ] = None

@@ -13,6 +13,7 @@ import redis
 from botocore.config import Config
 
 import worker.dream  # noqa: F401 - before any test imports TensorFlow, as worker.dream demands
+from deploy.local import embedded_services
 from deploy.local.embedded_services import MissingProgram, StackState, embedded_redis, embedded_s3
 from deploy.local.process import Child, Component
 from deploy.local.stack import Stack
@@ -25,6 +26,8 @@ hypothesis.settings.load_profile("patient")
 for phase in ("connect", "read", "write", "pool"):
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE_S)  # 5 s; httpx has no other way to set its default
 
+if program := os.environ.get("COMPAT_REDIS"):  # `make compat` runs tests on other servers
+    embedded_services.redis_program = lambda: program
 
 TESTS = Path(__file__).parent
 

@@ -44,10 +44,9 @@ def fetch(
     If the server requires keys, DREAM_KEY must hold the admin key.
     """
     client = connection.client(context)
-    fetched = _wait_for(client, client.fetch_model(model), connection.console(context), SystemClock())
-    if fetched.availability != "ready":
-        reason = fetched.fetch.error if fetched.fetch else "No worker has taken the request up."
-        Console(stderr=True).print(f"{model} was not fetched: {reason}", style="red", markup=False, soft_wrap=True)
+    fetched = wait_for_fetch(client, client.fetch_model(model), connection.console(context), SystemClock())
+    if failure := failure_of(fetched):
+        Console(stderr=True).print(failure, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(UNSUCCESSFUL)
     connection.print_record(context, fetched, lambda: f"{model} is ready")
 
@@ -73,7 +72,15 @@ def check_available(client: DreamClient, model: str, *, anyway: bool) -> None:
             raise typer.Exit(UNAVAILABLE)
 
 
-def _wait_for(client: DreamClient, requested: ModelView, console: Console, clock: Clock) -> ModelView:
+def failure_of(fetched: ModelView) -> str | None:
+    """Returns why the network is not ready after `wait_for_fetch`, as a sentence; None if it is ready."""
+    if fetched.availability == "ready":
+        return None
+    reason = fetched.fetch.error if fetched.fetch else "No worker has taken the request up."
+    return f"{fetched.name} was not fetched: {reason}"
+
+
+def wait_for_fetch(client: DreamClient, requested: ModelView, console: Console, clock: Clock) -> ModelView:
     """Shows the progress until the network is ready, its fetch has failed, or no worker takes the request up."""
     network, limit = requested, clock.monotonic() + TAKEN_UP_S
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

@@ -8,7 +8,7 @@ from api.schemas.base import View
 from shared.interfaces import WeightsFetch
 from shared.jobs.fleet import Availability, Fleet
 from shared.networks.catalog import Model
-from shared.networks.presets import Preset
+from shared.networks.looks.preset import Preset
 
 
 class LayerView(View):

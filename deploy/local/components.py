@@ -79,9 +79,13 @@ def _worker(number: int, settings: Settings, env: Mapping[str, str]) -> Componen
 def _share(number: int, count: int, settings: Settings) -> dict[str, str]:
     if devices := gpus():
         return {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]}
+    share = {}
     if count > 1 and settings.tile_threads is None:
-        return {"DREAM_TILE_THREADS": str(max(1, _processors() // count))}
-    return {}
+        share["DREAM_TILE_THREADS"] = str(max(1, _processors() // count))
+    if count > 1 and settings.memory is None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        share["DREAM_MEMORY"] = str(max(2**30, memory // 2 // count))
+    return share
 
 
 def _has_registered(name: str, since: float, settings: Settings) -> bool:

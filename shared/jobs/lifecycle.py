@@ -146,8 +146,11 @@ class JobLifecycle(Acceptance):
         known = known or self.restore(job.id, now=now)
         with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up
             self._notifier.notify_workers()
-        accepted = known or Job.from_manifest(self._accepted(job.id), retry_count=retry_count)
-        return known or replace(accepted, deadline_at=sequel.deadline_at)
+        if known is not None and known.retry_count >= retry_count:
+            return known
+        # Redis has lost the job, or was rolled back to a time before an earlier retry: reconciliation corrects it.
+        accepted = Job.from_manifest(self._accepted(job.id), retry_count=retry_count)
+        return replace(accepted, deadline_at=sequel.deadline_at)
 
     def rename(self, job: Job, name: str | None) -> Job:
         """Gives the job another name, or none. The job as it is then. Raises JobNotFound when a delete was faster.

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import InvalidField, InvalidSettings
+from shared.networks.looks.preset import Preset
 from shared.networks.model import Layer, Model, built_in, read_models
 from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX, MAPS_PX, check_whole_size, octave_sizes
-from shared.networks.presets import PRESETS, Preset
+from shared.networks.presets import PRESETS
 from shared.params import DreamParams, FeatureMapsParams, Target
 
 __all__ = [

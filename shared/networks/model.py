@@ -1,7 +1,7 @@
 """Records that describe a network without loading it, and the catalog files that hold them."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +13,7 @@ from shared.errors import InvalidSettings
 from shared.params import Frozen
 
 KERAS_APPLICATIONS = Path(__file__).with_name("keras_applications.toml")
+HALOS = Path(__file__).with_name("halos.toml")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +44,9 @@ class Model(Frozen):
     sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None  # of the file; None: taken as it is
     urls: tuple[str, ...] = ()  # where they can be fetched, tried in turn: the file itself, or a zip that holds it
     checksum: Annotated[str | None, Field(pattern="^(sha256|sha1|md5):[0-9a-f]+$")] = None  # of what is at the urls
+
+    halos: Mapping[str, Annotated[int, Field(ge=0, le=512)]] = Field(default_factory=dict)
+    """Pixels of context by layer, as tools.halos measures them; the engine estimates those that are missing."""
 
     architecture: str | None = None  # Keras's class, for those that it builds
     preprocessing: Literal["raw", "unit", "tf", "torch", "caffe"] = "raw"  # Keras's names for how 0..255 is scaled
@@ -127,7 +131,9 @@ def _with_absolute_file(model: Model, folder: Path) -> Model:
 
 def built_in() -> Sequence[Model]:
     """Returns the networks that come with this project."""
-    return (_efficientnet_lite0(), _googlenet(), _inception5h(), *read_models(KERAS_APPLICATIONS))
+    halos = tomllib.loads(HALOS.read_text())
+    models = (_efficientnet_lite0(), _googlenet(), _inception5h(), *read_models(KERAS_APPLICATIONS))
+    return [model.model_copy(update={"halos": halos.get(model.name, {})}) for model in models]
 
 
 def _efficientnet_lite0() -> Model:

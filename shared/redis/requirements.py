@@ -53,7 +53,7 @@ def unmet(client: redis.Redis) -> list[Unmet]:
 
 
 def _unmet_by(info: Mapping[str, Any]) -> Iterator[Unmet]:
-    mode = info.get("redis_mode", "standalone")
+    mode = info.get("redis_mode") or info.get("server_mode", "standalone")  # Valkey 9 renamed it
     if mode == "sentinel":
         yield Unmet(
             requirement="mode",

@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,13 @@ from PIL import Image
 
 from deploy.local import components
 from deploy.local.process import Child
-from deploy.local.stack import Stack
 from deploy.local.time_limit import TimeLimit, slowdown
 from shared.errors import DreamError
 from shared.jobs.job import Job, JobState
 from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from tests.chaos.crowd import Crowd
+from tests.chaos.network.proxied_stack import ProxiedStack
 from tests.chaos.observer import Observer
 from tests.waiting import wait_until
 
@@ -44,7 +45,7 @@ class Stage:
     def __init__(self, home: Path, *, seed: int) -> None:
         self.home = home
         self.random = random.Random(seed)
-        self.stack = Stack(home, workers=len(WORKERS), env=ENV)
+        self.stack = ProxiedStack(home, workers=len(WORKERS), env=ENV)
         self.faults: Counter[str] = Counter()
         self.inside = 0  # kills that hit a running job
         self.broken: list[str] = []  # violations
@@ -52,6 +53,7 @@ class Stage:
         self._starts = 0
         self._frozen: list[tuple[float, psutil.Process]] = []
         self._stopped: dict[str, float] = {}  # stopped components -> when to start them
+        self._endings: list[tuple[float, Callable[[], None]]] = []  # of lasting troubles, and when they are due
 
     def start(self) -> None:
         self.photograph = self.home / "photograph.png"
@@ -61,7 +63,7 @@ class Stage:
         settings = self.stack.settings
         self.store, self.storage = RedisJobStore.connect(settings), S3ObjectStorage.connect(settings)
         second = replace(components.caretaker({**components.environment(settings), **ENV}), name="caretaker-2")
-        self._launch("caretaker-2", second)
+        self._launch("caretaker-2", self.stack.through_proxies(second))
         self.crowd = Crowd(self.stack.api_url, self.photograph, random.Random(self.random.random()))
         self.observer = Observer(self.store)
 
@@ -86,6 +88,9 @@ class Stage:
             for entry in [entry for entry in self._frozen if entry[0] <= time.monotonic()]:
                 self._frozen.remove(entry)
                 self._thaw(*entry)
+            for due in [entry for entry in self._endings if entry[0] <= time.monotonic()]:
+                self._endings.remove(due)
+                due[1]()
             for name in [name for name, due in self._stopped.items() if due <= time.monotonic()]:
                 del self._stopped[name]
                 self.stack.start_component(name)

@@ -14,14 +14,15 @@ from deploy.local.time_limit import TimeLimit, slowdown
 from shared.celery_app import QUEUE, CeleryNotifier
 from shared.errors import DreamError
 from shared.s3 import object_keys
-from tests.chaos.stage import LEASE_S, Stage
+from tests.chaos.stage import LEASE_S
+from tests.chaos.troubles import Troubles
 from tests.waiting import exit_code
 
 DRAIN_S = 15.0  # on an idle machine, like all limits here
 STUCK_S = 180.0  # enough to load TensorFlow twice
 
 
-class Storm(Stage):
+class Storm(Troubles):
     """Causes faults in one stack. Use it from the main thread: its processes end with the thread that starts them."""
 
     def cause_faults(self, jobs: int, seconds: float) -> None:
@@ -30,7 +31,8 @@ class Storm(Stage):
         Each fault occurs before the stack has fully recovered from the previous one.
         """
         began = time.monotonic()
-        kinds = self._kinds()
+        kinds = {**self._kinds(), **self._lasting_kinds()}
+        self._copy_redis()
         deck: list[str] = []
         self.crowd.begin(jobs, seconds * 0.8)
         self.observer.begin()
@@ -49,6 +51,7 @@ class Storm(Stage):
 
     def calm(self) -> None:
         """Resumes and restarts everything, and waits until all jobs have ended or none makes progress."""
+        self._end_troubles()
         for until, process in self._frozen:
             self._thaw(until, process)
         self._frozen.clear()
@@ -111,7 +114,7 @@ class Storm(Stage):
 
     def _drain(self, *, group: bool) -> None:
         name, _ = self._dreaming()
-        part = self.stack.children[name]
+        part, disturbed = self.stack.children[name], self._is_disturbed(name)
         began, limit = time.monotonic(), TimeLimit(DRAIN_S)
         (os.killpg if group else os.kill)(part.pid, signal.SIGTERM)
         if self.random.random() < 0.5:
@@ -119,7 +122,7 @@ class Storm(Stage):
             with suppress(ProcessLookupError):
                 os.kill(part.pid, signal.SIGTERM)
         code = exit_code(part._process)
-        if limit.is_over() or code != 0:
+        if (limit.is_over() and not disturbed) or code != 0:
             self.broken.append(f"{name} took {time.monotonic() - began:.1f} s to drain and ended with {code}")
         self._relaunch(name)
 

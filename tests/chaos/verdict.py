@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 
@@ -19,6 +20,7 @@ from tests.chaos.storm import Storm
 from worker.recovery.housekeeping import Housekeeping
 
 HOURS_S = 4 * 3600
+ENDING = (object_keys.PENDING, object_keys.webhook(""))  # nothing is left there once all jobs have ended
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Verdict:
     attempts: int = 0
     repeated_s: float = 0.0
     broken: list[str] = field(default_factory=list)
+    left: Counter[str] = field(default_factory=Counter)  # what the faults left for housekeeping, by kind
 
     def table(self, storm: Storm) -> str:
         rows = [("jobs accepted", self.jobs), *(("  " + state, n) for state, n in sorted(self.states.items()))]
@@ -40,6 +43,10 @@ class Verdict:
             ("requests that had to be repeated", storm.crowd.refused),
         ]
         rows += [("lost", len(self.lost)), ("doubled", len(self.doubled)), ("other violations", len(self.broken))]
+        rows += [
+            ("left for housekeeping", self.left.total()),
+            *(("  " + kind, n) for kind, n in sorted(self.left.items())),
+        ]
         rows += [("attempts", self.attempts), ("resumed from a checkpoint", self.resumed)]
         rows += [("seconds of work repeated", round(self.repeated_s, 1))]
         return "\n".join(f"{name:<36}{value:>8}" for name, value in rows)
@@ -64,6 +71,7 @@ def examine(storm: Storm, references: dict[int, bytes]) -> Verdict:
     verdict = Verdict(broken=[*storm.broken, *storm.observer.broken, *storm.crowd.broken])
     storage, store = storm.storage, storm.store
     lifecycle = JobLifecycle(storage, store, CeleryNotifier.connect(storm.stack.settings))
+    verdict.left = _left(storm)  # counted before housekeeping removes it
     housekeeping = Housekeeping(lifecycle=lifecycle, store=store, storage=storage, clock=Later(), settings=Settings())
     housekeeping.go_on(for_s=600)
     # SeaweedFS lists a folder for a while after its last object is removed: an empty folder is not a job.
@@ -72,6 +80,7 @@ def examine(storm: Storm, references: dict[int, bytes]) -> Verdict:
     verdict.jobs = len(accepted)
     for job_id in sorted(accepted):
         _examine_job(storm, job_id, references, verdict)
+    verdict.broken += [f"{key} is left" for prefix in ENDING for key in storage.keys(prefix)]
     for key in storage.keys(object_keys.DELETED):
         if store.get(key.removeprefix(object_keys.DELETED)) or list(
             storage.keys(object_keys.job(key.removeprefix(object_keys.DELETED)))
@@ -79,6 +88,21 @@ def examine(storm: Storm, references: dict[int, bytes]) -> Verdict:
             verdict.broken.append(f"{key} came back")
     _read_logs(storm, verdict)
     return verdict
+
+
+def _left(storm: Storm) -> Counter[str]:
+    """Counts the objects that no job needs: crashes leave them, and only housekeeping removes them."""
+    storage, records, left = storm.storage, JobRecords(storm.storage), Counter()
+    for job_id, keys in groupby(storage.keys(object_keys.JOBS), lambda key: key.split("/")[1]):
+        found = list(keys)
+        job = records.recall(job_id)
+        if records.is_deleted(job_id):
+            left["objects of deleted jobs"] += len(found)
+        elif job is None:
+            left["objects of submissions that were not accepted"] += len(found)
+        else:
+            left["objects of attempts that lost"] += len(list(_orphans(found, job)))
+    return +left
 
 
 def _examine_job(storm: Storm, job_id: str, references: dict[int, bytes], verdict: Verdict) -> None:

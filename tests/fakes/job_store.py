@@ -31,6 +31,7 @@ class MemoryJobStore:
         self.admitted: dict[tuple[str, str], float] = {}  # (owner, job id) -> expiry, Unix time, seconds
         self.complete_since: str | None = None
         self.rebuild: str | None = None
+        self.forgotten: set[str] = set()
         self.fetch_requests: dict[str, tuple[str, float]] = {}  # model -> id, expiry
         self.leader: tuple[str, float] | None = None
         self.history: list[tuple[str, JobState, JobState]] = []
@@ -52,7 +53,7 @@ class MemoryJobStore:
     def create(self, job: Job) -> bool:
         self._reach()
         self.admitted.pop((job.owner, job.id), None)
-        if job.id in self.jobs:
+        if job.id in self.jobs or job.id in self.forgotten:
             return False
         self.jobs[job.id] = replace(job, version=1)
         self._joined(job)
@@ -114,6 +115,7 @@ class MemoryJobStore:
 
     def forget(self, job_id: str) -> None:
         self._reach()
+        self.forgotten.add(job_id)
         self.jobs.pop(job_id, None)
         self.leases.pop(job_id, None)
 

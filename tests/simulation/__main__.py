@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seed", type=int, help="run only this seed and print all its events")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--until-violation", action="store_true", help="stop soon after the first violation")
     args = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets affects the order of calls
         os.environ["PYTHONHASHSEED"] = "0"
@@ -31,8 +32,13 @@ def main() -> None:
         runs, began = [run], time.monotonic()
     else:
         seeds, began = range(args.first, args.first + args.seeds), time.monotonic()
+        runs = []
         with ProcessPoolExecutor(args.processes) as pool:
-            runs = list(pool.map(simulate, seeds, chunksize=10))
+            for run in pool.map(simulate, seeds, chunksize=10):
+                runs.append(run)
+                if run.broken and args.until_violation:
+                    pool.shutdown(cancel_futures=True)
+                    break
     _report(runs, time.monotonic() - began)
     sys.exit(1 if any(run.broken for run in runs) else 0)
 

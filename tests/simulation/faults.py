@@ -14,11 +14,13 @@ from tests.simulation.scheduler import Process
 CALL_FAULTS = ("before", "after", "hang before", "hang after", "late", "twice", "twice, once late", "slow")
 WORLD_FAULTS = (
     *("kill", "kill in a call", "freeze", "long freeze", "drain"),
+    *("kill at a decision", "freeze at a decision"),
     *("redis wiped", "redis rolled back", "redis restarted", "redis unavailable", "s3 unavailable"),
     *("cut off from redis", "cut off from s3", "redis answers lost", "disk full"),
     *("clock jumps", "redis clock jumps", "wake-ups lost", "wake-ups multiplied"),
 )
 LONGEST_FREEZE_S = 1500.0
+DECISION_FACTOR = 10  # conditional writes are few, and most guarantees rest on them
 
 
 class Faults:
@@ -38,13 +40,15 @@ class Faults:
         self.mean_latency_s = rng.choice((0.002, 0.05, 0.5))
         self._until: dict[tuple[str, str, str], float] = {}  # (service, process or "", how) -> virtual time
 
-    def of_call(self, service: str, process: Process) -> str | None:
+    def of_call(self, service: str, process: Process, *, decides: bool = False) -> str | None:
+        """Draws the fault of one call, if any. decides: the call is a conditional write, which fails more often."""
         for name in ("", process.name):
             for how in ("cut off", "answers lost"):
                 until = self._until.get((service, name, how))
                 if until is not None and self.now() < until:
                     return how
-        if not self.on or self.rng.random() >= self.call_rate:
+        rate = self.call_rate * (DECISION_FACTOR if decides else 1)
+        if not self.on or self.rng.random() >= rate:
             return None
         kind = self.rng.choice(self.call_kinds)
         self.counts[f"{service} call: {kind}"] += 1

@@ -27,13 +27,17 @@ class Link:
         self.scheduler, self.process, self.faults = scheduler, process, faults
         self.service, self._error = service, error
 
-    def call(self, what: str, effect: Callable[[], object]) -> object:
-        """Returns the service's response, or raises its error, unless a fault occurs."""
+    def call(self, what: str, effect: Callable[[], object], *, decides: bool = False) -> object:
+        """Returns the service's response, or raises its error, unless a fault occurs.
+
+        decides: the call is a conditional write.
+        """
         scheduler, process = self.scheduler, self.process
-        fault = self.faults.of_call(self.service, process)
+        fault = self.faults.of_call(self.service, process, decides=decides)
         label = f"{process.name}/{scheduler.current.name} {self.service}.{what} {fault or ''}"
+        at_end = decides and self.faults.rng.random() < 0.5
         self._travel(slow=fault == "slow")
-        self._die_if_due(label)
+        self._die_if_due(label, decides=decides and not at_end)
         if fault in {"before", "cut off"}:
             self.faults.trace(f"{label} x")
             raise self._error
@@ -49,7 +53,7 @@ class Link:
         if fault == "twice, once late":
             scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
         self.faults.trace(f"{label} {_brief(result)} {error or ''}")
-        self._die_if_due(label)
+        self._die_if_due(label, decides=decides and at_end)
         self._travel(slow=fault == "slow")
         if fault == "hang after":
             scheduler.sleep(HANGS_S)
@@ -62,7 +66,12 @@ class Link:
     def _travel(self, *, slow: bool) -> None:
         self.scheduler.sleep(self.faults.latency_s(slow=slow))
 
-    def _die_if_due(self, label: str) -> None:
+    def _die_if_due(self, label: str, *, decides: bool) -> None:
+        if decides and (fault := self.process.at_decision):
+            self.process.at_decision = None
+            self.faults.trace(f"{self.process.name} is hit in {label}")
+            fault(self.process)
+            self.scheduler.sleep(0)
         if self.process.calls_left is None:
             return
         self.process.calls_left -= 1
@@ -140,7 +149,7 @@ class S3Link:
 
     def put(self, key: str, body, *, content_type: str = "", if_absent: bool = False) -> bool:
         content = body if isinstance(body, bytes) else _rest(body)
-        return self._call(f"put {key}", lambda: self._s3.put(key, content, if_absent=if_absent))
+        return self._call(f"put {key}", lambda: self._s3.put(key, content, if_absent=if_absent), decides=if_absent)
 
     def get(self, key: str) -> bytes | None:
         return self._call(f"get {key}", lambda: self._s3.get(key))
@@ -188,8 +197,8 @@ class S3Link:
     def presigned_post(self, key: str, *, expires_s: int, max_bytes: int):
         return self._s3.presigned_post(key, expires_s=expires_s, max_bytes=max_bytes)
 
-    def _call(self, what: str, effect: Callable[[], object]):
-        return self._link.call(what, effect)
+    def _call(self, what: str, effect: Callable[[], object], *, decides: bool = False):
+        return self._link.call(what, effect, decides=decides)
 
 
 def _write(into, content: bytes) -> None:

@@ -28,6 +28,7 @@ class Process:
         self.skew_s = 0.0
         self.disk_is_full = False
         self.calls_left: int | None = None  # set by a fault: number of calls until it dies in one
+        self.at_decision: Callable[[Process], None] | None = None  # a fault of its next conditional write
 
 
 class Task:

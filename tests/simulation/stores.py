@@ -49,6 +49,7 @@ class SimRedis(RecordingJobStore):
 
 
 LOSABLE = {
+    "forgotten",
     "jobs",
     "leases",
     "turns",

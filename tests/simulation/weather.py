@@ -17,8 +17,12 @@ class Weather:
         self._kinds: dict[str, Callable[[], None]] = {
             "kill": lambda: world.kill(self._any()),
             "kill in a call": lambda: setattr(self._process(), "calls_left", self.rng.randint(1, 40)),
-            "freeze": lambda: self._freeze(1.0, 60.0),
-            "long freeze": lambda: self._freeze(60.0, LONGEST_FREEZE_S),
+            "kill at a decision": lambda: self._at_decision(lambda process: setattr(process, "dead", True)),
+            "freeze": lambda: self._freeze(self._process(), 1.0, 60.0),
+            "long freeze": lambda: self._freeze(self._process(), 60.0, LONGEST_FREEZE_S),
+            "freeze at a decision": lambda: self._at_decision(
+                lambda process: self._freeze(process, 10.0, LONGEST_FREEZE_S)
+            ),
             "drain": self._drain,
             "redis wiped": self._wipe,
             "redis rolled back": self._roll_back,
@@ -54,7 +58,7 @@ class Weather:
         world = self.world
         world.faults.calm()
         for process in world.processes.values():
-            process.calls_left, process.disk_is_full = None, False
+            process.calls_left, process.at_decision, process.disk_is_full = None, None, False
         world.scheduler.thaw()
         world.revive()
 
@@ -67,8 +71,11 @@ class Weather:
     def _process(self) -> Process:
         return self.world.processes[self._any()]
 
-    def _freeze(self, low: float, high: float) -> None:
-        self._process().frozen_until = self.world.scheduler.now + self.world.faults.spread(low, high)
+    def _at_decision(self, fault: Callable[[Process], None]) -> None:
+        self._process().at_decision = fault
+
+    def _freeze(self, process: Process, low: float, high: float) -> None:
+        process.frozen_until = self.world.scheduler.now + self.world.faults.spread(low, high)
 
     def _disturb(self, service: str, process: str, how: str, low: float, high: float) -> None:
         self.world.faults.disturb(service, process, how, self.world.faults.spread(low, high))

@@ -111,7 +111,7 @@ class Witness:
 
     def receive(self, body: bytes, headers: dict[str, str]) -> int:
         """Receives a webhook. Returns the HTTP status."""
-        status = self.world.rng.choice((200, 200, 200, 503))
+        status = self.world.rng.choice((200, 200, 200, 503)) if self.world.faults.on else 200
         if status == 200:
             self._delivered(MessageId.parse(headers["webhook-id"]))
             self.delivered[headers["webhook-id"]].append(json.loads(body))
@@ -131,6 +131,10 @@ class Witness:
         if object_keys.outcome_retry_count(key) is not None and key.startswith(object_keys.JOBS):
             if self.outcomes.setdefault(key, after) != after and key.split("/")[1] not in self.delete_requested():
                 self.broken.append(f"two outcomes: {key}")
+        elif key.startswith(object_keys.PENDING):
+            job_id, retry_count = object_keys.parse_pending(key)
+            # A delayed retry request may mark an ended retry as pending again: its webhook may then be sent again.
+            self.finished_deliveries.discard(f"{job_id}-{retry_count}-completed")
         elif key.startswith("webhooks/") and before is None and name in self.finished_deliveries:
             if self.world.scheduler.current in self.repeating:
                 self.broken.append(f"webhook sent again: {name}, long after it was delivered")

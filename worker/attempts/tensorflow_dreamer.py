@@ -31,6 +31,7 @@ class TensorFlowDreamer:
 
     def __init__(self, settings: Settings) -> None:
         device.prepare()
+        device.set_memory_budget(settings.memory)
         self.device = device.describe()
         worker_metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
         self._settings = settings

@@ -13,7 +13,6 @@ from worker.dream.ascent.gradient import Gradient, gradient_of
 from worker.dream.ascent.host_ascent import Ascent, KeepGradient
 from worker.dream.ascent.memory import TilePlan
 from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, pyramid
-from worker.dream.ascent.tiling import halo_for
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
@@ -33,7 +32,8 @@ def choose_tile_size(network: Network, params: DreamParams, height: int, width: 
     """
     size = params.size(height, width)
     if params.tile_size is None:
-        return memory.tile_size_for(network, *size)
+        halo = network.halo([target.layer for target in params.layers or ()])
+        return memory.tile_size_for(network, *size, halo=halo)
     return min(params.tile_size, memory.largest_tile(network, *size))
 
 
@@ -72,12 +72,12 @@ def dream(
         height, width, octaves=params.octaves, scale=params.octave_scale, minimum_px=network.minimum_px
     )
     progress = ProgressTracker(observer, sizes, params.iterations)
-    stride = network.stride([target.layer for target in targets])
+    layers = [target.layer for target in targets]
     ascent = Ascent(
         params=params,
         gradient=_gradient(network, targets, inputs.guide),
-        stride=stride,
-        halo=halo_for(stride),
+        stride=network.stride(layers),
+        halo=network.halo(layers),
         plan=TilePlan(tile_size, memory.batch_for(network, tile_size, height, width, threads)),
         progress=progress,
         mask=inputs.mask,

@@ -1,9 +1,11 @@
 """Defines the interface of a network to the engine. `worker.networks` builds networks; tests define toy networks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tensorflow as tf
+
+from worker.dream.ascent.tiling import halo_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
@@ -26,6 +28,12 @@ class Network:
     images: float32 (n, h, w, 3), RGB, 0..255.
     Traceable by tf.function; computes no layer above the highest of `layers`.
     """
+
+    halos: Mapping[str, int] = field(default_factory=dict)  # layer -> measured halo, pixels, where it is known
+
+    def halo(self, layers: Sequence[str]) -> int:
+        """Returns the context, in pixels, with which a tile's gradient of those layers is nearly the whole image's."""
+        return max(self.halos.get(layer, halo_for(self.strides[layer])) for layer in layers)
 
     def stride(self, layers: Sequence[str]) -> int:
         """Returns the largest stride of those layers, in pixels: the grid to which all windows must align."""

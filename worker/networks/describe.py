@@ -30,6 +30,12 @@ layers = \"\"\"
 \"\"\"
 """
 
+# Operations that prepare or move values and detect nothing, so that no one dreams of their output.
+_PLUMBING = frozenset(
+    {"Cast", "Identity", "MirrorPad", "Pad", "PadV2", "Reverse", "ReverseV2", "Split", "Sub", "Transpose"}
+)
+_PREPARING = frozenset({"Rescaling", "Normalization"})  # Keras's layers of the same kind
+
 Shapes = dict[str, tuple[int | None, ...]]  # layer -> (n, h, w, c)
 
 
@@ -76,12 +82,13 @@ def _graph_shapes(definition: tf.compat.v1.GraphDef, input_node: str, size: int)
         except (ValueError, KeyError) as exc:
             raise ModelCorrupt(f"The graph does not accept an image at '{input_node}': {exc}") from exc
         outputs = [op.outputs[0] for op in graph.get_operations() if op.outputs and op.name != "picture"]
-        floats = [output for output in outputs if output.dtype == tf.float32 and output.shape.rank == 4]
+        seen = [output for output in outputs if output.op.type not in _PLUMBING]
+        floats = [output for output in seen if output.dtype == tf.float32 and output.shape.rank == 4]
         return {output.op.name: tuple(output.shape) for output in floats}
 
 
 def _keras_shapes(trunk: keras.Model, size: int) -> Shapes:
-    layers = spatial_layers(trunk)
+    layers = {name: layer for name, layer in spatial_layers(trunk).items() if type(layer).__name__ not in _PREPARING}
     every = keras.Model(trunk.inputs, [layer.output for layer in layers.values()])
     found = every.compute_output_spec(keras.KerasTensor((1, size, size, 3)))
     outputs = found if isinstance(found, list | tuple) else [found]

@@ -55,6 +55,7 @@ def load(path: Path, model: Model) -> Network:
         minimum_px=model.minimum_px,
         gradient_bytes_per_px=model.gradient_bytes_per_px,
         strides={layer.name: layer.stride for layer in model.layers},
+        halos=model.halos,
         activations=activations,
     )
 

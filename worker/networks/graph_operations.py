@@ -16,7 +16,8 @@ DepthwiseConv2dNative FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 LRN MatMu
 """
 _SHAPES = """
 BatchToSpaceND Cast Concat ConcatV2 DepthToSpace ExpandDims Fill MirrorPad Pack Pad PadV2 Range Reshape ResizeBilinear
-ResizeNearestNeighbor Shape Slice SpaceToBatchND SpaceToDepth Split SplitV Squeeze StridedSlice Tile Transpose Unpack
+ResizeNearestNeighbor Reverse ReverseV2 Shape Slice SpaceToBatchND SpaceToDepth Split SplitV Squeeze StridedSlice
+Tile Transpose Unpack
 """
 _OTHERS = "Const Identity IdentityN NoOp Placeholder PlaceholderWithDefault StopGradient"
 ALLOWED = frozenset(" ".join((_ARITHMETIC, _ACTIVATIONS, _LAYERS, _SHAPES, _OTHERS)).split())

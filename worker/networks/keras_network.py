@@ -36,6 +36,7 @@ def network_of(trunk: Any, path: Path, model: Model) -> Network:  # noqa: ANN401
         minimum_px=model.minimum_px,
         gradient_bytes_per_px=model.gradient_bytes_per_px,
         strides={layer.name: layer.stride for layer in model.layers},
+        halos=model.halos,
         activations=activations,
     )
 

@@ -20,6 +20,7 @@ def main():
     parser.add_argument("--network", default="efficientnet-lite0")
     parser.add_argument("--size", type=int, nargs=2, default=(240, 320), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--octaves", type=int, default=5)
+    parser.add_argument("--budget-gib", type=float, default=3.0)
     args = parser.parse_args()
     device.prepare()
     device.describe()
@@ -28,8 +29,9 @@ def main():
 
 
 def peak(network, args):
-    """Bytes per pixel at the peak, above the worker that has loaded the network and dreamed nothing."""
+    """Peak of resident memory: above the worker that has dreamed nothing, and as a share of the budget."""
     height, width = args.size
+    device.set_memory_budget(int(args.budget_gib * 2**30))
     params = catalog.resolve(DreamParams(model=network.name, octaves=args.octaves, iterations=1))
     params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})
     idle = resident_bytes("VmRSS")
@@ -37,8 +39,12 @@ def peak(network, args):
     image *= 255
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     dream(network, image, params)
-    above = resident_bytes("VmHWM") - idle
-    return {"bytes_per_px": above / (height * width), "above_idle_mb": above / 2**20, "tile_size": params.tile_size}
+    resident = resident_bytes("VmHWM")
+    return {
+        "above_idle_mb": (resident - idle) / 2**20,
+        "of_budget": resident / (args.budget_gib * 2**30),
+        "tile_size": params.tile_size,
+    }
 
 
 def fifty(network):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from shared.params import DreamParams, Target
 from worker.dream.ascent.gradient import gradient_of
-from worker.dream.ascent.tiling import halo_for, layout
+from worker.dream.ascent.tiling import layout
 from worker.dream.engine import choose_tile_size
 
 
@@ -18,7 +18,7 @@ def cosine(network, layer, *, height, width):
     whole = compute(tf.constant(image[None])).numpy()[0]
     stride = network.strides[layer]
     tile_size = choose_tile_size(network, DreamParams(layers=targets), height, width)
-    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=halo_for(stride))
+    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=network.halo([layer]))
     product = squares = others = 0.0
     for tile in plan.tiles(np.random.default_rng(0)):
         window = image[slice(*tile.window[0]), slice(*tile.window[1])]

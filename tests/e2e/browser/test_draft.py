@@ -152,8 +152,9 @@ def test_a_server_that_hangs_while_a_dream_is_watched_is_noticed(page, photograp
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # closes the stream
     expect(page.get_by_text("The server does not answer")).to_be_visible()
 
-    release()
     page.get_by_role("button", name="Try again").click()
+    release()
+    expect(page.get_by_text("The server does not answer")).to_be_hidden()
     steps.await_state(page, "Dreaming")
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")

@@ -46,7 +46,7 @@ class Real:
         self.store.redis.flushall()
 
     def leave_nothing(self) -> bool:
-        expiring = set(self.store.redis.keys("dream:claim:*"))
+        expiring = {*self.store.redis.keys("dream:claim:*"), *self.store.redis.keys("dream:forgotten:*")}
         return set(self.store.redis.keys("*")) - expiring <= {"dream:turn"}
 
 
@@ -385,11 +385,19 @@ def test_a_renamed_job_keeps_its_owners_turn(store):
 def test_a_forgotten_job_leaves_nothing_behind(store, backend):
     job = claimed(store, deadline_at=1_900_000_000.0)
     store.forget(job.id)
-    store.create(a_job(id=job.id))
-    store.forget(job.id)
     assert store.get(job.id) is None
     assert store.expired_leases() == []
     assert backend.leave_nothing()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_creation_that_arrives_after_the_job_was_forgotten_does_not_bring_it_back(store, known):
+    job = a_job()
+    if known:
+        store.create(job)
+    store.forget(job.id)
+    assert not store.create(job)
+    assert store.get(job.id) is None
 
 
 def test_lists_are_newest_first_by_owner_state_and_page(store):

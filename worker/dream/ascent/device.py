@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ import tensorflow as tf
 
 from shared.version import VERSION
 
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_memory_budget: int | None = None
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # <malloc.h>
 _TRIM_THRESHOLD_BYTES = 128 * 2**20  # freed memory kept until `release_freed_memory`: more than the blur's strips
 _MMAP_THRESHOLD_BYTES = 32 * 2**20  # larger blocks are returned as soon as they are freed; the most glibc allows
@@ -79,6 +82,36 @@ def free_gpu_bytes() -> int:
         return 0
     total = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0]).get("memory_bytes")
     return int(total or 8 * 2**30) - int(tf.config.experimental.get_memory_info(name)["current"])
+
+
+def memory_budget() -> int:
+    """Returns how much memory this process may take, bytes.
+
+    As set, else the container's limit less a tenth for the kernel's buffers, else half of the machine's memory.
+    """
+    if _memory_budget is not None:
+        return _memory_budget
+    limit = container_limit()
+    return limit * 9 // 10 if limit else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def set_memory_budget(budget_bytes: int | None) -> None:
+    """Sets how much memory this process may take; None leaves it to the container and the machine."""
+    global _memory_budget  # noqa: PLW0603 - memory is the process's
+    _memory_budget = budget_bytes
+
+
+@lru_cache(maxsize=1)
+def container_limit() -> int | None:
+    """Returns the memory limit of the control group, bytes; None without one."""
+    for path in CGROUP_LIMITS:
+        try:
+            limit = int(Path(path).read_text())
+        except (OSError, ValueError):  # another version of control groups, or "max"
+            continue
+        if limit < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+            return limit
+    return None
 
 
 def taken_bytes() -> int:

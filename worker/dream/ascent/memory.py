@@ -13,29 +13,32 @@ OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 SMALLEST_TILE = 128  # the minimum in shared.params
 LARGEST_ON_CPU, LARGEST_ON_GPU = 1024, 2048  # larger tiles hardly reduce the share of the halos
+USUAL_ON_CPU, USUAL_HALOS = 768, 16  # tiles of so many pixels, or of so many halos: larger ones are not faster
 COMFORTABLE = 512  # smaller tiles lose more by halos and seams than they gain by running in parallel
+HALOS_PER_TILE = 7  # a tile of fewer has too many cuts for its halo, and below 6 a narrower one (see tiling)
 LARGEST_BATCH = 16
 GPU_SHARE = 0.6  # of the free GPU memory, for tiles; the rest is for the image, the blur and cuDNN's workspace
 
-# On the CPU a large image may take 48 bytes per pixel, or LARGE_BYTES_PER_CORE per core if that is more. A small image
-# may take more per core, because larger tiles save a tenth of its time.
-LIMIT_BYTES_PER_PX = 48
-LARGE_BYTES_PER_CORE = 272 * 2**20
-SMALL_BYTES_PER_CORE, SMALL_PX = 544 * 2**20, 6_000_000
-# Of that, the image and its gradient take 24 bytes per pixel (float32, three colors). The compiled gradient, oneDNN's
-# primitives for five octaves, the blur's strips and the fragmentation of TensorFlow's allocator take FIXED_BYTES.
-IMAGE_BYTES_PER_PX = 24
-FIXED_BYTES = 165 * 2**20
+# On the CPU the engine may take the process's budget (device.memory_budget). The interpreter with TensorFlow, the
+# network, the compiled gradient, oneDNN's primitives for five octaves and the blur's strips take FIXED_BYTES of it; the
+# image, its gradient, its smaller octaves and a copy for masks take IMAGE_BYTES_PER_PX.
+IMAGE_BYTES_PER_PX = 42
+FIXED_BYTES = 900 * 2**20
+LEAST_BYTES = 384 * 2**20  # for tiles, beyond the budget if need be: with less, halos would be most of the work
 
 
-def tile_size_for(network: Network, height: int, width: int) -> int:
-    """Returns the largest tile edge that fits memory, in pixels, a multiple of 16, between this device's limits."""
+def tile_size_for(network: Network, height: int, width: int, *, halo: int = 0) -> int:
+    """Returns the tile edge for an image of this size, in pixels, a multiple of 16: as large as is useful and fits.
+
+    halo: pixels. Where memory is short, fewer tiles run at once before a tile becomes too small for its halo.
+    """
     px = tile_bytes(height, width) / network.gradient_bytes_per_px
     if device.gpu() is not None:
         largest = LARGEST_ON_GPU
     else:
-        largest, at_once = LARGEST_ON_CPU, device.cores()
-        while at_once > 1 and px / at_once < COMFORTABLE**2:
+        largest = max(min(LARGEST_ON_CPU, max(USUAL_ON_CPU, USUAL_HALOS * halo)), HALOS_PER_TILE * halo)
+        comfortable, at_once = max(COMFORTABLE, HALOS_PER_TILE * halo), device.cores()
+        while at_once > 1 and px / at_once < comfortable**2:
             at_once //= 2  # fewer tiles at once are better than tiny ones: a single tile still uses all cores
         px /= at_once
     return min(max(int(math.sqrt(px)) // 16 * 16, 2 * SMALLEST_TILE), largest)
@@ -57,10 +60,7 @@ def tile_bytes(height: int, width: int) -> float:
     """Returns the memory, in bytes, available for the tiles of an image of this size."""
     if device.gpu() is not None:
         return device.free_gpu_bytes() * GPU_SHARE
-    px = height * width
-    per_core = SMALL_BYTES_PER_CORE if px <= SMALL_PX else LARGE_BYTES_PER_CORE
-    limit = max(LIMIT_BYTES_PER_PX * px, per_core * device.cores())
-    return max(0, limit - IMAGE_BYTES_PER_PX * px - FIXED_BYTES)
+    return max(LEAST_BYTES, device.memory_budget() - IMAGE_BYTES_PER_PX * height * width - FIXED_BYTES)
 
 
 class TilePlan:

@@ -2,7 +2,7 @@
 
 import { button, fill, h, uid } from "../core/dom.js";
 import { draft } from "./draft.js";
-import { errorSlot } from "./fields.js";
+import { errorSlot } from "../settings/fields.js";
 
 export function guideField(onChange) {
   const slot = errorSlot();

@@ -4,7 +4,7 @@ import { toast, speak } from "../core/announce.js";
 import { asset, button, fill, h } from "../core/dom.js";
 import { bytes, count } from "../core/format.js";
 import { activePhoto, addPhotos, draft, readPhoto, removePhoto } from "./draft.js";
-import { errorSlot } from "./fields.js";
+import { errorSlot } from "../settings/fields.js";
 import { maskPainter } from "./mask.js";
 
 const SAMPLES = [

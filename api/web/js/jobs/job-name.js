@@ -1,10 +1,10 @@
 // Names and descriptions of jobs: "cat · Animals, deeper".
 
 import { schema } from "../core/api.js";
-import { looks } from "../dream/looks.js";
+import { looks } from "../settings/looks.js";
 import { loadPhoto } from "../core/photo-cache.js";
 import { ago, humanize } from "../core/format.js";
-import { difference } from "./difference.js";
+import { difference } from "../settings/difference.js";
 
 /** Describes the job's layers: "Block 11 expand, 2 channels". */
 export function subject(job) {

@@ -9,8 +9,8 @@ import { keepDraft, restoreDraft } from "../dream/draft-store.js";
 import { estimateLine } from "../dream/estimate-line.js";
 import { guideField } from "../dream/guide.js";
 import { launcher } from "../dream/launch.js";
-import { looks, looksPicker } from "../dream/looks.js";
-import { paramsForm } from "../dream/params.js";
+import { looks, looksPicker } from "../settings/looks.js";
+import { paramsForm } from "../settings/params.js";
 import { photoStage } from "../dream/photos.js";
 
 export async function dreamView({ query, signal }) {

@@ -6,9 +6,9 @@ import { asset, button, fill, h, icon, uid } from "../core/dom.js";
 import { count, isTerminal } from "../core/format.js";
 import { go } from "../core/router.js";
 import { activePhoto, addPhotos, readPhoto } from "../dream/draft.js";
-import { errorSlot } from "../dream/fields.js";
-import { networkNote } from "../dream/network-note.js";
-import { layerGroups } from "../dream/layer-groups.js";
+import { errorSlot } from "../settings/fields.js";
+import { networkNote } from "../settings/network-note.js";
+import { layerGroups } from "../settings/layer-groups.js";
 import { watchJob } from "../jobs/events.js";
 import { submit } from "../dream/submit.js";
 

@@ -4,7 +4,7 @@ import { request } from "../core/api.js";
 import { button, fill, h, icon, uid } from "../core/dom.js";
 import { go } from "../core/router.js";
 import { showSession } from "../core/session.js";
-import { errorSlot } from "../dream/fields.js";
+import { errorSlot } from "../settings/fields.js";
 
 export async function loginView({ query }) {
   const slot = errorSlot();

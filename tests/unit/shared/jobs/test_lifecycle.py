@@ -287,6 +287,14 @@ def test_a_retry_of_a_job_that_redis_forgot_is_answered_with_the_job_as_it_is_no
     assert (retried.state, retried.retry_count) == (JobState.QUEUED, 1)
 
 
+def test_a_retry_is_answered_with_the_retry_although_redis_was_rolled_back_meanwhile(world):
+    failed = world.known(JobState.FAILED)
+    before = replace(failed, state=JobState.RUNNING, error=None, finished_at=None)
+    world.before(world.store, "retry", lambda: world.store.jobs.update({failed.id: before}))
+    retried = world.lifecycle.retry(failed, now=NOW)
+    assert (retried.state, retried.retry_count) == (JobState.QUEUED, 1)
+
+
 def test_a_retry_that_was_held_up_until_another_one_has_ended_owes_nothing_again(world):
     failed = world.known(JobState.FAILED)
     retried = world.lifecycle.retry(failed, now=NOW)

@@ -13,19 +13,19 @@ from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.host_ascent import Ascent
 from worker.dream.ascent.memory import TilePlan
-from worker.dream.ascent.tiling import halo_for, layout
+from worker.dream.ascent.tiling import layout
 from worker.dream.progress.progress_tracker import ProgressTracker
 
 STEP_TOLERANCE = 1e-3  # gray levels
 
 
 def an_ascent(network, params, *, height, width, batch=2, observer=None):
-    stride = network.stride([target.layer for target in params.layers])
+    layers = [target.layer for target in params.layers]
     return Ascent(
         params=params,
         gradient=gradient_of(network, params.layers),
-        stride=stride,
-        halo=halo_for(stride),
+        stride=network.stride(layers),
+        halo=network.halo(layers),
         plan=TilePlan(params.tile_size, batch),
         progress=ProgressTracker(observer, [(height, width)], params.iterations),
     )

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -7,9 +8,16 @@ import tensorflow as tf
 from shared.errors import OutOfMemory
 from tests.fakes.toy_networks import photograph
 from tests.unit.worker.dream.ascent.test_ascent import an_ascent
-from worker.dream.ascent import gpu_ascent
+from worker.dream.ascent import device, gpu_ascent
 from worker.dream.ascent import host_ascent as on_host
-from worker.dream.ascent.memory import batch_for, tile_size_for
+from worker.dream.ascent.memory import (
+    FIXED_BYTES,
+    HALOS_PER_TILE,
+    IMAGE_BYTES_PER_PX,
+    LEAST_BYTES,
+    batch_for,
+    tile_size_for,
+)
 
 
 def short_of_memory(ascent, largest_px):
@@ -56,10 +64,53 @@ def test_where_not_even_the_smallest_tile_fits_the_dream_ends(toy, toy_params):
         on_host.ascend(ascent, photograph(260, 333), 0, 0)
 
 
-def test_tiles_do_not_outgrow_what_a_picture_may_take(lite0):
-    for megapixels in (12, 50, 100):
-        side = int(np.sqrt(megapixels * 1e6))
-        tile = tile_size_for(lite0, side, side)
-        at_once = batch_for(lite0, tile, side, side, 2)
-        assert 256 <= tile <= 1024
-        assert 24 * side**2 + at_once * tile**2 * lite0.gradient_bytes_per_px <= 48 * side**2
+@pytest.fixture
+def budget(monkeypatch):
+    """Sets the memory budget, in GiB, and two cores."""
+    monkeypatch.setattr(device, "cores", lambda: 2)
+    yield lambda gib: device.set_memory_budget(int(gib * 2**30))
+    device.set_memory_budget(None)
+
+
+@pytest.mark.parametrize("gib", [1, 2, 3, 6, 12])
+@pytest.mark.parametrize("megapixels", [1, 12, 50, 100])
+def test_image_and_tiles_stay_within_the_budget_or_tiles_take_the_least_that_they_need(lite0, budget, gib, megapixels):
+    budget(gib)
+    side = int(np.sqrt(megapixels * 1e6))
+    tile = tile_size_for(lite0, side, side, halo=48)
+    at_once = batch_for(lite0, tile, side, side, 2)
+
+    tiles_bytes = at_once * tile**2 * lite0.gradient_bytes_per_px
+    assert tiles_bytes <= max(LEAST_BYTES, gib * 2**30 - FIXED_BYTES - IMAGE_BYTES_PER_PX * side**2)
+
+
+def test_twelve_megapixels_have_the_tiles_of_three_on_an_ordinary_machine(lite0, budget):
+    budget(4)
+
+    tiles = [tile_size_for(lite0, height, width, halo=48) for height, width in ((1536, 2048), (3000, 4000))]
+
+    assert tiles == [768, 768]
+    assert batch_for(lite0, 768, 3000, 4000, 2) == 2
+
+
+def test_where_memory_is_short_fewer_tiles_run_at_once_before_the_halo_gets_narrower(lite0, budget):
+    budget(1.5)
+
+    narrow, wide = (tile_size_for(lite0, 1000, 1000, halo=halo) for halo in (48, 136))
+
+    assert batch_for(lite0, narrow, 1000, 1000, 2) == 2
+    assert batch_for(lite0, wide, 1000, 1000, 2) == 1
+    assert wide >= HALOS_PER_TILE * 136 > narrow
+
+
+def test_a_container_has_nine_tenths_of_its_limit_and_a_machine_half_of_its_memory(tmp_path, monkeypatch):
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    budgets = []
+    for limit in (f"{machine // 10}\n", "max\n", f"{2**63 - 4096}\n"):  # the last one is "none" in version 1
+        (tmp_path / "memory.max").write_text(limit)
+        monkeypatch.setattr(device, "CGROUP_LIMITS", (str(tmp_path / "none"), str(tmp_path / "memory.max")))
+        device.container_limit.cache_clear()
+        budgets.append(device.memory_budget())
+    device.container_limit.cache_clear()
+
+    assert budgets == [machine // 10 * 9 // 10, machine // 2, machine // 2]

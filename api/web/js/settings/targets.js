@@ -3,7 +3,7 @@
 import { getCached } from "../core/api.js";
 import { button, fill, h, uid } from "../core/dom.js";
 import { bytes } from "../core/format.js";
-import { draft } from "./draft.js";
+import { draft } from "../dream/draft.js";
 import { errorSlot } from "./fields.js";
 import { layerGroups } from "./layer-groups.js";
 

@@ -2,7 +2,7 @@
 
 import { fill, h, uid } from "../core/dom.js";
 import { dreamSize } from "../jobs/estimate.js";
-import { activePhoto, draft } from "./draft.js";
+import { activePhoto, draft } from "../dream/draft.js";
 import { errorSlot } from "./fields.js";
 
 const SIZES = [["Half", 0.5], ["Same", 1], ["Double", 2], ["Four times", 4]];

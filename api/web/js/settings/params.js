@@ -2,7 +2,7 @@
 
 import { schema } from "../core/api.js";
 import { button, h } from "../core/dom.js";
-import { draft } from "./draft.js";
+import { draft } from "../dream/draft.js";
 import { field, solid } from "./fields.js";
 import { FIELDS, GROUPS, MAIN } from "./labels.js";
 import { sizeField } from "./size.js";

@@ -2,8 +2,8 @@
 
 import { getCached } from "../core/api.js";
 import { asset, button, fill, h, sentence, uid } from "../core/dom.js";
-import { difference } from "../jobs/difference.js";
-import { changedSince, draft, takeLook } from "./draft.js";
+import { difference } from "./difference.js";
+import { changedSince, draft, takeLook } from "../dream/draft.js";
 import { networkNote } from "./network-note.js";
 
 /**

@@ -1,0 +1,1 @@
+"""The presets of each network, and the classic recipes."""
