@@ -100,7 +100,8 @@ async def _send(findings: Findings, number: int, port: int, request: bytes) -> N
             writer.close()
     except TimeoutError:
         findings.faults.append(f"{number}: no end of the response to {request[:300]!r}")
-    status = re.match(rb"HTTP/1\.1 (\d{3}) ", response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"))
+    response = response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    status = re.match(rb"HTTP/1\.1 (\d{3}) ", response)
     findings.statuses[int(status[1]) if status else 0] += 1
     if status is None and request:
         findings.faults.append(f"{number}: no response to {request[:300]!r}")
