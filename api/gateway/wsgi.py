@@ -133,7 +133,8 @@ class _Started:
     def __call__(self, status: str, headers: Iterable[tuple[str, str]], exc_info: object = None) -> None:
         del exc_info  # the headers are not sent yet, so the last call counts
         self.status = int(status[:3])
-        self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        encoded = ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+        self.headers = [header for header in encoded if header[0] != b"date"]  # the server adds its own
 
     @property
     def is_stream(self) -> bool:

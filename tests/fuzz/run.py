@@ -100,14 +100,22 @@ async def _send(findings: Findings, number: int, port: int, request: bytes) -> N
             writer.close()
     except TimeoutError:
         findings.faults.append(f"{number}: no end of the response to {request[:300]!r}")
-    status = re.match(rb"HTTP/1\.1 (\d{3}) ", response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"))
+    response = response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    status = re.match(rb"HTTP/1\.1 (\d{3}) ", response)
     findings.statuses[int(status[1]) if status else 0] += 1
     if status is None and request:
         findings.faults.append(f"{number}: no response to {request[:300]!r}")
     elif status and status[1] in {b"500", b"501", b"502"}:
         findings.faults.append(f"{number}: {response[:300]!r} to {request[:300]!r}")
-    elif status and int(status[1]) >= 400 and b"\ncontent-type: application/problem+json" not in response.lower():
+    elif status and int(status[1]) >= 400 and not _is_told(response, request):
         findings.faults.append(f"{number}: not a problem: {response[:300]!r}")
+
+
+def _is_told(response: bytes, request: bytes) -> bool:
+    """Tells whether an error is a problem; outside of /v1, a person gets a page."""
+    head = response.partition(b"\r\n\r\n")[0].lower()
+    is_page = b"\ncontent-type: text/html" in head and not request.partition(b" ")[2].startswith(b"/v1/")
+    return is_page or b"\ncontent-type: application/problem+json" in head
 
 
 def _decode(findings: Findings, number: int, rng: random.Random) -> None:
