@@ -15,7 +15,7 @@ import ulid
 from tests.simulation.scheduler import Scheduler, Task
 
 THREADED = ("worker.attempts.lease", "worker.background", "worker.attempts.checkpoints")
-SPOOLING = ("worker.attempts.attempt", "worker.attempts.checkpoints", "worker.host", "api.jobs.submission_service")
+SPOOLING = ("worker.attempts.attempt", "worker.attempts.checkpoints", "worker.host", "api.jobs.image_intake")
 POOLED = ("shared.webhooks.dispatcher", "worker.recovery.reconciliation")
 
 
