@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from shared.errors import OutOfMemory
+from shared.params import DreamParams
 from tests.fakes.toy_networks import photograph
 from tests.unit.worker.dream.ascent.test_ascent import an_ascent
 from worker.dream.ascent import device, gpu_ascent
@@ -18,6 +19,7 @@ from worker.dream.ascent.memory import (
     batch_for,
     tile_size_for,
 )
+from worker.dream.engine import choose_tile_size
 
 
 def short_of_memory(ascent, largest_px):
@@ -114,3 +116,16 @@ def test_a_container_has_nine_tenths_of_its_limit_and_a_machine_half_of_its_memo
     device.container_limit.cache_clear()
 
     assert budgets == [machine // 10 * 9 // 10, machine // 2, machine // 2]
+
+
+def test_a_requested_tile_that_memory_cannot_hold_is_made_smaller(lite0, budget):
+    params = DreamParams(tile_size=2048)
+    budget(12)
+    assert choose_tile_size(lite0, params, 1500, 2000) == 2048
+
+    budget(1)
+    smaller = choose_tile_size(lite0, params, 1500, 2000)
+
+    assert smaller < 2048
+    assert smaller**2 * lite0.gradient_bytes_per_px <= LEAST_BYTES
+    assert choose_tile_size(lite0, DreamParams(tile_size=256), 1500, 2000) == 256
