@@ -7,6 +7,7 @@ from PIL import Image as Pillow
 
 from shared.errors import ModelUnavailable, NonFiniteGradient, StoreUnavailable
 from shared.jobs.job import InputImage, JobState
+from shared.params import DreamParams
 from shared.s3 import object_keys
 from tests.fakes import documents
 from tests.unit.worker.runner_world import World, a_png
@@ -55,6 +56,17 @@ def test_what_of_a_photograph_was_ignored_stands_in_the_report_and_its_transpare
     assert world.pixels(done)[0, -1].tolist() == [102, 112, 122, 255]
     report = json.loads(world.storage.get(object_keys.output(job.id, done.claim, "report.json")))
     assert report["warnings"] == ["The EXIF data can't be read; it is ignored."]
+
+
+def test_a_tile_that_memory_cannot_hold_is_made_smaller_and_the_report_says_so(world):
+    # given a tile larger than the 256 pixels that the fake engine chooses
+    job = world.submit(params=DreamParams(tile_size=1024, octaves=1, iterations=2))
+
+    world.runner().run_next()
+
+    done = world.job(job.id)
+    report = json.loads(world.storage.get(object_keys.output(job.id, done.claim, "report.json")))
+    assert report["warnings"] == ["Tiles of 1024 pixels do not fit this worker's memory; it used 256."]
 
 
 PHONE = phone(encoded(PICTURE, "JPEG"), encoded(PICTURE, "JPEG"))
