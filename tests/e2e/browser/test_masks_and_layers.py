@@ -103,12 +103,12 @@ def test_layers_are_computed_on_demand_only_and_stay_out_of_the_gallery(open_pag
 def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, photograph):
     steps.add(page, photograph)
     page.get_by_text("and the classic recipes").click()
-    page.get_by_role("radio", name="Google, 2015").check(force=True)
+    page.get_by_role("radio", name="Google, 2015", exact=True).check(force=True)
     expect(page.locator(".network-note")).to_contain_text("is not here yet")
     expect(page.get_by_role("button", name="Fetch it now")).to_be_visible()
 
     steps.start(page)
 
-    expect(page.locator(".progress-panel")).to_contain_text("inception5h")
+    expect(page.locator(".progress-panel")).to_contain_text("googlenet")
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")
