@@ -29,7 +29,7 @@ from tests.waiting import patience_s
 from worker import images
 
 MAX_PIXELS = 1_000_000
-AT_ONCE = 32
+AT_ONCE = 256
 FILES = 10  # one in so many inputs is a file for the worker's decoders
 CLEAR = (ImageTooLarge, ImageUnreadable, UnsupportedImage)
 HIGH = 10**9
