@@ -89,10 +89,7 @@ def _with_pictures(case, upload):
             body[name]["upload"] = upload
     if _is_short(body.get("webhook_url"), 2000) and body["webhook_url"].startswith(("http://", "https://")):
         body["webhook_url"] = "https://receiver.example/hook"
-    known = {"preset": "animals"}
-    if not case.path.startswith("/v1/keys"):
-        known["name"] = "a title"  # something must be left once folders and control characters are removed
-    body |= {name: value for name, value in known.items() if _is_short(body.get(name), 1000)}
+    _with_known_names(body, is_job=not case.path.startswith("/v1/keys"))
     if case.path in SHORT_BODIES:  # what is too long stays so, within the limit of the whole body
         long = {name: value for name, value in body.items() if isinstance(value, str) and len(value) > 100}
         body |= {name: "x" * min(len(value), 250) for name, value in long.items()}
@@ -100,6 +97,15 @@ def _with_pictures(case, upload):
         body["size_bytes"] = min(body["size_bytes"], 1_000_000)
     if isinstance(body.get("params"), dict):
         _with_names(body["params"])
+
+
+def _with_known_names(body, *, is_job):
+    known = [("preset", 100, "animals")]
+    if is_job:
+        known.append(("name", 1000, "a title"))  # folders and control characters are removed from names
+    body |= {name: value for name, longest, value in known if _is_short(body.get(name), longest)}
+    if body.get("kind") == "feature_maps" and body.get("preset") == "animals":
+        del body["preset"]  # which is for dreams only
 
 
 def _is_short(text, longest):
