@@ -1,4 +1,7 @@
-"""Implements the JobStore interface in memory; also the model against which the Lua scripts are tested."""
+"""Implements the JobStore interface in memory; also the model against which the Lua scripts are tested.
+
+Loops go over copies, because other threads may change the store meanwhile.
+"""
 
 import secrets
 from collections import Counter
@@ -39,8 +42,8 @@ class MemoryJobStore:
     def admit(self, owner: str, job_id: str, *, limit: int, ttl_s: float) -> bool:
         self._reach()
         now = self.clock.now()
-        self.admitted = {place: until for place, until in self.admitted.items() if until > now}
-        waiting = sum(job.owner == owner and job.state is JobState.QUEUED for job in self.jobs.values())
+        self.admitted = {place: until for place, until in list(self.admitted.items()) if until > now}
+        waiting = sum(job.owner == owner and job.state is JobState.QUEUED for job in list(self.jobs.values()))
         if (owner, job_id) not in self.admitted and waiting + sum(o == owner for o, _ in self.admitted) >= limit:
             return False
         self.admitted[owner, job_id] = now + ttl_s
@@ -71,7 +74,7 @@ class MemoryJobStore:
         self._reach()
         found = [
             job
-            for job in self.jobs.values()
+            for job in list(self.jobs.values())
             if job.owner == owner
             and (states is None or job.state in states)
             and (kind is None or job.kind == kind)
@@ -88,7 +91,7 @@ class MemoryJobStore:
         return sum(
             other.state is JobState.QUEUED
             and (PRIORITIES.index(other.priority) < rank or (other.priority == job.priority and other.id < job.id))
-            for other in self.jobs.values()
+            for other in list(self.jobs.values())
         )
 
     def cancel(self, job_id: str, *, retry_count: int) -> Job | None:
@@ -129,10 +132,13 @@ class MemoryJobStore:
         claim: str | None = None,
     ) -> Job | None:
         self._reach()
-        waiting = [job for job in self.jobs.values() if job.state is JobState.QUEUED and job.params.model in models]
+        queued = [job for job in list(self.jobs.values()) if job.state is JobState.QUEUED]
+        waiting = [job for job in queued if job.params.model in models]
+            job for job in list(self.jobs.values()) if job.state is JobState.QUEUED and job.params.model in models
+        ]
         if not waiting:
             return None
-        running = Counter(job.owner for job in self.jobs.values() if job.state is JobState.RUNNING)
+        running = Counter(job.owner for job in list(self.jobs.values()) if job.state is JobState.RUNNING)
         chosen = min(
             [job for job in waiting if running[job.owner] < max_running] or waiting,
             key=lambda job: (PRIORITIES.index(job.priority), self.turns[job.priority, job.owner], job.id),
@@ -218,7 +224,7 @@ class MemoryJobStore:
 
     def expired_leases(self) -> Sequence[Job]:
         self._reach()
-        return [self.jobs[job_id] for job_id, until in self.leases.items() if until < self.clock.now()]
+        return [self.jobs[job_id] for job_id, until in list(self.leases.items()) if until < self.clock.now()]
 
     def expire_lease(self, job: Job, *, max_deaths: int) -> Job | None:
         self._reach()
@@ -239,13 +245,13 @@ class MemoryJobStore:
         self._reach()
         return [
             job
-            for job in self.jobs.values()
+            for job in list(self.jobs.values())
             if job.state is JobState.QUEUED and job.deadline_at is not None and job.deadline_at <= self.clock.now()
         ]
 
     def waiting(self) -> Mapping[str, int]:
         self._reach()
-        return Counter(job.params.model for job in self.jobs.values() if job.state is JobState.QUEUED)
+        return Counter(job.params.model for job in list(self.jobs.values()) if job.state is JobState.QUEUED)
 
     def register_worker(self, worker: WorkerInfo, *, ttl_s: float) -> None:
         self._reach()
@@ -253,7 +259,7 @@ class MemoryJobStore:
 
     def workers(self) -> Sequence[WorkerInfo]:
         self._reach()
-        return [worker for worker, until in self.live.values() if until >= self.clock.now()]
+        return [worker for worker, until in list(self.live.values()) if until >= self.clock.now()]
 
     def request_fetch(self, model: str, *, ttl_s: float) -> None:
         self._reach()
@@ -261,15 +267,17 @@ class MemoryJobStore:
 
     def requested_fetches(self, models: Sequence[str]) -> Mapping[str, str]:
         self._reach()
-        live = {model: request for model, (request, until) in self.fetch_requests.items() if until > self.clock.now()}
+        live = {
+            model: request for model, (request, until) in list(self.fetch_requests.items()) if until > self.clock.now()
+        }
         return {model: live[model] for model in models if model in live}
 
     def queue_stats(self) -> QueueStats:
         self._reach()
-        queued = [job for job in self.jobs.values() if job.state is JobState.QUEUED]
+        queued = [job for job in list(self.jobs.values()) if job.state is JobState.QUEUED]
         workers = self.workers()
         return QueueStats(
-            jobs=Counter((job.kind, job.state) for job in self.jobs.values()),
+            jobs=Counter((job.kind, job.state) for job in list(self.jobs.values())),
             waiting=self.waiting(),
             oldest_queued_s=self.clock.now() - min(queued, key=lambda job: job.id).created_at if queued else 0.0,
             workers=len(workers),
@@ -351,7 +359,7 @@ class MemoryJobStore:
         key = (job.priority, job.owner)
         alone = not any(
             other.id != job.id and other.state is JobState.QUEUED and (other.priority, other.owner) == key
-            for other in self.jobs.values()
+            for other in list(self.jobs.values())
         )
         if job.state is JobState.QUEUED:
             self.turn += 1

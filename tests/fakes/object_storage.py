@@ -50,14 +50,14 @@ class MemoryObjectStorage:
 
     def keys(self, prefix: str) -> Iterator[str]:
         self._reach()
-        return iter(sorted(key for key in self.objects if key.startswith(prefix)))
+        return iter(sorted(key for key in list(self.objects) if key.startswith(prefix)))
 
     def keys_before(self, prefix: str, at: float) -> Iterator[str]:
         return (key for key in self.keys(prefix) if self.written[key] < at)
 
     def folders(self, prefix: str) -> Iterator[str]:
         self._reach()
-        rests = (key.removeprefix(prefix) for key in self.objects if key.startswith(prefix))
+        rests = (key.removeprefix(prefix) for key in list(self.objects) if key.startswith(prefix))
         return iter(sorted({rest.split("/")[0] for rest in rests if "/" in rest}))
 
     def delete(self, keys: Iterable[str]) -> None:
