@@ -134,8 +134,6 @@ class MemoryJobStore:
         self._reach()
         queued = [job for job in list(self.jobs.values()) if job.state is JobState.QUEUED]
         waiting = [job for job in queued if job.params.model in models]
-            job for job in list(self.jobs.values()) if job.state is JobState.QUEUED and job.params.model in models
-        ]
         if not waiting:
             return None
         running = Counter(job.owner for job in list(self.jobs.values()) if job.state is JobState.RUNNING)
