@@ -65,7 +65,7 @@ bench: .venv/installed ## compare the engine with a plain reference (12 minutes;
 bench-api: .venv/installed ## measure the API on one core (needs wrk; two minutes)
 	$(VENV)/python -m tests.benchmarks.api.load
 
-bench-hostile: .venv/installed ## measure what honest clients see beside 1,000 hostile connections (a minute; SEED=7)
+bench-hostile: .venv/installed ## measure what honest clients see among 1,000 hostile connections (a minute; SEED=7)
 	$(VENV)/python -m tests.benchmarks.api.hostile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench-scale: .venv/installed ## measure a second worker's gain, the queue's overhead and a rebuild (some minutes)

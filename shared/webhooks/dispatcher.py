@@ -138,12 +138,17 @@ class WebhookDispatcher:
         message = MessageId.parse(queue.first.id)
         if message is None or message.is_completed or queue.has_completed:
             return False
-        if self._storage.size(object_keys.outcome(message.job_id, message.retry_count)) is None:
+        if not self._has_ended(message):
             return False
         is_closed = self._storage.size(object_keys.pending(message.job_id, message.retry_count)) is None
         if is_closed and self._storage.size(object_keys.webhook(str(message.completed))) is None:
             self._storage.delete([object_keys.webhook(str(message))])
         return True
+
+    def _has_ended(self, message: MessageId) -> bool:
+        """Tells whether that attempt's job has an outcome, or had one: a delete removes it after the tombstone."""
+        ends = (object_keys.outcome(message.job_id, message.retry_count), object_keys.tombstone(message.job_id))
+        return any(self._storage.size(key) is not None for key in ends)
 
     def _shielded(self, queue: _JobQueue) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Measures what honest clients see beside hostile ones. Run: make bench-hostile (a minute; SECONDS=20, SEED=7)
+"""Measures what honest clients see among hostile ones. Run: make bench-hostile (a minute; SECONDS=20, SEED=7)
 
 1,000 connections send slowly, too much, or what is not HTTP, half of them with a key of their own. Ten honest clients
 poll, check the health and submit. Exits with 1 if an honest client saw an error, a poll's p99 of 250 ms or more, or a
@@ -82,7 +82,7 @@ def main() -> int:
             attacker.terminate()
             attacker.join()
         sys.stdout.write(
-            f"beside {options.connections} hostile connections, {count.value} attacks, seed {options.seed}\n{seen}\n"
+            f"among {options.connections} hostile connections, {count.value} attacks, seed {options.seed}\n{seen}\n"
         )
     return 0 if seen.is_well else 1
 

@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 
 /** @typedef {{params: Record<string, string>, query: URLSearchParams, signal: AbortSignal, main: HTMLElement}} Visit */
 
-const SLOW_MS = 10_000; // without an answer, after which the user is told
+const SLOW_MS = 10_000; // without an answer, after which the page says so
 
 const routes = [];
 let current = new AbortController();

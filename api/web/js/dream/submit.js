@@ -5,7 +5,7 @@ import { savePhoto } from "../core/photo-cache.js";
 import { maskFile } from "./mask-file.js";
 
 const UPLOAD_FIRST_BYTES = 8e6;
-const SILENCE_MS = 10_000; // without a sign of the server, after which the user is told
+const SILENCE_MS = 10_000; // without a sign of the server, after which the page says so
 const LIMIT_MS = 90_000; // of silence, after which the submission has failed
 
 /**

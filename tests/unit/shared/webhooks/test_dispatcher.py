@@ -250,7 +250,8 @@ def test_a_receiver_that_refuses_started_gets_completed_within_minutes(world):
     assert world.clock.now() - began < 15 * 60
 
 
-def test_a_late_attempt_does_not_report_a_start_after_the_end(world):
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_late_attempt_does_not_report_a_start_after_the_end(world, is_deleted):
     # given an attempt that checks that the job is pending, and is then frozen until the job has ended
     job = world.accept()
     world.start(job)
@@ -260,6 +261,8 @@ def test_a_late_attempt_does_not_report_a_start_after_the_end(world):
     world.lifecycle.settle(job.id, world.outcome())
     world.webhook_dispatcher.deliver_due()
     assert world.outbox == []
+    if is_deleted:
+        world.lifecycle.delete(job.id)
 
     # when
     world.storage.put(late, document)
