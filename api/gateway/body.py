@@ -127,7 +127,7 @@ def longest_body(method: str, path: str, mimetype: str, *, longest_upload: int) 
 FORM, JSON = "multipart/form-data", "application/json"
 SUBMISSION = ("POST", "/v1/jobs")
 PATCH = 16 * 1024
-NO_BODY = 1024  # routes that ignore a body: some clients send an empty object
+NO_BODY = 1024  # of any other route, whose body is short or ignored: some clients send an empty object
 JSON_ROUTES = {
     SUBMISSION: 256 * 1024,
     ("POST", "/v1/uploads"): 4 * 1024,
