@@ -106,7 +106,7 @@ class SubmissionService:
         key: makes the submission safe to repeat. Raises InvalidField, one of the image errors, TooManyQueued,
         IdempotencyKeyReused or IdempotencyKeyInFlight before anything is stored.
         """
-        params, changed = _resolved(submission)
+        params = _resolved(submission)
         request = KeyedRequest(owner=owner, key=key, fingerprint=submission.fingerprint()) if key is not None else None
         winner = self.keys.winner(request) if request else None
         if winner is not None:
@@ -116,7 +116,6 @@ class SubmissionService:
         with contextlib.ExitStack() as opened:
             try:
                 manifest, pictures = self._manifest(owner, submission, params, job_id, opened)
-                manifest = manifest.model_copy(update={"changed": changed})
                 winner = self.keys.reserve(request, job_id) if request else None
             except DreamError:
                 self._undo(owner, job_id)
@@ -188,6 +187,7 @@ class SubmissionService:
             mask=images.get("mask"),
             name=submission.name,
             preset=options.preset,
+            changed=_changed(options, params),
             created_at=now,
             deadline_at=None if options.deadline_s is None else now + options.deadline_s,
             webhook=self._webhook(options, submission.api_url),
@@ -211,15 +211,20 @@ class SubmissionService:
         return Webhook(url=url, events=options.webhook_events, api_url=(self.public_url or api_url).rstrip("/"))
 
 
-def _resolved(submission: Submission) -> tuple[Params, tuple[str, ...]]:
-    """Returns all parameters, and the names of those that differ from the preset's."""
+def _resolved(submission: Submission) -> Params:
+    """Returns all parameters: the given ones, else the preset's, else the defaults."""
     given, preset_name = submission.params, submission.options.preset
     if isinstance(given, DreamParams):
-        if preset_name is None:
-            return resolve(given, path="params."), ()
-        preset = find_preset(preset_name, path="preset")
-        params = resolve(merge(preset, given), path="params.")
-        return params, changed_since(preset, params)
+        if preset_name is not None:
+            given = merge(find_preset(preset_name, path="preset"), given)
+        return resolve(given, path="params.")
     for name in (*submission.extra_pictures, *(["preset"] if preset_name is not None else [])):
         raise InvalidField(f"feature maps are drawn of the image alone; leave the {name} out", path=name)
-    return resolve_maps(given, path="params."), ()
+    return resolve_maps(given, path="params.")
+
+
+def _changed(options: JobOptions, params: Params) -> tuple[str, ...]:
+    """Returns the names of the parameters that differ from the preset's."""
+    if options.preset is None or not isinstance(params, DreamParams):
+        return ()
+    return changed_since(find_preset(options.preset, path="preset"), params)

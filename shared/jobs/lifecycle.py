@@ -153,7 +153,7 @@ class JobLifecycle(Acceptance):
         return replace(accepted, deadline_at=sequel.deadline_at)
 
     def rename(self, job: Job, name: str | None) -> Job:
-        """Gives the job another name, or none. The job as it is then. Raises JobNotFound when a delete was faster.
+        """Renames the job, or removes its name. Returns the renamed job. Raises JobNotFound when a delete came first.
 
         Order: the document, which outweighs the manifest, then Redis. A rename that lost against a delete cleans up.
         """
