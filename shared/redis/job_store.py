@@ -9,15 +9,15 @@ from shared.errors import ClaimLost, JobNotFound
 from shared.interfaces import UNLIMITED
 from shared.jobs.job import PRIORITIES, Job, JobProgress, JobState, Outcome
 from shared.redis.connection import connect
-from shared.redis.fleet import RedisFleet
 from shared.redis.job_hash import from_flat, from_hash, to_hash
 from shared.redis.scripts import translated
+from shared.redis.service_state import RedisServiceState
 from shared.settings import Settings
 
 TURNS_BATCH = 500  # owners whose turns one script call rebuilds
 
 
-class RedisJobStore(RedisFleet):
+class RedisJobStore(RedisServiceState):
     """Implements JobStore on Redis 6.2 or newer. Safe to share between threads, but not across a fork."""
 
     @classmethod

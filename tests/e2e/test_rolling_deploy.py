@@ -36,7 +36,7 @@ CHANGES = (
     ),
     ("shared/redis/job_hash.py", '        "id": job.id,\n', '        "id": job.id,\n        "mood": "unheard of",\n'),
     ("shared/redis/job_hash.py", '        "fraction": job.progress.fraction,\n', ""),
-    ("shared/redis/fleet.py", '{"ttl_s": ttl_s}', '{"ttl_s": ttl_s, "mood": "unheard of"}'),
+    ("shared/redis/service_state.py", '{"ttl_s": ttl_s}', '{"ttl_s": ttl_s, "mood": "unheard of"}'),
     ("shared/redis/lua/prelude.lua", "return 'dream:turns:' .. priority", "return 'dream:other:' .. priority"),
 )
 

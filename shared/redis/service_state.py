@@ -18,7 +18,7 @@ WRITE_CHECK_MS = 60_000
 PROBE_BYTES = 64 << 10  # the largest response to a claim: parameters of 16 layers with 4,096 channels each
 
 
-class RedisFleet(RedisScripts):
+class RedisServiceState(RedisScripts):
     """Implements the part of RedisJobStore that concerns workers, counts and the data set."""
 
     @translated()
