@@ -100,6 +100,15 @@ def test_layers_are_computed_on_demand_only_and_stay_out_of_the_gallery(open_pag
     expect(page.get_by_role("link", name="Feature maps")).to_have_count(0)
 
 
+def test_looks_that_no_worker_can_run_are_paler_and_not_among_the_first(page):
+    expect(page.locator(".looks-field > .looks input").first).to_be_visible()
+    expect(page.locator(".looks-field > .looks input[value='googlenet-dogs']")).to_have_count(0)
+
+    page.get_by_text("and the classic recipes").click()
+
+    expect(page.locator(".unserved", has_text="Dogs")).to_be_visible()
+
+
 def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, photograph):
     steps.add(page, photograph)
     page.get_by_text("and the classic recipes").click()

@@ -8,7 +8,7 @@ import { networkNote } from "./network-note.js";
 
 /**
  * @typedef {{name: string, title: string, sentence: string, params: any, model?: string, kind?: string,
- *   source?: string | null, thumbnail?: string | null}} Look
+ *   source?: string | null, thumbnail?: string | null, availability?: string | null}} Look
  */
 
 /** @returns {Promise<Look[]>} */
@@ -16,8 +16,24 @@ export async function looks() {
   return (await getCached("/v1/presets")).presets;
 }
 
+const MOST_CARDS = 12; // three rows: the settings below stay in sight
+
+const isServed = (look) => !look.availability || look.availability === "ready";
+
 /**
- * Creates the picker: looks with a thumbnail as cards, the others in a collapsed section.
+ * Returns the looks that are shown at first: those that a worker can run now, else those of the default network.
+ * @param {Look[]} all
+ * @param {Record<string, any>} defaults of the parameters
+ */
+function shownFirst(all, defaults) {
+  const pictured = all.filter((look) => look.thumbnail && look.kind !== "classic");
+  const served = pictured.filter(isServed);
+  const first = served.length > 0 ? served : pictured.filter((look) => (look.params.model ?? defaults.model) === defaults.model);
+  return first.slice(0, MOST_CARDS);
+}
+
+/**
+ * Creates the picker: the first looks as cards, the others in a collapsed section, paler where no worker can run them.
  * @param {Look[]} all
  * @param {{models: any[], may_fetch: boolean}} networks
  * @param {Record<string, any>} defaults of the parameters
@@ -35,7 +51,7 @@ export function looksPicker(all, { models, may_fetch: mayFetch }, defaults, { on
   const card = (look) => {
     const picture = h("img", { src: asset(look.thumbnail), alt: "", loading: "lazy", decoding: "async", width: 240, height: 180 });
     picture.addEventListener("error", () => picture.replaceWith(h("span", { className: "no-thumb" }, look.title.slice(0, 1))), { once: true });
-    return h("label", { className: "look", title: look.sentence }, radio(look), picture, h("span", null, look.title));
+    return h("label", { className: isServed(look) ? "look" : "look unserved", title: look.sentence }, radio(look), picture, h("span", null, look.title));
   };
   const pill = (look) => h("label", { className: "pill", title: look.sentence }, radio(look), h("span", null, look.title));
 
@@ -56,15 +72,17 @@ export function looksPicker(all, { models, may_fetch: mayFetch }, defaults, { on
     return fill(note, sentence(look.sentence ?? ""), source);
   }
 
-  const cards = all.filter((look) => look.thumbnail);
-  const others = all.filter((look) => !look.thumbnail);
-  const section = (title, some) => some.length > 0 && [h("h3", { className: "looks-sub" }, title), h("div", { className: "pills" }, some.map(pill))];
+  const cards = shownFirst(all, defaults);
+  const others = all.filter((look) => !cards.includes(look));
+  const pictured = others.filter((look) => look.thumbnail && look.kind !== "classic");
+  const section = (title, kind, some, one) => some.length > 0 && [h("h3", { className: "looks-sub" }, title), h("div", { className: kind }, some.map(one))];
   const more = others.length > 0 && h(
     "details",
     { className: "more-looks", open: others.some((look) => look.name === draft.look) },
     h("summary", null, `${others.length} more, and the classic recipes`),
-    section("With other networks", others.filter((look) => look.kind !== "classic")),
-    section("Classic recipes", others.filter((look) => look.kind === "classic")),
+    section("More looks", "looks", pictured, card),
+    section("With other networks", "pills", others.filter((look) => !look.thumbnail && look.kind !== "classic"), pill),
+    section("Classic recipes", "pills", others.filter((look) => look.kind === "classic"), pill),
   );
   const node = h(
     "fieldset",
