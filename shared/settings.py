@@ -177,6 +177,13 @@ class Settings(BaseSettings):
             "of the machine's. More memory means larger tiles, and less time per pixel of large images.",
         ),
     ] = None
+    mixed_precision: Annotated[
+        bool,
+        Field(
+            description="Whether NVIDIA GPUs since Ampere multiply in TensorFloat-32: faster, with other pixels. The "
+            "report's `versions` then have `precision`."
+        ),
+    ] = False
     tile_threads: Annotated[
         int | None, Field(ge=1, le=256, description="Tiles computed in parallel; unset: one per core.")
     ] = None

@@ -11,6 +11,7 @@ from shared.params import DreamParams, FeatureMapsParams, Params
 from shared.settings import Settings
 from worker.dream import engine, feature_maps, guide
 from worker.dream.ascent import device
+from worker.dream.ascent.device_steps import tile_step
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.host_ascent import KeepGradient
 from worker.dream.feature_maps import FeatureMaps
@@ -30,7 +31,7 @@ class TensorFlowDreamer:
     """Loads each network once and keeps it while memory allows, so that later jobs start without loading."""
 
     def __init__(self, settings: Settings) -> None:
-        device.prepare()
+        device.prepare(mixed_precision=settings.mixed_precision)
         device.set_memory_budget(settings.memory)
         self.device = device.describe()
         worker_metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
@@ -106,7 +107,7 @@ class TensorFlowDreamer:
             unloaded, _ = self._networks.popitem(last=False)
             held.pop(unloaded)
             worker_metrics.MODEL_MEMORY.remove(unloaded)
-            for compiled in (gradient_of, guide.compiled):  # each compiled gradient holds its network
+            for compiled in (gradient_of, guide.compiled, tile_step):  # each compiled gradient holds its network
                 compiled.cache_clear()
             log.info("model_unloaded", model=unloaded)
 

@@ -16,6 +16,7 @@ from shared.version import VERSION
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _memory_budget: int | None = None
+_mixed_precision = False
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # <malloc.h>
 _TRIM_THRESHOLD_BYTES = 128 * 2**20  # freed memory kept until `release_freed_memory`: more than the blur's strips
 _MMAP_THRESHOLD_BYTES = 32 * 2**20  # larger blocks are returned as soon as they are freed; the most glibc allows
@@ -26,12 +27,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare() -> None:
-    """Sets TensorFlow's threads. Call it before TensorFlow's first operation; afterwards it has no effect.
+def prepare(*, mixed_precision: bool = False) -> None:
+    """Sets TensorFlow's threads and precision. Call it before TensorFlow's first operation; later it has no effect.
 
     As many operators as cores run at once, one or more per tile, so that tiles run in parallel. A single tile still
     uses all cores, through its operators' own threads. OpenCV's threads are disabled: they would compete with ours.
+
+    mixed_precision: whether GPUs multiply in TensorFloat-32, with 10 instead of 23 bits after the point, and add in
+    float32. TensorFlow's default is to do so; it changes pixels, so ours is not to.
     """
+    global _mixed_precision  # noqa: PLW0603 - precision is the process's
+    _mixed_precision = mixed_precision
+    tf.config.experimental.enable_tensor_float_32_execution(mixed_precision)
     cv2.setNumThreads(1)
     _set_up_heap()
     try:
@@ -125,7 +132,7 @@ def describe() -> str:
     if gpu() is None:
         return f"CPU, {cores()} cores"
     details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-    return str(details.get("device_name", "GPU"))
+    return str(details.get("device_name", "GPU")) + (", TensorFloat-32" if _mixed_precision else "")
 
 
 @lru_cache(maxsize=4)
@@ -135,5 +142,6 @@ def pool(threads: int) -> ThreadPoolExecutor:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of all software that affects the pixels."""
-    return {"dreamqueue": VERSION, "tensorflow": tf.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    """Returns the versions of all software that affects the pixels, and the precision where it is reduced."""
+    software = {"dreamqueue": VERSION, "tensorflow": tf.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
+    return software | ({"precision": "TensorFloat-32"} if _mixed_precision and gpu() is not None else {})

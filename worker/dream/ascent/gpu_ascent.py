@@ -1,128 +1,211 @@
-"""Runs gradient ascent for one octave on a GPU: image, gradient and blur stay on the device, tiles run in batches.
+"""Runs gradient ascent for one octave on a GPU, without waiting for the host.
 
-The steps are those of `host_ascent`, in TensorFlow operations. The module also runs on a CPU, so tests need no GPU.
+Image, gradient and blur stay on the device. Per iteration the host makes one call per batch of tiles and one for blur
+and update (`device_steps`), and fetches five numbers; the image only when an observer reads it. The steps are those of
+`host_ascent`. The module also runs on a CPU, so tests need no GPU.
+
+Kernels are queued, so tiles are reported when they are queued, and the host runs ahead by at most one iteration.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-from shared.errors import NonFiniteGradient
-from shared.params import DreamParams
-from worker.dream.ascent import device, rng
-from worker.dream.ascent.blur import color_matrix, mean_color_matrix, radius, sigmas
-from worker.dream.ascent.host_ascent import EPSILON, TINY, Ascent
+from shared.errors import NonFiniteGradient, OutOfMemory
+from worker.dream.ascent import device, device_steps, host_ascent, memory, rng
+from worker.dream.ascent.host_ascent import Ascent
 from worker.dream.ascent.memory import OUT_OF_MEMORY
-from worker.dream.ascent.sampling import Shift, reflected
-from worker.dream.ascent.tiling import Tile, layout
+from worker.dream.ascent.sampling import Shift, reflect_uncovered, reflected, write_core
+from worker.dream.ascent.tiling import Layout, Span, Tile, layout
 from worker.dream.postprocess import region
 from worker.dream.report import IterationStatistics
 from worker.dream.types import Image
 
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Counts what passes between host and device, for tests and the benchmark."""
+
+    calls: int = 0  # of compiled functions
+    uploads: int = 0  # arrays and tables sent to the device
+    fetches: int = 0  # arrays and numbers read from it
+
+
+traffic = Traffic()
+
 
 def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
-    """Runs an octave like `host_ascent.ascend`.
+    """Runs an octave like `host_ascent.ascend`. `image` is written when an observer reads it, and at the end.
 
-    Copies the device's image to `image` after each iteration, for checkpoints and previews.
+    An image that the device's memory can't hold stays on the host, which also blurs it; bands of tiles are streamed.
     """
-    done = []
     with tf.device(device.gpu() or "CPU:0"):
-        picture = tf.constant(image)  # (H, W, 3)
-        share = None if ascent.mask is None else tf.constant(region(ascent.mask, *image.shape[:2]))  # (H, W, 1)
+        if not memory.fits_device(*image.shape[:2]):
+            return host_ascent.ascend(ascent, image, octave, first_iteration, fill=fill_by_bands)
+        return _Octave(ascent, image, octave).run(first_iteration)
+
+
+class _Octave:
+    """Holds one octave on the device."""
+
+    def __init__(self, ascent: Ascent, image: Image, octave: int) -> None:
+        self._ascent = ascent
+        self._octave = octave
+        self._host = image
+        self._is_fetched = True
+        self._picture = _upload(image)  # (H, W, 3)
+        self._buffer = device_steps.gradient_buffer(*image.shape[:2])
+        self._mask = [] if ascent.mask is None else [_upload(region(ascent.mask, *image.shape[:2]))]  # (H, W, 1)
+        params = ascent.params
+        self._update = device_steps.update_step(
+            smooth=params.smooth,
+            over_colors=params.color != "free",
+            by_std=params.normalize == "std",
+            masked=ascent.mask is not None,
+        )
+
+    def run(self, first_iteration: int) -> list[IterationStatistics]:
+        ascent, done = self._ascent, []
         for iteration in range(first_iteration, ascent.params.iterations):
-            ascent.progress.begin(octave, iteration)
+            ascent.progress.begin(self._octave, iteration)
             with ascent.progress.timed("network"):
-                gradient = _tiled_gradient(ascent, picture, octave, iteration)
-            with ascent.progress.timed("blur"):
-                gradient = _prepared(gradient, ascent.params, iteration)
-                statistics = _statistics(gradient, ascent.params, octave, iteration)
-                if ascent.keep_gradient and iteration + 1 == ascent.params.iterations:
-                    ascent.keep_gradient(octave, gradient.numpy())
-                picture += (gradient if share is None else gradient * share) * statistics.step
-                np.copyto(image, picture.numpy())
-            done.append(statistics)
-            ascent.progress.iteration_done(image, ascent.plan.tile_size)
-    return done
+                shift, not_finite = self._gradient(iteration)
+            with ascent.progress.timed("blur"):  # also waits for the network, whose kernels were only queued
+                done.append(self._updated(iteration, shift, not_finite))
+            ascent.progress.iteration_done(self._fetched, ascent.plan.tile_size)
+        self._fetched()
+        return done
+
+    def _gradient(self, iteration: int) -> tuple[Shift, tf.Tensor]:
+        """Fills the buffer. Returns the shift, and the count of tiles that are not finite, on the device."""
+
+        def fill(tiles: list[Tile], plan: Layout, shift: Shift) -> tuple[Shift, tf.Tensor]:
+            window, by = _integers(*plan.window), _integers(*shift)
+            into = (self._picture, self._buffer, window, by, _integer(0))
+            return shift, _run_batches(self._ascent, tiles, into, tf.zeros([]))
+
+        return _in_memory(self._ascent, self._host, self._octave, iteration, fill)
+
+    def _updated(self, iteration: int, shift: Shift, not_finite: tf.Tensor) -> IterationStatistics:
+        """Blurs the gradient and replaces the image by the updated one, unless the gradient is not finite."""
+        ascent, params = self._ascent, self._ascent.params
+        kernels, colors = device_steps.blur_arguments(iteration, params.iterations, smooth=params.smooth)
+        step_size, by = tf.constant(params.step_size, tf.float32), _integers(*shift)
+        traffic.uploads += 3 + len(kernels)
+        how = (by, kernels, colors, step_size)
+        try:
+            picture, gradient, numbers = self._update(self._picture, self._buffer, how, not_finite, *self._mask)
+        except OUT_OF_MEMORY as exc:
+            raise OutOfMemory from exc
+        traffic.calls += 1
+        minimum, maximum, deviation, step, bad = (float(number) for number in _fetch(numbers))
+        if bad or not np.isfinite(step):
+            raise NonFiniteGradient
+        if ascent.keep_gradient and iteration + 1 == params.iterations:
+            ascent.keep_gradient(self._octave, _fetch(gradient))
+        self._picture, self._is_fetched = picture, False
+        return IterationStatistics(
+            octave=self._octave, iteration=iteration, minimum=minimum, maximum=maximum, std=deviation, step=step
+        )
+
+    def _fetched(self) -> Image:
+        """Returns the image on the host, after a transfer if the device has a newer one."""
+        if not self._is_fetched:
+            np.copyto(self._host, _fetch(self._picture))
+            self._is_fetched = True
+        return self._host
 
 
-def _prepared(gradient: tf.Tensor, params: DreamParams, iteration: int) -> tf.Tensor:
-    """Returns the blurred and color-mixed gradient, (H, W, 3), like `host_ascent._prepared`."""
-    three, over_colors = sigmas(iteration, params.iterations), params.color != "free"
-    if params.smooth:
-        return smooth(gradient, three, over_colors=over_colors)
-    return tf.linalg.matmul(gradient, mean_color_matrix(three[0]), transpose_b=True) if over_colors else gradient
+def fill_by_bands(ascent: Ascent, image: Image, gradient: Image, octave: int, iteration: int) -> None:
+    """Fills `gradient` like `host_ascent.tiled_gradient`, one row of tiles on the device after another.
+
+    The band below is queued before a band's gradient is fetched, so two bands are on the device.
+    """
+
+    def fill(tiles: list[Tile], plan: Layout, shift: Shift) -> None:
+        not_finite, window, queued = tf.zeros([]), _integers(*plan.window), None
+        for _, row in groupby(tiles, key=lambda tile: tile.window[0]):
+            some = list(row)
+            (top, bottom), (above, below) = some[0].window[0], some[0].core[0]
+            band = _upload(image[reflected(top + shift[0], bottom + shift[0], len(image))])  # (h, W, 3)
+            buffer = device_steps.gradient_buffer(below - above, image.shape[1])
+            into = (band, buffer, window, _integers(-top, shift[1]), _integer(-above))
+            not_finite = _run_batches(ascent, some, into, not_finite)
+            if queued is not None:
+                _store_band(gradient, *queued, shift)
+            queued = buffer, (above, below)
+        if queued is not None:
+            _store_band(gradient, *queued, shift)
+        if _fetch(not_finite):
+            raise NonFiniteGradient
+        reflect_uncovered(gradient, shift)
+
+    _in_memory(ascent, image, octave, iteration, fill)
 
 
-def smooth(gradient: tf.Tensor, three_sigmas: tuple[float, float, float], *, over_colors: bool) -> tf.Tensor:
-    """Returns the sum of three Gaussian blurs of a (H, W, 3) gradient; over the colors as well if asked."""
-    return tf.add_n([_gaussian(gradient, sigma, over_colors=over_colors) for sigma in three_sigmas])
+def _store_band(gradient: Image, buffer: tf.Variable, rows: Span, shift: Shift) -> None:
+    write_core(gradient, _fetch(buffer), (rows, (0, gradient.shape[1])), shift, scale=1.0)
 
 
-def _gaussian(gradient: tf.Tensor, sigma: float, *, over_colors: bool) -> tf.Tensor:
-    """Applies G(sigma), cut at 4 sigma, with half-sample reflection: equals scipy.ndimage's to float precision."""
-    around = radius(sigma)
-    weights = np.exp(-0.5 * (np.arange(-around, around + 1) / sigma) ** 2)
-    kernel = tf.constant(np.tile((weights / weights.sum())[:, None], 3), tf.float32)  # (taps, 3)
-    x = reflect(reflect(gradient, around, axis=0), around, axis=1)[None]  # (1, H + 2r, W + 2r, 3)
-    x = tf.nn.depthwise_conv2d(x, kernel[:, None, :, None], [1, 1, 1, 1], "VALID")  # (1, H, W + 2r, 3)
-    x = tf.nn.depthwise_conv2d(x, kernel[None, :, :, None], [1, 1, 1, 1], "VALID")[0]  # (H, W, 3)
-    return tf.linalg.matmul(x, color_matrix(sigma), transpose_b=True) if over_colors else x
+def _in_memory(
+    ascent: Ascent, image: Image, octave: int, iteration: int, fill: Callable[[list[Tile], Layout, Shift], T]
+) -> T:
+    """Computes an iteration's gradient by `fill`; when memory runs out, again with fewer or smaller tiles.
 
-
-def reflect(x: tf.Tensor, around: int, *, axis: int) -> tf.Tensor:
-    length = int(x.shape[axis])
-    return tf.gather(x, reflected(-around, length + around, length), axis=axis)
-
-
-def _move(x: tf.Tensor, shift: Shift) -> tf.Tensor:
-    """Moves an image so that (y, x) holds x[y + dy, x + dx]; the uncovered margin is filled by reflection."""
-    for axis, by in enumerate(shift):
-        length = int(x.shape[axis])
-        x = tf.gather(x, reflected(by, length + by, length), axis=axis)
-    return x
-
-
-def _tiled_gradient(ascent: Ascent, picture: tf.Tensor, octave: int, iteration: int) -> tf.Tensor:
-    """Returns the objective's gradient, (H, W, 3), on the device, like `host_ascent.tiled_gradient`."""
-    height, width, _ = (int(length) for length in picture.shape)
+    Raises OutOfMemory when they can't be reduced further.
+    """
+    height, width, _ = image.shape
     while True:
         random = rng.generator(ascent.params.seed, octave, iteration)
         shift = rng.shift(random, ascent.params.jitter or 0, height, width)
-        size = ascent.plan.tile_size
-        tiles = layout(height, width, tile_size=size, stride=ascent.stride, halo=ascent.halo).tiles(random)
+        plan = layout(height, width, tile_size=ascent.plan.tile_size, stride=ascent.stride, halo=ascent.halo)
         try:
-            gradient = _batched(ascent, _move(picture, shift), tiles)
-            return _move(gradient, (-shift[0], -shift[1]))
+            return fill(plan.tiles(random), plan, shift)
         except OUT_OF_MEMORY as exc:
             ascent.plan.shrink(octave, iteration, exc)
             ascent.progress.begin(octave, iteration)
 
 
-def _batched(ascent: Ascent, moved: tf.Tensor, tiles: list[Tile]) -> tf.Tensor:
-    """Returns the gradient of the moved image, computed `batch` windows at a time."""
-    gradient = tf.Variable(tf.zeros_like(moved))
-    for first in range(0, len(tiles), ascent.plan.batch):
-        batch = tiles[first : first + ascent.plan.batch]
-        windows = tf.stack([moved[slice(*tile.window[0]), slice(*tile.window[1])] for tile in batch])  # (n, h, w, 3)
-        for tile, whole in zip(batch, tf.unstack(ascent.gradient(windows)), strict=True):
-            core = whole[tile.core_in_window]
-            deviation = tf.math.reduce_std(core)
-            if not np.isfinite(deviation.numpy()):
-                raise NonFiniteGradient
-            if ascent.params.normalize == "std":
-                core /= deviation + EPSILON
-            gradient[slice(*tile.core[0]), slice(*tile.core[1])].assign(core)
+def _run_batches(ascent: Ascent, tiles: list[Tile], into: tuple[tf.Tensor, ...], not_finite: tf.Tensor) -> tf.Tensor:
+    """Queues the tiles, `batch` per call. Returns the count of tiles that are not finite so far, on the device.
+
+    into: the image, the buffer, the windows' size and the offsets, as `device_steps.tile_step` takes them.
+    """
+    image, buffer, *where = into
+    step = device_steps.tile_step(ascent.gradient, normalized=ascent.params.normalize == "std")
+    table, batch = device_steps.places(tiles), ascent.plan.batch
+    traffic.uploads += 1 + len(where)
+    for first in range(0, len(tiles), batch):
+        some = tiles[first : first + batch]
+        not_finite = step(image, buffer, (table, _integer(first), _integer(len(some)), *where), not_finite)
+        traffic.calls += 1
+        for tile in some:
             ascent.progress.tile_done(tile.core_px)
-    return gradient.read_value()
+    return not_finite
 
 
-def _statistics(prepared: tf.Tensor, params: DreamParams, octave: int, iteration: int) -> IterationStatistics:
-    deviation = float(tf.math.reduce_std(prepared))
-    size = deviation + EPSILON if params.normalize == "std" else float(tf.reduce_mean(tf.abs(prepared))) + TINY
-    return IterationStatistics(
-        octave=octave,
-        iteration=iteration,
-        minimum=float(tf.reduce_min(prepared)),
-        maximum=float(tf.reduce_max(prepared)),
-        std=deviation,
-        step=params.step_size / size,
-    )
+def _upload(array: Image) -> tf.Tensor:
+    traffic.uploads += 1
+    return tf.constant(array)
+
+
+def _fetch(tensor: tf.Tensor) -> Image:
+    traffic.fetches += 1
+    return tensor.numpy()  # type: ignore[no-any-return]
+
+
+def _integers(*numbers: int) -> tf.Tensor:
+    return tf.constant(numbers, tf.int32)
+
+
+@lru_cache(maxsize=4096)
+def _integer(number: int) -> tf.Tensor:
+    """Returns the number as a tensor, kept so that a call's position costs no upload."""
+    return tf.constant(number, tf.int32)

@@ -27,6 +27,8 @@ KeepGradient = Callable[
     [int, Image], None
 ]  # octave, smoothed gradient (h, w, 3) of its last iteration; valid during the call only
 
+FillGradient = Callable[["Ascent", Image, Image, int, int], None]  # see `tiled_gradient`
+
 EPSILON = 1e-8  # prevents a division by zero for a flat gradient
 TINY = 1e-30  # the same for a gradient in the network's own scale, which may be as small as 1e-8 everywhere
 
@@ -45,10 +47,13 @@ class Ascent:
     keep_gradient: KeepGradient | None = None
 
 
-def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> list[IterationStatistics]:
+def ascend(
+    ascent: Ascent, image: Image, octave: int, first_iteration: int, *, fill: FillGradient | None = None
+) -> list[IterationStatistics]:
     """Runs the octave's iterations from `first_iteration` on, in place. Returns the statistics of each.
 
     image: float32 (H, W, 3), 0..255 at the start; not clipped afterwards.
+    fill: computes the gradient elsewhere than on the CPU's cores, like `tiled_gradient`.
     Raises NonFiniteGradient (not retryable), OutOfMemory, and whatever the observer raises.
     """
     params, progress = ascent.params, ascent.progress
@@ -58,7 +63,7 @@ def ascend(ascent: Ascent, image: Image, octave: int, first_iteration: int) -> l
     for iteration in range(first_iteration, params.iterations):
         progress.begin(octave, iteration)
         with progress.timed("network"):
-            tiled_gradient(ascent, image, gradient, octave, iteration)
+            (fill or tiled_gradient)(ascent, image, gradient, octave, iteration)
         with progress.timed("blur"):
             statistics = _statistics(_prepared(gradient, params, iteration), params, octave, iteration)
             if ascent.keep_gradient and iteration + 1 == params.iterations:

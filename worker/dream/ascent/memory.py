@@ -18,6 +18,7 @@ COMFORTABLE = 512  # smaller tiles lose more by halos and seams than they gain b
 HALOS_PER_TILE = 7  # a tile of fewer has too many cuts for its halo, and below 6 a narrower one (see tiling)
 LARGEST_BATCH = 16
 GPU_SHARE = 0.6  # of the free GPU memory, for tiles; the rest is for the image, the blur and cuDNN's workspace
+DEVICE_BYTES_PER_PX = 192  # of an image on a GPU: itself, its gradient, three blurs and their margins, the next image
 
 # On the CPU the engine may take the process's budget (device.memory_budget). The interpreter with TensorFlow, the
 # network, the compiled gradient, oneDNN's primitives for five octaves and the blur's strips take FIXED_BYTES of it; the
@@ -63,6 +64,13 @@ def tile_bytes(height: int, width: int) -> float:
     return max(LEAST_BYTES, device.memory_budget() - IMAGE_BYTES_PER_PX * height * width - FIXED_BYTES)
 
 
+def fits_device(height: int, width: int) -> bool:
+    """Returns whether the GPU can hold an image of this size in addition to its tiles; without a GPU, True."""
+    if device.gpu() is None:
+        return True
+    return DEVICE_BYTES_PER_PX * height * width <= device.free_gpu_bytes() * (1 - GPU_SHARE)
+
+
 class TilePlan:
     """Holds how many tiles run at once and how large they are. Shrinks when memory runs out; records each change."""
 
@@ -79,6 +87,12 @@ class TilePlan:
             self.tile_size //= 2
         else:
             raise OutOfMemory from why
-        sentence = next(iter(str(why).splitlines()), type(why).__name__)[:200]
+        sentence = _sentence(why)
         change = {"octave": octave, "iteration": iteration, "batch": self.batch, "tile_size": self.tile_size}
         self.changes.append(TileChange(**change, why=sentence))
+
+
+def _sentence(why: Exception) -> str:
+    """Returns the line that names the allocation; in the error of a compiled function it is not the first one."""
+    lines = str(why).splitlines() or [type(why).__name__]
+    return next((line for line in lines if "OOM" in line), lines[0])[:200]

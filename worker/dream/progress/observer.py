@@ -1,5 +1,6 @@
 """Defines how the running engine reports its progress, and how an observer can stop it between tiles."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,14 +19,24 @@ class EngineProgress:
     total_px: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ResumePoint:
-    """Holds the state that the engine needs to resume, in addition to the job's input and parameters."""
+    """Holds the state that the engine needs to resume, in addition to the job's input and parameters.
 
-    octave: int
-    iteration: int  # completed in this octave; the octave's iterations when it is done
-    image: Image  # the engine continues to write to it: copy it to keep it beyond the call
-    tile_size: int
+    octave, iteration: `iteration` iterations of that octave are done, all of them at its end.
+    image: float32 (H, W, 3), or a function that fetches it from the device where it is. An observer that does not read
+    it costs no transfer.
+    """
+
+    def __init__(self, *, octave: int, iteration: int, image: Image | Callable[[], Image], tile_size: int) -> None:
+        self.octave = octave
+        self.iteration = iteration
+        self.tile_size = tile_size
+        self._image = image
+
+    @property
+    def image(self) -> Image:
+        """Returns the pixels. The engine continues to write to them: copy them to keep them beyond the call."""
+        return self._image() if callable(self._image) else self._image
 
 
 class EngineObserver(Protocol):

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from worker.dream.progress.observer import EngineObserver, EngineProgress, ResumePoint
@@ -44,7 +44,8 @@ class ProgressTracker:
             )
         )
 
-    def iteration_done(self, image: Image, tile_size: int) -> None:
+    def iteration_done(self, image: Image | Callable[[], Image], tile_size: int) -> None:
+        """Reports the end of an iteration. image: the pixels, or a function that fetches them from the device."""
         self.begin(self._octave, self._iteration + 1)
         if self._observer is not None:
             point = ResumePoint(octave=self._octave, iteration=self._iteration, image=image, tile_size=tile_size)

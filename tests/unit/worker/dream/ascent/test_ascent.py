@@ -19,7 +19,7 @@ from worker.dream.progress.progress_tracker import ProgressTracker
 STEP_TOLERANCE = 1e-3  # gray levels
 
 
-def an_ascent(network, params, *, height, width, batch=2, observer=None):
+def an_ascent(network, params, *, height, width, batch=2, observer=None, **options):
     layers = [target.layer for target in params.layers]
     return Ascent(
         params=params,
@@ -28,6 +28,7 @@ def an_ascent(network, params, *, height, width, batch=2, observer=None):
         halo=network.halo(layers),
         plan=TilePlan(params.tile_size, batch),
         progress=ProgressTracker(observer, [(height, width)], params.iterations),
+        **options,
     )
 
 
