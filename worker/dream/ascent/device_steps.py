@@ -133,7 +133,7 @@ def _kernel(sigma: float) -> npt.NDArray[np.float32]:
     """Returns G(sigma), cut at 4 sigma as SciPy cuts it."""
     around = radius(sigma)
     weights = np.exp(-0.5 * (np.arange(-around, around + 1) / sigma) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def _gaussian(gradient: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
