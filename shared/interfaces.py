@@ -197,6 +197,15 @@ class PresignedForm:
     fields: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredPart:
+    """Describes a part of an upload that the store has received."""
+
+    number: int  # from 1
+    size_bytes: int
+    etag: str
+
+
 class ObjectStorage(Protocol):
     """Stores objects in one bucket.
 
@@ -218,6 +227,9 @@ class ObjectStorage(Protocol):
 
     def download(self, key: str, into: BinaryIO) -> bool:
         """Writes the object to a file piece by piece, without holding it in memory. False when it does not exist."""
+
+    def read(self, key: str, at: int, size_bytes: int) -> bytes | None:
+        """Returns that part of the object, fewer bytes at its end; None when it does not exist."""
 
     def size(self, key: str) -> int | None:
         """Returns the object's size in bytes, or None when it does not exist."""
@@ -242,6 +254,27 @@ class ObjectStorage(Protocol):
 
     def presigned_post(self, key: str, *, expires_s: int, max_bytes: int) -> PresignedForm:
         """Returns a form to upload one object of at most `max_bytes`, valid for `expires_s`."""
+
+    def begin_parts(self, key: str) -> str:
+        """Begins an upload by parts and returns the store's id for it. Raises UnfitService if the store has none."""
+
+    def presigned_part(self, key: str, upload: str, number: int, *, size_bytes: int, expires_s: int) -> str:
+        """Returns a public URL to PUT that part of exactly that size to, valid for `expires_s`. Numbers start at 1."""
+
+    def parts(self, key: str, upload: str) -> list[StoredPart] | None:
+        """Returns the parts received so far, in order; None when the upload was completed or aborted."""
+
+    def complete_parts(self, key: str, upload: str, parts: Sequence[StoredPart]) -> bool:
+        """Joins the parts to one object. False when the upload was completed or aborted."""
+
+    def abort_parts(self, key: str, upload: str) -> None:
+        """Removes the parts received so far; ignores an upload that was completed or aborted."""
+
+    def unfinished(self, prefix: str, before: float) -> Iterator[tuple[str, str]]:
+        """Yields keys and ids of uploads by parts begun before then: Unix time, seconds, by the store's own clock.
+
+        Raises UnfitService if the store has none.
+        """
 
     def check(self) -> None:
         """Checks the store. Raises UnfitService when it does not honor conditional writes."""

@@ -1,23 +1,32 @@
 """Reads a file's header in bounded steps, so that a hostile file costs no more than a real one."""
 
 import io
-from typing import BinaryIO
+from typing import Protocol
 
 from shared.errors import ImageUnreadable
 from shared.images.header import CUT_OFF
 
-MAX_STEPS = 50_000  # parts of a file; 256 MB in the pieces of 8 KB that libpng writes are 33,000
+MAX_STEPS = 50_000  # parts of a file, for each 256 MB; in the pieces of 8 KB that libpng writes those are 33,000
+STEPS_BYTES = 256 << 20
 MAX_READ_BYTES = 112 << 20  # of headers and tables, and of a GIF's first frame; other pixels are not read
 WINDOW_BYTES = 4096  # read at once, because headers are read in small pieces
 SCAN_BYTES = 1 << 20
 
 
+class Readable(Protocol):
+    """What is read of a file."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class Reader:
     """Reads at any place. Raises ImageUnreadable beyond the end, and when a budget is used up."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file = file
         self.size = file.seek(0, io.SEEK_END)
+        self._max_steps = MAX_STEPS * max(1.0, self.size / STEPS_BYTES)
         self._steps = 0.0
         self._read_bytes = 0
         self._window = b""
@@ -26,7 +35,7 @@ class Reader:
     def step(self, weight: float = 1) -> None:
         """Counts one part of the file. Raises ImageUnreadable after too many."""
         self._steps += weight
-        if self._steps > MAX_STEPS:
+        if self._steps > self._max_steps:
             raise ImageUnreadable("The image file has more parts than any picture needs.")
 
     def read(self, at: int, size: int) -> bytes:

@@ -126,6 +126,16 @@ def upload(owner: str, upload_id: str) -> str:
     return f"{UPLOADS}{owner}/{upload_id}"
 
 
+def open_uploads(owner: str) -> str:
+    """Returns the prefix of the owner's uploads by parts that are not complete."""
+    return f"{UPLOADS}{owner}/parts/"
+
+
+def open_upload(owner: str, upload_id: str) -> str:
+    """Returns the key of the document that describes an upload by parts until it is complete."""
+    return f"{open_uploads(owner)}{upload_id}"
+
+
 def idempotency(owner: str, key_hash: str, *, after: str | None = None) -> str:
     """Returns the key of the reservation that links an owner's Idempotency-Key to a job.
 

@@ -2,56 +2,40 @@
 
 import io
 import secrets
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from botocore.exceptions import BotoCoreError, ClientError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
 
-from shared import dependency_metrics
-from shared.errors import LocalDiskError, StorageFull, StorageUnavailable, UnfitService
+from shared.errors import LocalDiskError, StorageUnavailable, UnfitService
 from shared.interfaces import PresignedForm
 from shared.jobs.file_names import attachment
 from shared.s3.clients import Uploaders, make_client
+from shared.s3.multipart import MultipartUploads
+from shared.s3.refusals import CONFLICT, MISSING, TAKEN, Refused, code_of, found, refusal, translated
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CopySourceTypeDef, ObjectTypeDef
 
-T = TypeVar("T")
-
-MISSING = {"NoSuchKey", "404", "NotFound"}
-TAKEN = {"PreconditionFailed", "412"}
-# Two concurrent conditional writes: AWS asks the second one to retry.
-CONFLICT = {"ConditionalRequestConflict", "409"}
-FULL = {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "507"}
-LACKING = {"NotImplemented", "501", "MethodNotAllowed", "405"}  # the store has no such operation
-REFUSALS = {  # what to correct, by S3's code
-    "InvalidAccessKeyId": "the access key is unknown; correct DREAM_S3_ACCESS_KEY",
-    "SignatureDoesNotMatch": "the secret key is wrong; correct DREAM_S3_SECRET_KEY",
-    "RequestTimeTooSkewed": "this machine's clock is wrong; synchronize it by NTP",
-    "ExpiredToken": "the session token has expired; renew the credentials",
-    "InvalidToken": "the session token is invalid; renew the credentials",
-    "TokenRefreshRequired": "the session token must be renewed",
-    "AccessDenied": "the keys do not allow using the bucket '{}'",
-    "PermanentRedirect": "the bucket '{}' is in another region; correct DREAM_S3_REGION",
-    "AuthorizationHeaderMalformed": "the bucket '{}' is in another region; correct DREAM_S3_REGION",
-}
 DELETE_BATCH = 1000  # S3's limit
 PIECE_BYTES = 1 << 20
+COPY_PART_BYTES = 64 << 20
+IN_PARTS = TransferConfig(multipart_threshold=COPY_PART_BYTES, multipart_chunksize=COPY_PART_BYTES, max_concurrency=4)
 
 
-class S3ObjectStorage:
+class S3ObjectStorage(MultipartUploads):
     """ObjectStorage on any S3 with conditional writes. Safe to share between threads."""
 
     def __init__(self, client: "S3Client", public: "S3Client", uploaders: Uploaders, bucket: str) -> None:
-        self._s3 = client
-        self._public = public  # signs addresses as browsers reach the store
+        """public: signs addresses as browsers reach the store."""
+        super().__init__(client, public, bucket)
         self._uploaders = uploaders
-        self.bucket = bucket
         self._has_batch_delete = True
+        self._copies_parts = True
 
     @classmethod
     def connect(cls, settings: Settings) -> "S3ObjectStorage":
@@ -73,9 +57,9 @@ class S3ObjectStorage:
         client = self._uploaders.for_size(_size(content))
         while True:
             try:
-                with _translated():
+                with translated():
                     client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type, **condition)
-            except _Refused as exc:
+            except Refused as exc:
                 if if_absent and exc.error_code in CONFLICT:
                     content.seek(0)
                     continue
@@ -85,7 +69,7 @@ class S3ObjectStorage:
             return True
 
     def get(self, key: str) -> bytes | None:
-        return _found(lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())  # noqa: PLW0108 - reading the body may fail too
+        return found(lambda: self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())  # noqa: PLW0108 - reading the body may fail too
 
     def download(self, key: str, into: BinaryIO) -> bool:
         def fetch() -> bool:
@@ -93,14 +77,30 @@ class S3ObjectStorage:
                 _write(into, piece)
             return True
 
-        return bool(_found(fetch))
+        return bool(found(fetch))
 
     def size(self, key: str) -> int | None:
-        return _found(lambda: self._s3.head_object(Bucket=self.bucket, Key=key)["ContentLength"])
+        return found(lambda: self._s3.head_object(Bucket=self.bucket, Key=key)["ContentLength"])
+
+    def read(self, key: str, at: int, size_bytes: int) -> bytes | None:
+        wanted = f"bytes={at}-{at + size_bytes - 1}"
+        return found(lambda: self._s3.get_object(Bucket=self.bucket, Key=key, Range=wanted)["Body"].read())  # noqa: PLW0108 - reading the body may fail too
 
     def copy(self, source: str, target: str) -> bool:
+        size_bytes = self.size(source)
+        if size_bytes is None:
+            return False
         origin: CopySourceTypeDef = {"Bucket": self.bucket, "Key": source}
-        return _found(lambda: self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource=origin)) is not None
+        client = self._uploaders.for_size(size_bytes)  # the response comes once everything is copied
+        if size_bytes > COPY_PART_BYTES and self._copies_parts:
+            try:
+                with translated():
+                    client.copy(origin, self.bucket, target, Config=IN_PARTS)
+            except UnfitService:
+                self._copies_parts = False
+            else:
+                return True
+        return found(lambda: client.copy_object(Bucket=self.bucket, Key=target, CopySource=origin)) is not None
 
     def keys(self, prefix: str) -> Iterator[str]:
         return (item["Key"] for item in self._objects(prefix))
@@ -110,13 +110,13 @@ class S3ObjectStorage:
 
     def _objects(self, prefix: str) -> "Iterator[ObjectTypeDef]":
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-        with _translated():
+        with translated():
             for page in pages:
                 yield from page.get("Contents", ())
 
     def folders(self, prefix: str) -> Iterator[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-        with _translated():
+        with translated():
             for page in pages:
                 yield from (item["Prefix"].removeprefix(prefix).rstrip("/") for item in page.get("CommonPrefixes", ()))
 
@@ -125,13 +125,13 @@ class S3ObjectStorage:
         while batch := list(islice(left, DELETE_BATCH)):
             if not (self._has_batch_delete and self._delete_batch(batch)):
                 for key in batch:
-                    with _translated():
+                    with translated():
                         self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def _delete_batch(self, keys: list[str]) -> bool:
         """Deletes with one call; False if the store lacks the call (some gateways do), which is remembered."""
         try:
-            with _translated():
+            with translated():
                 answer = self._s3.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
                 )
@@ -157,14 +157,14 @@ class S3ObjectStorage:
     def check(self) -> None:
         key = f"checks/{secrets.token_hex(8)}"
         try:
-            with _translated():
+            with translated():
                 self._make_bucket()
             # Not by what the first write says: its answer may have been lost, and its repetition refused.
             self.put(key, b"first", if_absent=True)
             honored = not self.put(key, b"second", if_absent=True) and self.get(key) == b"first"
             self.delete([key])
-        except _Refused as exc:
-            raise UnfitService(_refusal(exc.error_code, self.bucket)) from exc
+        except Refused as exc:
+            raise UnfitService(refusal(exc.error_code, self.bucket)) from exc
         if not honored:
             raise UnfitService(
                 "The object storage ignores If-None-Match: jobs could end twice. Use one with conditional writes "
@@ -175,14 +175,14 @@ class S3ObjectStorage:
         try:
             self._s3.head_bucket(Bucket=self.bucket)
         except ClientError as exc:
-            if _code(exc) not in MISSING | {"NoSuchBucket"}:
+            if code_of(exc) not in MISSING | {"NoSuchBucket"}:
                 # A HEAD has no body, so its refusal has no code; a GET says whether key, clock or token is wrong.
                 self._s3.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
                 raise
             try:
                 self._s3.create_bucket(Bucket=self.bucket, **self._location())
             except ClientError as race:
-                if _code(race) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                if code_of(race) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                     raise
 
     def _location(self) -> dict[str, Any]:
@@ -205,49 +205,3 @@ def _size(content: BinaryIO) -> int:
     end = content.seek(0, io.SEEK_END)
     content.seek(start)
     return end - start
-
-
-def _refusal(code: str, bucket: str) -> str:
-    reason = REFUSALS.get(code, "the credentials or the bucket").format(bucket)
-    return f"The object storage refused the request: {reason} ({code})."
-
-
-class _Refused(StorageUnavailable):
-    """The object storage refused a call; callers may interpret the error code."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(f"The object storage refused: {code}.")
-        self.error_code = code
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as exc:
-        code = _code(exc)
-        dependency_metrics.s3_failed(code)
-        if code in FULL:
-            raise StorageFull from exc
-        if code in LACKING:
-            raise UnfitService(f"The object storage does not support {exc.operation_name}.") from exc
-        if exc.response["ResponseMetadata"].get("HTTPStatusCode", 500) >= 500 or code in {"SlowDown", "503"}:
-            raise StorageUnavailable from exc
-        raise _Refused(code) from exc
-    except (BotoCoreError, OSError) as exc:  # OSError: a connection that breaks while a body is read
-        dependency_metrics.s3_failed(type(exc).__name__)
-        raise StorageUnavailable from exc
-
-
-def _found(read: Callable[[], T]) -> T | None:
-    try:
-        with _translated():
-            return read()
-    except _Refused as exc:
-        if exc.error_code in MISSING:
-            return None
-        raise
-
-
-def _code(exc: ClientError) -> str:
-    return str(exc.response.get("Error", {}).get("Code", ""))

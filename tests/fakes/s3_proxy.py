@@ -41,13 +41,14 @@ def proxy(target: str):
                     return
             answer = httpx.request(self.command, target + self.path, headers=dict(self.headers), content=body)
             kept = {name: value for name, value in answer.headers.items() if name not in HOP_BY_HOP}
-            self._answer(answer.status_code, kept, answer.content)
+            size = answer.headers.get("content-length") if self.command == "HEAD" else None
+            self._answer(answer.status_code, kept, answer.content, size)
 
-        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        def _answer(self, status: int, headers: dict[str, str], body: bytes, size: str | None = None) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", size or str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)

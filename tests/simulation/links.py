@@ -160,6 +160,9 @@ class S3Link:
             _write(into, content)
         return content is not None
 
+    def read(self, key: str, at: int, size_bytes: int) -> bytes | None:
+        return self._call(f"read {key}", lambda: self._s3.read(key, at, size_bytes))
+
     def size(self, key: str) -> int | None:
         return self._call(f"size {key}", lambda: self._s3.size(key))
 
@@ -193,6 +196,12 @@ class S3Link:
 
     def _delete(self, batch: list[str]) -> None:
         self._call(f"delete {' '.join(batch)}", lambda: self._s3.delete(list(batch)))
+
+    def unfinished(self, prefix: str, before: float) -> Iterator[tuple[str, str]]:
+        return iter(self._call(f"list unfinished {prefix}", lambda: list(self._s3.unfinished(prefix, before))))
+
+    def abort_parts(self, key: str, upload: str) -> None:
+        self._call(f"abort {key}", lambda: self._s3.abort_parts(key, upload))
 
     def presigned_post(self, key: str, *, expires_s: int, max_bytes: int):
         return self._s3.presigned_post(key, expires_s=expires_s, max_bytes=max_bytes)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from boto3.s3.transfer import TransferConfig
 
 from shared.clock import SystemClock
 from shared.errors import StorageUnavailable, UnfitService
@@ -81,6 +82,58 @@ def test_copy_and_delete(storage):
     assert (storage.get("one"), storage.get("two")) == (None, b"1")
 
 
+def test_a_part_of_an_object_is_read(storage):
+    storage.put("letters", b"abcdefgh")
+    assert storage.read("letters", 2, 3) == b"cde"
+    assert storage.read("letters", 6, 10) == b"gh"
+    assert storage.read("none", 0, 1) is None
+
+
+def put_part(storage, key, upload, number, body):
+    url = storage.presigned_part(key, upload, number, size_bytes=len(body), expires_s=60)
+    if isinstance(storage, MemoryObjectStorage):
+        storage.put_part(url, body)
+    else:
+        assert httpx.put(url, content=body).status_code == 200
+
+
+def test_parts_become_one_object_when_they_are_complete(storage):
+    first, last = secrets.token_bytes(5 << 20), b"the end"
+    upload = storage.begin_parts("big")
+    assert storage.parts("big", upload) == []
+    put_part(storage, "big", upload, 2, last)
+    for _ in range(2):  # sent again, as after a lost response
+        put_part(storage, "big", upload, 1, first)
+    parts = storage.parts("big", upload)
+    assert [(part.number, part.size_bytes) for part in parts] == [(1, len(first)), (2, len(last))]
+    assert storage.get("big") is None
+
+    assert storage.complete_parts("big", upload, parts)
+
+    assert storage.get("big") == first + last
+    assert storage.parts("big", upload) is None
+    assert list(storage.unfinished("", time.time() + 60)) == []
+
+
+def test_an_aborted_upload_leaves_nothing(storage):
+    upload = storage.begin_parts("big")
+    put_part(storage, "big", upload, 1, b"x")
+
+    storage.abort_parts("big", upload)
+    storage.abort_parts("big", upload)
+
+    assert storage.parts("big", upload) is None
+    assert storage.get("big") is None
+
+
+def test_unfinished_uploads_are_found_by_prefix_and_age(storage):
+    uploads = {key: storage.begin_parts(key) for key in ("uploads/ann/a", "uploads/bob/b", "jobs/c/input")}
+
+    assert list(storage.unfinished("uploads/", time.time() - 60)) == []
+    found = dict(storage.unfinished("uploads/", time.time() + 60))
+    assert found == {key: upload for key, upload in uploads.items() if key.startswith("uploads/")}
+
+
 def test_of_many_writers_at_once_exactly_one_is_first(s3):
     with ThreadPoolExecutor(16) as pool:
         won = list(pool.map(lambda n: s3.put("race", str(n).encode(), if_absent=True), range(16)))
@@ -107,6 +160,41 @@ def test_a_presigned_form_takes_files_up_to_its_limit(s3):
     assert s3.get("small") == b"x" * 10
     assert not upload("large", b"x" * 11)
     assert s3.get("large") is None
+
+
+def test_a_part_of_another_size_than_signed_is_refused(s3):
+    upload = s3.begin_parts("big")
+    url = s3.presigned_part("big", upload, 1, size_bytes=100, expires_s=60)
+    assert httpx.put(url, content=b"x" * 101).status_code == 403
+    assert httpx.put(url, content=b"x" * 99).status_code == 403
+    assert s3.parts("big", upload) == []
+
+
+def test_a_browser_may_send_parts_from_another_origin_and_see_their_tags(s3):
+    url = s3.presigned_part("big", s3.begin_parts("big"), 1, size_bytes=3, expires_s=60)
+    page = {"Origin": "http://127.0.0.1:8000"}
+
+    asked = httpx.options(url, headers=page | {"Access-Control-Request-Method": "PUT"})
+    answer = httpx.put(url, content=b"abc", headers=page)
+
+    assert "PUT" in asked.headers["access-control-allow-methods"]
+    assert asked.headers["access-control-allow-origin"] in {"*", page["Origin"]}
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] in {"*", page["Origin"]}
+    assert "ETag" in answer.headers["access-control-expose-headers"]
+
+
+def test_a_large_object_is_copied_in_parts(s3, monkeypatch):
+    monkeypatch.setattr("shared.s3.object_storage.COPY_PART_BYTES", 5 << 20)
+    monkeypatch.setattr(
+        "shared.s3.object_storage.IN_PARTS", TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+    )
+    content = secrets.token_bytes(11 << 20)
+    s3.put("big", content)
+
+    assert s3.copy("big", "copy")
+
+    assert s3.get("copy") == content
 
 
 def test_a_fit_store_passes_the_check_and_is_left_clean(s3):

@@ -1,6 +1,10 @@
 """Stores other than the embedded one: moto as it is, and behind a proxy that makes it refuse as other stores do."""
 
+import time
+
+import httpx
 import pytest
+from boto3.s3.transfer import TransferConfig
 from moto.server import ThreadedMotoServer
 
 from shared.errors import StorageUnavailable, UnfitService
@@ -107,3 +111,59 @@ def test_a_store_in_trouble_is_unavailable_not_unfit(store):
 
     with pytest.raises(StorageUnavailable):
         connect(store.url).check()
+
+
+def test_moto_joins_parts_and_sweeps_them(moto):
+    storage = connect(moto)
+    storage.check()
+    first, last = b"x" * (5 << 20), b"the end"
+    upload = storage.begin_parts("big")
+    for number, body in ((1, first), (2, last)):
+        url = storage.presigned_part("big", upload, number, size_bytes=len(body), expires_s=60)
+        assert httpx.put(url, content=body).is_success
+
+    assert storage.complete_parts("big", upload, storage.parts("big", upload))
+    forgotten = storage.begin_parts("other")
+
+    assert storage.get("big") == first + last
+    assert list(storage.unfinished("", time.time() + 60)) == [("other", forgotten)]
+    storage.abort_parts("other", forgotten)
+    assert list(storage.unfinished("", time.time() + 60)) == []
+
+
+def test_a_store_without_uploads_by_parts_is_named_and_still_serves(store):
+    storage = connect(store.url)
+    storage.check()
+    store.rules.append(refusing(501, "NotImplemented", method="POST", part="uploads"))
+
+    with pytest.raises(UnfitService, match="does not support CreateMultipartUpload"):
+        storage.begin_parts("big")
+
+
+def test_keys_that_do_not_allow_uploads_by_parts_are_named(store):
+    storage = connect(store.url)
+    storage.check()
+    store.rules.append(refusing(403, "AccessDenied", method="GET", part="uploads"))
+    store.rules.append(refusing(403, "AccessDenied", method="POST", part="uploads"))
+
+    with pytest.raises(UnfitService, match="do not allow CreateMultipartUpload"):
+        storage.begin_parts("big")
+    with pytest.raises(UnfitService, match="do not allow ListMultipartUploads"):
+        list(storage.unfinished("", 0))
+
+
+def test_a_store_that_cannot_copy_in_parts_copies_at_once(store, monkeypatch):
+    monkeypatch.setattr("shared.s3.object_storage.COPY_PART_BYTES", 5 << 20)
+    monkeypatch.setattr(
+        "shared.s3.object_storage.IN_PARTS", TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+    )
+    storage = connect(store.url)
+    storage.check()
+    storage.put("big", b"x" * (6 << 20))
+    store.rules.append(refusing(501, "NotImplemented", method="PUT", part="partNumber"))
+
+    assert storage.copy("big", "one")
+    assert storage.copy("big", "two")
+
+    assert storage.size("two") == 6 << 20
+    assert store.asked("PUT", "partNumber=1") == 1  # then it is known
