@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from api.events.slots import Slots
-from api.jobs.disk_budget import DiskBudget
+from api.jobs.disk_budget import COPIES, DiskBudget
 from api.jobs.job_service import JobService
 from api.jobs.status_service import StatusService
 from api.jobs.submission_service import SubmissionService
+from api.jobs.upload_service import UploadService
 from shared.api_keys import Keyring
 from shared.clock import Clock, SystemClock
 from shared.errors import DreamError, UnfitService
@@ -30,6 +31,7 @@ class Services:
     settings: "Settings"
     jobs: JobService
     submissions: SubmissionService
+    uploads: UploadService
     status: StatusService
     job_queries: JobQueries
     subscriptions: JobSubscriptions
@@ -118,7 +120,13 @@ def assemble(
             webhook_networks=settings.webhook_networks,
             public_url=settings.public_url,
         ),
-        status=StatusService(store=store, max_pixels=settings.max_pixels, max_bytes=settings.max_upload_bytes),
+        uploads=UploadService(storage=storage, clock=clock, max_bytes=_longest_direct(settings, disk)),
+        status=StatusService(
+            store=store,
+            max_pixels=settings.max_pixels,
+            max_bytes=settings.max_upload_bytes,
+            max_direct_bytes=_longest_direct(settings, disk),
+        ),
         job_queries=job_queries,
         subscriptions=subscriptions,
         keyring=Keyring(storage, clock),
@@ -126,3 +134,9 @@ def assemble(
         clock=clock,
         rate_limit_storage=rate_limit_storage,
     )
+
+
+def _longest_direct(settings: "Settings", disk: DiskBudget) -> int:
+    """Returns the largest upload by parts; an image whose metadata is removed passes through the temporary disk."""
+    limit = settings.max_direct_upload_bytes
+    return min(limit, disk.share_bytes // COPIES) if settings.strip_inputs else limit

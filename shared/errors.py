@@ -153,6 +153,31 @@ class TooManyUploads(DreamError):
     retryable = True
 
 
+class TooManyOpenUploads(DreamError):
+    """Too many of your uploads by parts are unfinished; complete or abort some."""
+
+    code = "too_many_open_uploads"
+    retryable = True
+
+
+class UploadNotFound(DreamError):
+    """There is no such upload by parts: it was never begun, was aborted, or has expired. Begin another one."""
+
+    code = "upload_not_found"
+
+
+class UploadIncomplete(DreamError):
+    """Parts of the upload are missing; send them, then complete it."""
+
+    code = "upload_incomplete"
+
+
+class PartsUnsupported(DreamError):
+    """The object storage of this service takes no uploads by parts; use `POST /v1/uploads`."""
+
+    code = "parts_unsupported"
+
+
 # --- Redis, S3 and settings ---
 
 

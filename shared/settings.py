@@ -54,6 +54,15 @@ class Settings(BaseSettings):
 
     max_pixels: Annotated[int, Field(gt=0, description="Largest image accepted, pixels.")] = 120_000_000
     max_upload_bytes: Annotated[int, Field(gt=0, description="Largest request body accepted, bytes.")] = 256 * 2**20
+    max_direct_upload_bytes: Annotated[
+        int,
+        Field(
+            gt=0,
+            le=2**40,
+            description="Largest image that a client may upload to S3 by parts, bytes. With DREAM_STRIP_INPUTS also at "
+            "most a quarter of DREAM_UPLOAD_BUDGET_BYTES.",
+        ),
+    ] = 5 * 2**30
 
     max_work: Annotated[
         int,

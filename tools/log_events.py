@@ -78,6 +78,7 @@ MEANINGS = {
     "startup_refused": "The process does not start; `reason` says why. Exit code 78 or 70.",
     "subscription_lost": "The subscription to events in Redis was interrupted; it is opened again.",
     "unaccepted_job_swept": "Objects of a submission that was never accepted have been removed.",
+    "unfinished_upload_aborted": "An upload by parts that nobody finished in a day has been removed.",
     "wake_up_failed": "A wake-up could not claim a job; the caretaker sends another.",
     "webhook_abandoned": "A webhook was given up after its last attempt.",
     "webhook_attempt_failed": "A webhook was not accepted; it is retried.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flask_limiter import Limiter, RequestLimit
 
 POLL_ENDPOINT = "jobs.get"
-SUBMISSION_ENDPOINTS = ("jobs.submit", "jobs.retry", "uploads.create")
+SUBMISSION_ENDPOINTS = ("jobs.submit", "jobs.retry", "uploads.create", "uploads.begin")
 WINDOW_S = 60
 
 

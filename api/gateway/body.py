@@ -131,6 +131,7 @@ NO_BODY = 1024  # of any other route, whose body is short or ignored: some clien
 JSON_ROUTES = {
     SUBMISSION: 256 * 1024,
     ("POST", "/v1/uploads"): 4 * 1024,
+    ("POST", "/v1/uploads/parts"): 4 * 1024,
     ("POST", "/v1/keys"): 4 * 1024,
     ("POST", "/v1/session"): 1024,
 }

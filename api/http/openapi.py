@@ -44,7 +44,7 @@ CONTENTS: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
     **dict.fromkeys(("input", "guide", "mask"), (INPUTS, BINARY)),
 }
 UNAUTHENTICATED_PATHS = {"/v1/session"}
-INTERNAL_SCHEMAS = {"View", "ListQuery", "JobForm", "FeatureMapsForm", "JobOptions", "JobSketch"}
+INTERNAL_SCHEMAS = {"View", "ListQuery", "PartsQuery", "JobForm", "FeatureMapsForm", "JobOptions", "JobSketch"}
 REFUSALS = {
     "401": "The key is missing or not valid.",
     "403": "The key does not allow this.",
@@ -57,6 +57,7 @@ BODIES = {
     "createKey": "KeyRequest",
     "logIn": "SessionRequest",
     "createUpload": "UploadRequest",
+    "beginUpload": "PartsRequest",
     "renameJob": "JobPatch",
     "retryJob": "RetryRequest",
 }

@@ -13,6 +13,7 @@ SUBMISSION: dict[str, Any] = {
 }
 REQUESTS: dict[str, dict[str, Any]] = {
     "createUpload": {"a photograph": {"size_bytes": 4_200_000, "content_type": "image/jpeg"}, "anything": {}},
+    "beginUpload": {"a gigapixel": {"size_bytes": 3_000_000_000, "content_type": "image/tiff"}},
     "createKey": {"for a person": {"owner": "ann", "name": "laptop"}, "for a machine": {"owner": "nightly-batch"}},
     "logIn": {"with a key": {"key": "dream_0f1e2d3c4b5a6978_ZXhhbXBsZS1vZi1hLXNlY3JldC1wYXJ0LW9mLWEta2V5"}},
 }

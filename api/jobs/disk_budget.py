@@ -17,6 +17,11 @@ class DiskBudget:
         self._lock = Lock()
 
     @property
+    def share_bytes(self) -> int:
+        """The most that one owner may hold."""
+        return self._share
+
+    @property
     def held_bytes(self) -> int:
         return self._held.total()
 
@@ -34,7 +39,7 @@ class DiskBudget:
                 del self._held[owner]
 
 
-COPIES = 2  # of a form's image: the body as it came, and the file in it
+COPIES = 2  # of an image: the body of its form and the file in it, or as it came and without its metadata
 
 
 class Hold:

@@ -8,17 +8,19 @@ from typing import BinaryIO
 
 from ulid import ULID
 
-from api.jobs.disk_budget import DiskBudget, Hold
+from api.jobs.disk_budget import COPIES, DiskBudget, Hold
 from api.jobs.submission import Picture, Sent
 from shared.errors import ImageTooLarge, ImageUnreadable, InvalidField, LocalDiskError, UnsupportedImage
 from shared.images.formats.plain import without_metadata
 from shared.images.read import check_pixels, read_header
+from shared.images.reader import Readable
 from shared.interfaces import ObjectStorage
 from shared.jobs.job import InputImage
 from shared.s3 import object_keys
+from shared.s3.ranged_file import RangedFile
 
 
-def read_input_image(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> InputImage:
+def read_input_image(file: Readable, *, max_pixels: int, formats: Collection[str] | None = None) -> InputImage:
     """Reads the file's header and checks that the file is complete. Rewinds the file.
 
     formats: those that are accepted; all of them when None.
@@ -52,14 +54,18 @@ class ImageIntake:
                 yield header, file
             return
         # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
-        if not (is_ulid(image.upload_id) and self._copy_upload(owner, image.upload_id, place)):
+        if not (is_ulid(image.upload_id) and self.storage.copy(object_keys.upload(owner, image.upload_id), place)):
             raise InvalidField("there is no such upload; it was never finished, or has expired", path=f"{field}.upload")
+        size_bytes = self.storage.size(place) or 0
+        if not self.strip_inputs:
+            yield self._read_header(RangedFile(self.storage, place, size_bytes), field), None
+            return
         try:
             with Hold(self.disk, f"owner:{owner}") as hold, tempfile.TemporaryFile() as copy:
-                hold.grow_to(self.storage.size(place) or 0)
+                hold.grow_to(size_bytes * COPIES)
                 self.storage.download(place, copy)
-                with self._as_stored(copy, field) as (header, file):
-                    yield header, file if self.strip_inputs else None
+                with self._as_stored(copy, field) as stored:
+                    yield stored
         except OSError as exc:
             raise LocalDiskError from exc
 
@@ -77,16 +83,13 @@ class ImageIntake:
         except OSError as exc:
             raise LocalDiskError from exc
 
-    def _read_header(self, file: BinaryIO, field: str) -> InputImage:
+    def _read_header(self, file: Readable, field: str) -> InputImage:
         try:
             return read_input_image(file, max_pixels=self.max_pixels, formats=self.formats)
         except (ImageUnreadable, ImageTooLarge, UnsupportedImage) as exc:
             if field == "image":
                 raise
             raise type(exc)(f"The {field}: {exc}") from exc  # of three pictures, which one
-
-    def _copy_upload(self, owner: str, upload_id: str, place: str) -> bool:
-        return self.storage.copy(object_keys.upload(owner, upload_id), place)
 
 
 def is_ulid(text: str) -> bool:

@@ -14,6 +14,7 @@ class StatusService:
     store: JobStore
     max_pixels: int
     max_bytes: int
+    max_direct_bytes: int
 
     def status(self, owner: str) -> StatusView:
         """Returns the summary as `owner` may see it. Raises StoreUnavailable."""
@@ -28,7 +29,11 @@ class StatusService:
             running=counts[JobState.RUNNING] + counts[JobState.CANCELING],
             oldest_queued_s=stats.oldest_queued_s,
             throughput=Throughput(pixels_per_second=sum(speeds) if speeds else None),
-            limits=Limits(max_pixels=self.max_pixels, max_upload_bytes=self.max_bytes),
+            limits=Limits(
+                max_pixels=self.max_pixels,
+                max_upload_bytes=self.max_bytes,
+                max_direct_upload_bytes=self.max_direct_bytes,
+            ),
         )
 
 

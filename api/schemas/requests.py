@@ -77,7 +77,7 @@ class FeatureMapsForm(JobOptions):
 class UploadRef(Frozen):
     """An image uploaded directly to the object storage."""
 
-    upload: Annotated[str, Field(max_length=100, description="The `id` returned by `POST /v1/uploads`.")]
+    upload: Annotated[str, Field(max_length=100, description="The `id` of an upload.")]
 
 
 class JobRequest(JobOptions):
@@ -129,6 +129,20 @@ class UploadRequest(Frozen):
 
     size_bytes: Annotated[int | None, Field(ge=1, description="Size of the file; refused if too large.")] = None
     content_type: Annotated[str | None, Field(max_length=100)] = None
+
+
+class PartsRequest(Frozen):
+    """An upload by parts that begins."""
+
+    size_bytes: Annotated[int, Field(ge=1, description="Size of the file; refused if too large.")]
+    content_type: Annotated[str | None, Field(max_length=100)] = None
+
+
+class PartsQuery(Frozen):
+    """Which parts to list."""
+
+    first: Annotated[int, Field(ge=1, le=10_000, description="Number of the first part.")] = 1
+    limit: Annotated[int, Field(ge=1, le=100, description="Maximum number of parts.")] = 50
 
 
 class SessionRequest(Frozen):

@@ -23,7 +23,8 @@ class Throughput(View):
 
 class Limits(View):
     max_pixels: int
-    max_upload_bytes: int
+    max_upload_bytes: Annotated[int, Field(description="Of a request, and of an image uploaded with a form.")]
+    max_direct_upload_bytes: Annotated[int, Field(description="Of an image uploaded by parts.")]
 
 
 class StatusView(View):

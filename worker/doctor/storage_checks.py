@@ -42,6 +42,7 @@ def check_storage(settings: Settings) -> Iterator[Finding]:
     key = f"checks/{secrets.token_hex(8)}"
     try:
         yield from _check_presigned(storage, key, settings)
+        yield from _check_parts(storage, key, settings)
     except DreamError as exc:
         yield error("s3 presigning", str(exc), "Run the doctor again; if the error persists, check the store's log.")
     finally:
@@ -93,6 +94,35 @@ def _check_presigned(storage: S3ObjectStorage, key: str, settings: Settings) -> 
         )
     else:
         yield ok("s3 presigned upload", "It accepts presigned forms and enforces their length limit.")
+
+
+def _check_parts(storage: S3ObjectStorage, key: str, settings: Settings) -> Iterator[Finding]:
+    advice = (
+        "Images above DREAM_MAX_UPLOAD_BYTES need uploads by parts: the store must have them, and the keys need "
+        "s3:AbortMultipartUpload, ListMultipartUploadParts and ListBucketMultipartUploads."
+    )
+    try:
+        upload = storage.begin_parts(key)
+        next(storage.unfinished(key, 0), None)
+        url = storage.presigned_part(key, upload, 1, size_bytes=len(CONTENT), expires_s=URL_EXPIRES_S)
+        sent, longer = (httpx.put(url, content=body, timeout=settings.s3_timeout_s) for body in (CONTENT, CONTENT * 2))
+        joined = storage.complete_parts(key, upload, storage.parts(key, upload) or ())
+    except httpx.TransportError:
+        storage.abort_parts(key, upload)  # the check of presigned URLs has reported it
+        return
+    except UnfitService as exc:
+        yield warning("s3 uploads by parts", str(exc), advice)
+        return
+    if not (sent.is_success and joined):
+        yield warning("s3 uploads by parts", f"It refuses the part of an upload ({sent.status_code}).", advice)
+    elif longer.is_success:
+        yield warning(
+            "s3 uploads by parts",
+            "It takes parts that are longer than their signed URL says, so whoever has one can fill the bucket.",
+            "Use a store that checks signed headers (AWS, SeaweedFS), or watch the bucket's size.",
+        )
+    else:
+        yield ok("s3 uploads by parts", "It joins uploads by parts and enforces the parts' sizes.")
 
 
 def _check_clock(settings: Settings) -> Iterator[Finding]:

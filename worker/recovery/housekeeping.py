@@ -12,6 +12,7 @@ import structlog
 from ulid import ULID
 
 from shared.clock import Clock
+from shared.errors import UnfitService
 from shared.interfaces import JobStore, ObjectStorage
 from shared.jobs.job import Job, JobState
 from shared.jobs.lifecycle import JobLifecycle
@@ -81,12 +82,25 @@ class Housekeeping:
                 self._storage.delete(batch)
                 log.info("old_objects_swept", prefix=prefix, objects=len(batch))
                 yield
+        yield from self._unfinished_uploads()
         for job_id, keys in groupby(self._storage.keys(object_keys.JOBS), lambda key: key.split("/")[1]):
             try:
                 self._one(job_id, list(keys), is_deleted=job_id in deleted)
             except ValueError:  # a document that this version cannot read
                 log.exception("document_unreadable", job_id=job_id)
             yield
+
+    def _unfinished_uploads(self) -> Iterator[None]:
+        """Aborts uploads by parts that nobody finished in a day, and copies in parts that a crash left."""
+        before = self._clock.now() - object_keys.UPLOADS_KEPT_S
+        for prefix in (object_keys.UPLOADS, object_keys.JOBS):
+            try:
+                for key, upload in self._storage.unfinished(prefix, before):
+                    self._storage.abort_parts(key, upload)
+                    log.info("unfinished_upload_aborted", key=key)
+                    yield
+            except UnfitService:  # the store has no uploads by parts
+                return
 
     def _one(self, job_id: str, keys: Sequence[str], *, is_deleted: bool) -> None:
         if is_deleted:

@@ -31,7 +31,11 @@ def test_uploads_go_after_a_day_and_idempotency_keys_after_seven(settings):
         house.go_on(for_s=60)
         return [key.split("/")[0] for key in storage.keys("")]
 
+    unfinished = storage.begin_parts(object_keys.upload("ann", "parts"))
+
     # when, then
     assert left_after(0) == ["idempotency", "uploads", "webhooks"]
+    assert storage.parts(object_keys.upload("ann", "parts"), unfinished) == []
     assert left_after(object_keys.UPLOADS_KEPT_S + 60) == ["idempotency", "webhooks"]
+    assert storage.parts(object_keys.upload("ann", "parts"), unfinished) is None
     assert left_after(object_keys.IDEMPOTENCY_KEPT_S) == ["webhooks"]

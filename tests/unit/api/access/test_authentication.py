@@ -85,6 +85,25 @@ def test_only_its_owner_can_use_an_upload(http, key, world):
     assert (answer.status_code, answer.json["path"]) == (422, "image.upload")
 
 
+def test_only_its_owner_can_continue_complete_or_remove_an_upload_by_parts(http, key, world):
+    ann, bob = bearer(key("ann")), bearer(key("bob"))
+    picture = a_picture()
+    upload = http.post("/v1/uploads/parts", json={"size_bytes": len(picture)}, headers=ann).json["id"]
+    address = f"/v1/uploads/{upload}"
+    part = http.get(f"{address}/parts", headers=ann).json["parts"][0]
+    world.storage.put_part(part["url"], picture)
+
+    assert http.get(f"{address}/parts", headers=bob).status_code == 404
+    assert http.post(f"{address}/complete", headers=bob).status_code == 404
+    assert http.delete(address, headers=bob).status_code == 204  # as for an upload that never was
+
+    assert http.post(f"{address}/complete", headers=ann).status_code == 200
+    refused = http.post("/v1/jobs", json={"image": {"upload": upload}}, headers=bob)
+    assert (refused.status_code, refused.json["path"]) == (422, "image.upload")
+    assert http.delete(address, headers=bob).status_code == 204
+    assert http.post("/v1/jobs", json={"image": {"upload": upload}}, headers=ann).status_code == 202
+
+
 def test_only_hashes_of_keys_are_stored(world, key):
     secret = key("ann").split("_", 2)[2]
 

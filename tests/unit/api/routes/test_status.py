@@ -21,7 +21,11 @@ def test_the_status_counts_all_jobs_and_shows_the_callers_own(submit, http, worl
         {"name": "w", "device": "cpu", "models": ["efficientnet-lite0"], "busy": True, "job_id": mine.id}
     ]
     assert status["throughput"]["pixels_per_second"] == 1000
-    assert status["limits"] == {"max_pixels": 1_000_000, "max_upload_bytes": 200_000}
+    assert status["limits"] == {
+        "max_pixels": 1_000_000,
+        "max_upload_bytes": 200_000,
+        "max_direct_upload_bytes": 5 * 2**30,
+    }
 
 
 def test_another_owners_job_id_is_hidden(submit, http, world):

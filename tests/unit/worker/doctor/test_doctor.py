@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from shared import settings as settings_module
+from shared.errors import UnfitService
 from shared.settings import Settings
 from worker.cli import main as worker_cli
 from worker.doctor import diagnosis, machine_checks, redis_checks, storage_checks
@@ -30,7 +31,7 @@ def test_the_embedded_services_have_no_errors(settings):
     assert "error" not in found.values()
     assert found["redis append-only"] == found["redis clock"] == "ok"
     assert found["s3 conditional writes"] == found["s3 clock"] == "ok"
-    assert found["s3 presigned download"] == found["s3 presigned upload"] == "ok"
+    assert found["s3 presigned download"] == found["s3 presigned upload"] == found["s3 uploads by parts"] == "ok"
     assert found["caretaker"] == "warning"
 
 
@@ -83,6 +84,21 @@ def test_a_store_without_conditional_writes_is_refused(settings, monkeypatch):
 
     assert "ignores If-None-Match" in found["s3"].found
     assert "another store" in found["s3"].advice
+
+
+def test_a_store_without_uploads_by_parts_is_reported(settings, monkeypatch):
+    def lacks(*_):
+        raise UnfitService("The object storage does not support CreateMultipartUpload.")
+
+    monkeypatch.setattr(storage_checks.S3ObjectStorage, "begin_parts", lacks)
+
+    found = {finding.check: finding for finding in storage_checks.check_storage(settings)}["s3 uploads by parts"]
+
+    assert (found.severity, found.found) == (
+        "warning",
+        "The object storage does not support CreateMultipartUpload.",
+    )
+    assert "DREAM_MAX_UPLOAD_BYTES" in found.advice
 
 
 def test_a_public_address_that_does_not_reach_the_store_is_reported(settings):

@@ -314,6 +314,33 @@ def test_old_uploads_and_idempotency_keys_are_swept_and_younger_ones_keep_their_
     assert world.storage.get("keys/a.json") is not None
 
 
+def test_unfinished_uploads_and_copies_are_aborted_after_a_day(world):
+    # given
+    caretaker = world.trusted()
+    keys = (object_keys.upload("ann", "u"), object_keys.image("01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+    begun = [(key, world.storage.begin_parts(key)) for key in keys]
+
+    # when, then
+    world.clock.time += object_keys.UPLOADS_KEPT_S - WALK_EVERY_S
+    caretaker.run_round()
+    assert list(world.storage.begun) == begun
+    world.clock.time += WALK_EVERY_S + 1
+    caretaker.run_round()
+    assert world.storage.begun == {}
+
+
+def test_a_store_without_uploads_by_parts_does_not_stop_the_walk(world):
+    caretaker = world.trusted()
+    world.storage.has_parts = False
+    job = world.submit()
+    world.storage.delete([object_keys.manifest(job.id), object_keys.pending(job.id)])
+    world.clock.time += object_keys.UPLOADS_KEPT_S + WALK_EVERY_S
+
+    walk(world, caretaker)
+
+    assert world.storage.get(object_keys.image(job.id)) is None
+
+
 def test_more_than_one_batch_of_old_objects_is_swept(world):
     caretaker = world.trusted()
     for number in range(2500):
