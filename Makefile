@@ -10,7 +10,7 @@ SHA256 ?=
 export IMAGE NETWORK WEIGHTS SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast lint pytest chaos compat simulate fuzz fmt bench bench-api bench-hostile bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint pytest chaos compat simulate fuzz fmt bench bench-api bench-gpu bench-hostile bench-scale docs lock check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ bench: .venv/installed ## compare the engine with a plain reference (12 minutes;
 
 bench-api: .venv/installed ## measure the API on one core (needs wrk; two minutes)
 	$(VENV)/python -m tests.benchmarks.api.load
+
+bench-gpu: .venv/installed ## measure the GPU's path, to send us (some minutes; SHORT=1, MIXED=1 for TensorFloat-32)
+	$(VENV)/python -m tests.benchmarks.engine.gpu $(if $(SHORT),--short) $(if $(MIXED),--mixed-precision)
 
 bench-hostile: .venv/installed ## measure what honest clients see among 1,000 hostile connections (a minute; SEED=7)
 	$(VENV)/python -m tests.benchmarks.api.hostile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
