@@ -186,6 +186,15 @@ class Settings(BaseSettings):
             "of the machine's. More memory means larger tiles, and less time per pixel of large images.",
         ),
     ] = None
+    tile_measurement_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=60,
+            description="Longest time, seconds, that a worker measures which tiles are fastest, at its first use of a "
+            "network on this machine; kept in DREAM_MODEL_DIR. 0: never.",
+        ),
+    ] = 8.0
     mixed_precision: Annotated[
         bool,
         Field(

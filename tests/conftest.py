@@ -29,6 +29,8 @@ for phase in ("connect", "read", "write", "pool"):
 if program := os.environ.get("COMPAT_REDIS"):  # `make compat` runs tests on other servers
     embedded_services.redis_program = lambda: program
 
+os.environ.setdefault("DREAM_TILE_MEASUREMENT_S", "0")  # tests start many workers
+
 TESTS = Path(__file__).parent
 
 

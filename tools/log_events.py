@@ -80,6 +80,8 @@ MEANINGS = {
     "unaccepted_job_swept": "Objects of a submission that was never accepted have been removed.",
     "unfinished_upload_aborted": "An upload by parts that nobody finished in a day has been removed.",
     "wake_up_failed": "A wake-up could not claim a job; the caretaker sends another.",
+    "tile_measurement_not_kept": "DREAM_MODEL_DIR can't be written, so the next start measures the tiles again.",
+    "tiles_measured": "This machine's fastest tiles were measured; without `us_per_px` there was no time for it.",
     "webhook_abandoned": "A webhook was given up after its last attempt.",
     "webhook_attempt_failed": "A webhook was not accepted; it is retried.",
     "webhook_delivered": "A webhook was accepted.",

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -57,8 +58,11 @@ def down(home: Home = HOME) -> None:
     console.print(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 
-def new_stack(home: Path, workers: int | None = None) -> Stack:
-    """Creates the stack with its data in `home`. A Redis or S3 named by the environment replaces the embedded one."""
+def new_stack(home: Path, workers: int | None = None, env: Mapping[str, str] | None = None) -> Stack:
+    """Creates the stack with its data in `home`. A Redis or S3 named by the environment replaces the embedded one.
+
+    env: added to every component's environment.
+    """
     settings = load()
     named = settings.model_fields_set
     embed = set()
@@ -66,7 +70,7 @@ def new_stack(home: Path, workers: int | None = None) -> Stack:
         embed.add("redis")
     if not named & {"s3_url", "s3_bucket"}:
         embed.add("s3")
-    return Stack(home, workers=workers, settings=settings, embed=embed, on_progress=console.print)
+    return Stack(home, workers=workers, settings=settings, embed=embed, env=env, on_progress=console.print)
 
 
 def interrupt_on_signals() -> None:

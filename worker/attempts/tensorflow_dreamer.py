@@ -14,6 +14,7 @@ from worker.dream.ascent import device
 from worker.dream.ascent.device_steps import tile_step
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.host_ascent import KeepGradient
+from worker.dream.ascent.tile_speed import TileSpeeds
 from worker.dream.feature_maps import FeatureMaps
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
@@ -23,6 +24,7 @@ from worker.dream.types import Image
 from worker.model_fetcher import ModelFetcher
 from worker.monitoring import worker_metrics
 from worker.networks import registry
+from worker.tile_measurements import TileMeasurements
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,8 @@ class TensorFlowDreamer:
         worker_metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
         self._settings = settings
         self._networks: OrderedDict[str, Network] = OrderedDict()  # least recently used first
+        self._measurements = TileMeasurements(settings)
+        self._speeds: dict[str, TileSpeeds | None] = {}
         self.fetcher = ModelFetcher(settings)
 
     def preload(self) -> None:
@@ -71,10 +75,12 @@ class TensorFlowDreamer:
             raise
         taken_bytes = worker_metrics.resident_bytes() + device.taken_bytes() - before_bytes
         worker_metrics.MODEL_MEMORY.labels(model).set(max(0, taken_bytes))
+        if model not in self._speeds:
+            self._speeds[model] = self._measurements.of(self._networks[model])
         log.info("model_loaded", model=model, seconds=round(time.monotonic() - begun, 2), bytes=taken_bytes)
 
     def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
-        return engine.choose_tile_size(self._network(params), params, height, width)
+        return engine.choose_tile_size(self._network(params), params, height, width, self._speeds.get(params.model))
 
     def dream(
         self,

@@ -8,16 +8,22 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.errors import DreamError
 from shared.networks import catalog
+from shared.params import DreamParams
 from shared.settings import Settings, misspelled
 from worker.cli.terminal import native_logs_hidden
 from worker.doctor.finding import Finding, error, ok, warning
 
+if TYPE_CHECKING:
+    from worker.dream.network import Network
+
 CHECKPOINT_BYTES_PER_PX = 12  # float32, three colors
 ARRAYS_AT_ONCE = 3  # a photograph, a checkpoint and a result in transit
 GIB = 2**30
+EXAMPLES = {3: (1500, 2000), 12: (3000, 4000), 24: (4000, 6000)}  # megapixels -> (height, width)
 
 
 def check_variables() -> Iterator[Finding]:
@@ -91,11 +97,32 @@ def check_models(settings: Settings) -> Iterator[Finding]:
     began = time.monotonic()
     try:
         with native_logs_hidden():
-            registry.load(ready[0], settings.model_dir)
+            network = registry.load(ready[0], settings.model_dir)
     except DreamError as exc:
         yield error("model", f"{ready[0]} can't be loaded: {exc}", f"Run `dream-worker fetch {ready[0]}` again.")
         return
     yield ok("model", f"{', '.join(ready)} can be served; {ready[0]} loaded in {time.monotonic() - began:.1f} s.")
+    yield check_tiles(network, settings)
+
+
+def check_tiles(network: "Network", settings: Settings) -> Finding:
+    """Reports the memory budget, and the tiles that this machine would choose, with what they are based on."""
+    from worker.dream import engine  # noqa: PLC0415 - only where TensorFlow is installed
+    from worker.dream.ascent import device  # noqa: PLC0415
+    from worker.tile_measurements import TileMeasurements  # noqa: PLC0415
+
+    device.set_memory_budget(settings.memory)
+    speeds = TileMeasurements(settings).known(network)
+    params = catalog.resolve(DreamParams(model=network.name))
+    edges = {mp: engine.choose_tile_size(network, params, *size, speeds) for mp, size in EXAMPLES.items()}
+    tiles = ", ".join(f"{edge} px at {mp} megapixels" for mp, edge in edges.items())
+    basis = "not measured on this machine yet; a worker does so at its first start"
+    if device.gpu() is not None:
+        basis = "as large as the GPU's memory allows"
+    elif speeds:
+        basis = "measured: " + ", ".join(f"{us:.3f} µs per pixel at {edge} px" for edge, us in speeds.us_per_px.items())
+    budget = f"{device.memory_budget() / GIB:.1f} GiB"
+    return ok("tiles", f"{network.name}: {tiles}, of {budget} of memory ({basis}).")
 
 
 def check_gpu() -> Iterator[Finding]:

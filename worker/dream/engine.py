@@ -13,6 +13,7 @@ from worker.dream.ascent.gradient import Gradient, gradient_of
 from worker.dream.ascent.host_ascent import Ascent, KeepGradient
 from worker.dream.ascent.memory import TilePlan
 from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, pyramid
+from worker.dream.ascent.tile_speed import TileSpeeds
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
@@ -25,15 +26,19 @@ from worker.dream.types import Image
 NO_INPUTS = Inputs()
 
 
-def choose_tile_size(network: Network, params: DreamParams, height: int, width: int) -> int:
-    """Returns the tile edge, in pixels, for a photograph of this size: from the parameters, else to fit this device.
+def choose_tile_size(
+    network: Network, params: DreamParams, height: int, width: int, speeds: TileSpeeds | None = None
+) -> int:
+    """Returns the tile edge, in pixels, for a photograph of this size: from the parameters, else to suit this device.
 
+    speeds: as measured on this machine, if they were.
     A tile of the parameters that this device's memory can't hold is made as large as it can.
     """
     size = params.size(height, width)
     if params.tile_size is None:
-        halo = network.halo([target.layer for target in params.layers or ()])
-        return memory.tile_size_for(network, *size, halo=halo)
+        layers = [target.layer for target in params.layers or ()]
+        halo, stride = network.halo(layers), network.stride(layers)
+        return memory.tile_size_for(network, *size, halo=halo, stride=stride, speeds=speeds)
     return min(params.tile_size, memory.largest_tile(network, *size))
 
 

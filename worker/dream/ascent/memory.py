@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from shared.errors import OutOfMemory
 from worker.dream.ascent import device
+from worker.dream.ascent.tile_speed import TileSpeeds
 from worker.dream.network import Network
 from worker.dream.report import TileChange
 
@@ -28,20 +29,27 @@ FIXED_BYTES = 900 * 2**20
 LEAST_BYTES = 384 * 2**20  # for tiles, beyond the budget if need be: with less, halos would be most of the work
 
 
-def tile_size_for(network: Network, height: int, width: int, *, halo: int = 0) -> int:
-    """Returns the tile edge for an image of this size, in pixels, a multiple of 16: as large as is useful and fits.
+def tile_size_for(
+    network: Network, height: int, width: int, *, halo: int = 0, stride: int = 1, speeds: TileSpeeds | None = None
+) -> int:
+    """Returns the tile edge for an image of this size, in pixels, a multiple of 16: the fastest one that fits.
 
-    halo: pixels. Where memory is short, fewer tiles run at once before a tile becomes too small for its halo.
+    halo, stride: the targets', in pixels. Where memory is short, fewer tiles run at once before a tile becomes too
+    small for its halo.
+    speeds: as measured on this machine; None chooses what is usually fast.
     """
     px = tile_bytes(height, width) / network.gradient_bytes_per_px
     if device.gpu() is not None:
-        largest = LARGEST_ON_GPU
-    else:
-        largest = max(min(LARGEST_ON_CPU, max(USUAL_ON_CPU, USUAL_HALOS * halo)), HALOS_PER_TILE * halo)
-        comfortable, at_once = max(COMFORTABLE, HALOS_PER_TILE * halo), device.cores()
-        while at_once > 1 and px / at_once < comfortable**2:
-            at_once //= 2  # fewer tiles at once are better than tiny ones: a single tile still uses all cores
-        px /= at_once
+        return _edge(px, LARGEST_ON_GPU)
+    comfortable, at_once = max(COMFORTABLE, HALOS_PER_TILE * halo), device.cores()
+    while at_once > 1 and px / at_once < comfortable**2:
+        at_once //= 2  # fewer tiles at once are better than tiny ones: a single tile still uses all cores
+    if speeds is not None and (edges := speeds.choices(comfortable, math.sqrt(px / at_once))):
+        return speeds.best(edges, (height, width), stride=stride, halo=halo)
+    return _edge(px / at_once, max(min(LARGEST_ON_CPU, max(USUAL_ON_CPU, USUAL_HALOS * halo)), HALOS_PER_TILE * halo))
+
+
+def _edge(px: float, largest: int) -> int:
     return min(max(int(math.sqrt(px)) // 16 * 16, 2 * SMALLEST_TILE), largest)
 
 

@@ -4,10 +4,16 @@ import pytest
 
 from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks import catalog
+from shared.params import DreamParams, Target
 from shared.settings import Settings
+from tests.fakes.toy_networks import toy_network
 from worker import model_fetcher
 from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
+from worker.dream.ascent import device
+from worker.dream.ascent.tile_speed import TileSpeeds
+from worker.dream.engine import choose_tile_size
 from worker.networks import registry
+from worker.tile_measurements import TileMeasurements
 
 SIZES = {"small": 10, "medium": 20, "large": 30}
 
@@ -98,3 +104,22 @@ def test_missing_weights_are_fetched_if_allowed_and_not_retried_at_once_after_a_
     dreamer.fetch(["small", "large"])
     assert asked == ["large", "small"]
     assert dreamer.models() == ("small",)
+
+
+def test_a_job_gets_the_tiles_that_were_measured_at_its_networks_first_use(networks, monkeypatch, tmp_path):
+    network, measured = toy_network(), []
+    speeds = TileSpeeds({512: 0.1, 896: 0.3, 1536: 0.5}, 2)
+    monkeypatch.setattr(registry, "load", lambda *_: network)
+    monkeypatch.setattr(TileMeasurements, "of", lambda _, used: measured.append(used) or speeds)
+    monkeypatch.setattr(device, "cores", lambda: 2)
+    dreamer = TensorFlowDreamer(Settings(model_dir=tmp_path, memory=8 * 2**30))
+    params = DreamParams(model="small", layers=(Target(layer="layer0"),))
+    for _ in range(2):
+        dreamer.load("small")
+
+    chosen = dreamer.choose_tile_size(params, 3000, 4000)
+
+    assert measured == [network]
+    assert chosen == choose_tile_size(network, params, 3000, 4000, speeds)
+    assert chosen != choose_tile_size(network, params, 3000, 4000)
+    assert dreamer.choose_tile_size(params.model_copy(update={"tile_size": 640}), 3000, 4000) == 640

@@ -15,6 +15,8 @@ from shared.settings import Settings
 from worker.cli import main as worker_cli
 from worker.doctor import diagnosis, machine_checks, redis_checks, storage_checks
 from worker.doctor.finding import error, ok
+from worker.dream.ascent.tile_speed import TileSpeeds
+from worker.tile_measurements import TileMeasurements
 
 FIT = {
     "aof_enabled": 1, "maxmemory": 0, "used_memory": 1,
@@ -142,6 +144,18 @@ def test_a_full_disk_is_reported(monkeypatch, tmp_path):
     found = severities(machine_checks.check_disk(Settings(model_dir=tmp_path)))
 
     assert found["disk"] == "warning"
+
+
+def test_the_tiles_and_what_they_are_based_on_are_shown(monkeypatch, tmp_path):
+    settings = Settings(model_dir=tmp_path, models=("efficientnet-lite0",), memory=8 * 2**30)
+    unmeasured = list(machine_checks.check_models(settings))[-1]
+    speeds = TileSpeeds({512: 0.3, 896: 0.25, 1536: 0.2}, 2)
+    monkeypatch.setattr(TileMeasurements, "known", lambda *_: speeds)
+    measured = list(machine_checks.check_models(settings))[-1]
+
+    assert (unmeasured.check, unmeasured.severity) == ("tiles", "ok")
+    assert "of 8.0 GiB of memory (not measured on this machine yet" in unmeasured.found
+    assert "0.250 µs per pixel at 896 px" in measured.found
 
 
 @pytest.fixture
