@@ -5,7 +5,7 @@ from types import TracebackType
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -66,6 +66,31 @@ class JobProgressBars:
             return str(job.state)
         eta = job.progress.eta_seconds
         return f"{job.progress.fraction:.0%}" + (f", {duration(eta)} left" if eta is not None else "")
+
+
+class UploadBar:
+    """Progress of the upload of a large image; shows nothing for a small one, which is sent with the request."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self._bar = Progress(*columns, console=console, transient=True)
+        self._name = name
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "UploadBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._bar.stop()
+
+    def update(self, sent_bytes: int, total_bytes: int) -> None:
+        if self._task is None:
+            self._task = self._bar.add_task(f"uploading {self._name}", total=total_bytes)
+            self._bar.start()
+        self._bar.update(self._task, completed=sent_bytes)
 
 
 def watch_all(console: Console, client: DreamClient, job_ids: list[str], clock: Clock | None = None) -> list[JobView]:

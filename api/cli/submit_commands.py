@@ -13,6 +13,7 @@ from api.cli.connection import REFUSED, UNSUCCESSFUL
 from api.cli.options import dream_options, with_targets
 from api.client import DreamClient, Refused
 from api.client.recipes import NoRecipe, differences, other_pictures, read_recipe
+from api.client.uploads import OnUpload
 from api.schemas.job_view import JobView
 from shared.errors import InvalidField, Unauthorized
 from shared.jobs.job import JobState, Priority
@@ -70,7 +71,11 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     if deadline_s is not None:
         options["deadline_s"] = deadline_s
     jobs = _submit_each(
-        context, image, lambda photograph: client.submit(photograph, chosen, guide=guide, mask=mask, **options)
+        context,
+        image,
+        lambda photograph, on_upload: client.submit(
+            photograph, chosen, guide=guide, mask=mask, on_upload=on_upload, **options
+        ),
     )
     if len(image) == 1 and (watch or output):
         watch_job(context, client, jobs[0], output)
@@ -104,7 +109,15 @@ def again(
     results.check_file(output, recipe["params"])
     client = connection.client(context)
     network_commands.check_available(client, recipe["params"].get("model", DEFAULT_MODEL), anyway=anyway)
-    job = client.submit(image, recipe["params"], guide=guide, mask=mask, kind=recipe.get("kind", "dream"))
+    with display.UploadBar(connection.console(context), image.name) as bar:
+        job = client.submit(
+            image,
+            recipe["params"],
+            guide=guide,
+            mask=mask,
+            on_upload=bar.update,
+            kind=recipe.get("kind", "dream"),
+        )
     watch_job(context, client, job, output)
     for sentence in differences(recipe, client.report(job.id)):
         warn.print(f"May differ: {sentence}.")
@@ -144,12 +157,15 @@ def watch_all(context: typer.Context, client: DreamClient, jobs: list[JobView], 
         raise typer.Exit(UNSUCCESSFUL)
 
 
-def _submit_each(context: typer.Context, images: list[Path], submit_image: Callable[[Path], JobView]) -> list[JobView]:
+def _submit_each(
+    context: typer.Context, images: list[Path], submit_image: Callable[[Path, OnUpload], JobView]
+) -> list[JobView]:
     """Submits the images and returns the accepted jobs. Of several images, reports a refused one and continues."""
     jobs = []
     for image in images:
         try:
-            job = submit_image(image)
+            with display.UploadBar(connection.console(context), image.name) as bar:
+                job = submit_image(image, bar.update)
         except Refused as exc:
             if len(images) == 1 or exc.problem.code == Unauthorized.code:
                 raise

@@ -15,6 +15,7 @@ from api.client.calls import Call, FilePath, Result
 from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerUnavailable, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events_async
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
+from api.client.uploads import OnUpload, SendPart
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
@@ -60,16 +61,16 @@ class AsyncDreamClient:
         guide: FilePath | None = None,
         mask: FilePath | None = None,
         on_change: Callable[[JobView], None] | None = None,
+        on_upload: OnUpload | None = None,
         **options: str | float,
     ) -> bytes:
         return await self._run(
             steps.dream(
-                image,
+                calls.images(image, guide, mask),
                 params,
                 look=look,
-                guide=guide,
-                mask=mask,
                 on_change=on_change,
+                on_upload=on_upload,
                 options=options,
                 clock=self._clock,
             )
@@ -82,9 +83,12 @@ class AsyncDreamClient:
         *,
         guide: FilePath | None = None,
         mask: FilePath | None = None,
+        on_upload: OnUpload | None = None,
         **options: str | float,
     ) -> JobView:
-        return await self._send(calls.submit(image, params, guide=guide, mask=mask, options=options))
+        return await self._run(
+            steps.submit(calls.images(image, guide, mask), params, on_upload=on_upload, options=options)
+        )
 
     async def get(self, job_id: str) -> JobView:
         return await self._send(calls.get(job_id))
@@ -176,13 +180,24 @@ class AsyncDreamClient:
                 done: Done = stop.value
                 return done
 
-    async def _carry_out(self, step: Call[Result] | Pause | Save) -> Result | str | None:
+    async def _carry_out(self, step: Call[Result] | Pause | Save | SendPart) -> Result | str | None:
         if isinstance(step, Call):
             return await self._send(step)
         if isinstance(step, Pause):
             await self._sleep(step.seconds)
             return None
+        if isinstance(step, SendPart):
+            await AsyncRetrying(sleep=self._sleep, **DOWNLOAD_RETRIES)(self._send_part, step)
+            return None
         return await AsyncRetrying(sleep=self._sleep, **DOWNLOAD_RETRIES)(self._save, step)
+
+    async def _send_part(self, step: SendPart) -> None:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            for piece in step.pieces():
+                yield piece
+
+        with translated(step.part.url):
+            step.check(await self._http.send(step.request(self._http, pieces())))
 
     async def _save(self, save: Save) -> str:
         with translated(self.url):

@@ -12,12 +12,13 @@ from uuid import uuid4
 import httpx
 
 from api.client.responses import Record, read, refusal
-from api.schemas.account_views import KeyList, KeyView, NewKeyView
+from api.schemas.account_views import FinishedUploadView, KeyList, KeyView, NewKeyView, PartList, PartsUploadView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 
 FilePath: TypeAlias = str | PathLike[str]
 Result = TypeVar("Result")
+LARGE_TIMEOUT_S = 600.0  # the storage joins and copies gigabytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,23 +55,60 @@ def connection(url: str, key: str | None, timeout_s: float) -> dict[str, Any]:
     }
 
 
-def submit(
-    image: FilePath,
-    params: Mapping[str, Any] | None,
-    *,
-    guide: FilePath | None,
-    mask: FilePath | None,
-    options: Mapping[str, str | float],
-) -> Call[JobView]:
+def images(image: FilePath, guide: FilePath | None, mask: FilePath | None) -> dict[str, Path]:
+    """Returns the files of a submission, by field."""
     paths = {"image": image, "guide": guide, "mask": mask}
+    return {name: Path(path) for name, path in paths.items() if path is not None}
+
+
+def submit(
+    files: Mapping[str, Path], params: Mapping[str, Any] | None, options: Mapping[str, str | float]
+) -> Call[JobView]:
     return _record(
         JobView,
         "POST",
         "/v1/jobs",
-        files={name: Path(path) for name, path in paths.items() if path is not None},
+        files=files,
         data={"params": json.dumps(dict(params or {})), **{name: str(value) for name, value in options.items()}},
         headers={"Idempotency-Key": uuid4().hex},
     )
+
+
+def submit_uploaded(
+    uploads: Mapping[str, str],
+    name: str,
+    params: Mapping[str, Any] | None,
+    options: Mapping[str, str | float],
+) -> Call[JobView]:
+    """uploads: their ids by field.   name: of the photograph's file, the job's if the options have none."""
+    body: dict[str, Any] = {"name": name, **options, "params": dict(params or {})}
+    if isinstance(events := body.get("webhook_events"), str):
+        body["webhook_events"] = events.split(",")
+    return _record(
+        JobView,
+        "POST",
+        "/v1/jobs",
+        json=body | {field: {"upload": upload} for field, upload in uploads.items()},
+        headers={"Idempotency-Key": uuid4().hex},
+        timeout=httpx.Timeout(LARGE_TIMEOUT_S, connect=5.0),
+    )
+
+
+def begin_upload(size_bytes: int) -> Call[PartsUploadView]:
+    return _record(PartsUploadView, "POST", "/v1/uploads/parts", json={"size_bytes": size_bytes})
+
+
+def list_parts(upload_id: str, first: int) -> Call[PartList]:
+    return _record(PartList, "GET", f"/v1/uploads/{upload_id}/parts", params={"first": first})
+
+
+def complete_upload(upload_id: str) -> Call[FinishedUploadView]:
+    timeout = httpx.Timeout(LARGE_TIMEOUT_S, connect=5.0)
+    return _record(FinishedUploadView, "POST", f"/v1/uploads/{upload_id}/complete", timeout=timeout)
+
+
+def remove_upload(upload_id: str) -> Call[None]:
+    return Call(method="DELETE", path=f"/v1/uploads/{upload_id}", read=lambda _: None)
 
 
 def get(job_id: str) -> Call[JobView]:

@@ -14,6 +14,7 @@ from api.client.calls import Call, FilePath, Result
 from api.client.responses import DOWNLOAD_RETRIES, REQUEST_RETRIES, ServerUnavailable, name_of, refusal, translated
 from api.client.sse_reader import Event, read_events
 from api.client.steps import POLL_S, Done, EventPosition, Pause, Save, Steps
+from api.client.uploads import OnUpload, SendPart
 from api.schemas.account_views import KeyList, KeyView, NewKeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
@@ -57,6 +58,7 @@ class DreamClient:
         guide: FilePath | None = None,
         mask: FilePath | None = None,
         on_change: Callable[[JobView], None] | None = None,
+        on_upload: OnUpload | None = None,
         **options: str | float,
     ) -> bytes:
         """Submits a job, waits for it and returns the result's bytes. Raises JobFailed with the job's message.
@@ -65,12 +67,11 @@ class DreamClient:
         """
         return self._run(
             steps.dream(
-                image,
+                calls.images(image, guide, mask),
                 params,
                 look=look,
-                guide=guide,
-                mask=mask,
                 on_change=on_change,
+                on_upload=on_upload,
                 options=options,
                 clock=self._clock,
             )
@@ -83,14 +84,18 @@ class DreamClient:
         *,
         guide: FilePath | None = None,
         mask: FilePath | None = None,
+        on_upload: OnUpload | None = None,
         **options: str | float,
     ) -> JobView:
-        """Submits a job; safe to retry, since repeated requests create one job only. Uploads the files as streams.
+        """Submits a job; safe to retry, since repeated requests create one job only.
+
+        Sends the files as streams; those above 32 MiB go to the object storage by parts, each repeated if it fails.
+        on_upload: called with the bytes sent of those, and with all of them.
 
         params: as in DreamParams.   options: kind, name, preset, priority, deadline_s, webhook_url,
         webhook_events (comma-separated).
         """
-        return self._send(calls.submit(image, params, guide=guide, mask=mask, options=options))
+        return self._run(steps.submit(calls.images(image, guide, mask), params, on_upload=on_upload, options=options))
 
     def get(self, job_id: str) -> JobView:
         return self._send(calls.get(job_id))
@@ -204,13 +209,20 @@ class DreamClient:
                 done: Done = stop.value
                 return done
 
-    def _carry_out(self, step: Call[Result] | Pause | Save) -> Result | str | None:
+    def _carry_out(self, step: Call[Result] | Pause | Save | SendPart) -> Result | str | None:
         if isinstance(step, Call):
             return self._send(step)
         if isinstance(step, Pause):
             self._clock.sleep(step.seconds)
             return None
+        if isinstance(step, SendPart):
+            Retrying(sleep=self._clock.sleep, **DOWNLOAD_RETRIES)(self._send_part, step)
+            return None
         return Retrying(sleep=self._clock.sleep, **DOWNLOAD_RETRIES)(self._save, step)
+
+    def _send_part(self, step: SendPart) -> None:
+        with translated(step.part.url):
+            step.check(self._http.send(step.request(self._http, step.pieces())))
 
     def _save(self, save: Save) -> str:
         """Returns the server's name for the file."""

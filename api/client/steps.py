@@ -15,6 +15,7 @@ from api.client import calls
 from api.client.calls import Call, FilePath
 from api.client.responses import JobFailed, Outage, ServerUnavailable
 from api.client.sse_reader import Event
+from api.client.uploads import BY_PARTS_BYTES, OnUpload, SendPart, by_parts
 from api.schemas.job_view import JobView
 from api.schemas.network_views import PresetList
 from shared.clock import Clock
@@ -56,7 +57,30 @@ class Save:
         return self.part.open("ab" if resumed else "wb")
 
 
-Steps: TypeAlias = Generator[Call[Any] | Pause | Save, Any, Done]
+Steps: TypeAlias = Generator[Call[Any] | Pause | Save | SendPart, Any, Done]
+
+
+def submit(
+    files: Mapping[str, Path],
+    params: Mapping[str, Any] | None,
+    *,
+    on_upload: OnUpload | None,
+    options: Mapping[str, str | float],
+) -> Steps[JobView]:
+    """Submits a job: with a form, or after uploading the images if one of them is large.
+
+    files: the images, by field.
+    """
+    uploads = None
+    if any(file.stat().st_size > BY_PARTS_BYTES for file in files.values()):
+        uploads = yield from by_parts(files, on_upload)
+    call = (
+        calls.submit(files, params, options)
+        if uploads is None
+        else calls.submit_uploaded(uploads, files["image"].name, params, options)
+    )
+    job: JobView = yield call
+    return job
 
 
 def wait(job_id: str, on_change: Callable[[JobView], None] | None, clock: Clock) -> Steps[JobView]:
@@ -99,13 +123,12 @@ def preset_params(name: str) -> Steps[dict[str, Any]]:
 
 
 def dream(
-    image: FilePath,
+    files: Mapping[str, Path],
     params: Mapping[str, Any] | None,
     *,
     look: str | None,
-    guide: FilePath | None,
-    mask: FilePath | None,
     on_change: Callable[[JobView], None] | None,
+    on_upload: OnUpload | None,
     options: Mapping[str, str | float],
     clock: Clock,
 ) -> Steps[bytes]:
@@ -113,7 +136,7 @@ def dream(
     if look:
         yield from preset_params(look)  # refuses an unknown look with the list of all
         options = {**options, "preset": look}
-    job: JobView = yield calls.submit(image, params, guide=guide, mask=mask, options=options)
+    job = yield from submit(files, params, on_upload=on_upload, options=options)
     ended = yield from wait(job.id, on_change, clock)
     if ended.state is not JobState.SUCCEEDED:
         raise JobFailed(ended)

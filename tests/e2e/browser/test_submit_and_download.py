@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from shared.s3 import object_keys
+from shared.s3.object_storage import S3ObjectStorage
 from tests.e2e.browser import steps
 
 DROP = """([content, name]) => {
@@ -156,4 +158,32 @@ def test_a_large_photograph_is_uploaded_to_the_object_storage(page, stack, tmp_p
     steps.start(page)
 
     assert any(method == "POST" and url.startswith(stack.settings.s3_url) for method, url in sent)
+    page.get_by_role("button", name="Cancel").or_(page.get_by_text("Download PNG")).first.wait_for()
+
+
+def test_a_huge_photograph_is_uploaded_by_parts_and_only_a_part_that_failed_is_sent_again(page, stack, tmp_path):
+    # given a storage that is cut off once, in the second of three parts
+    noise = tmp_path / "huge.png"
+    Image.frombytes("RGB", (3400, 3400), os.urandom(3400 * 3400 * 3)).save(noise, compress_level=0)
+    sent, failures = [], iter([True])
+
+    def fail_once(route):
+        sent.append(re.search(r"partNumber=(\d+)", route.request.url)[1])
+        if sent[-1] == "2" and next(failures, False):
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(lambda url: url.startswith(stack.settings.s3_url) and "partNumber=" in url, fail_once)
+    steps.add(page, noise)
+    steps.make_it_short(page)
+
+    # when
+    steps.start(page)
+
+    # then
+    assert sent == ["1", "2", "2", "3"]
+    job = page.url.rsplit("/", 1)[-1]
+    stored = S3ObjectStorage.connect(stack.settings).size(object_keys.image(job))
+    assert stored == noise.stat().st_size
     page.get_by_role("button", name="Cancel").or_(page.get_by_text("Download PNG")).first.wait_for()

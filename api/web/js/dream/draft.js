@@ -1,8 +1,11 @@
 // The job being composed. `draft-store.js` keeps it over reloads and restarts of the browser.
 
+import { imageSize } from "./image-size.js";
+
 /**
- * @typedef {{key: string, file: File, name: string, url: string, width: number, height: number,
+ * @typedef {{key: string, file: File, name: string, url: string | null, width: number | null, height: number | null,
  *   mask: HTMLCanvasElement | null, problem: any, sent: boolean}} Photo
+ *   url: null if this browser can't show the file; width, height: null if they aren't known either
  *   sent: it was submitted; the next photograph replaces it
  */
 
@@ -29,7 +32,7 @@ export function addPhotos(photos) {
 export function removePhoto(key) {
   const index = draft.photos.findIndex((photo) => photo.key === key);
   if (index < 0) return;
-  URL.revokeObjectURL(draft.photos[index].url);
+  if (draft.photos[index].url) URL.revokeObjectURL(draft.photos[index].url);
   draft.photos.splice(index, 1);
   draft.active = Math.max(0, Math.min(draft.active - (index < draft.active ? 1 : 0), draft.photos.length - 1));
 }
@@ -80,6 +83,7 @@ export function paramsToSend(look, defaults) {
   return { ...Object.fromEntries(reset.map((name) => [name, defaults[name] ?? null])), ...draft.params };
 }
 
+const UNSHOWN = /hei[cf]|tiff?|jxl/i; // formats that the service reads and only some browsers show
 const ENDINGS = /\.(png|jpe?g|webp|gif|avif|heic|heif|tiff?|jxl)$/i; // some systems give HEIC and JPEG XL no type
 
 /**
@@ -94,23 +98,20 @@ export async function readPhoto(file) {
   const url = URL.createObjectURL(file);
   const image = new Image();
   image.src = url;
+  let shown;
   try {
     await image.decode();
+    shown = { url, width: image.naturalWidth, height: image.naturalHeight };
   } catch {
     URL.revokeObjectURL(url);
-    throw new Error(
-      /hei[cf]|tiff?|jxl/i.test(`${file.type} ${file.name.split(".").pop()}`)
-        ? `This browser can't show ${file.name}. Send it with the dream command or over HTTP, or convert it to JPEG.`
-        : `${file.name} can't be read: it is damaged or not an image.`,
-    );
+    if (!UNSHOWN.test(`${file.type} ${file.name.split(".").pop()}`)) throw new Error(`${file.name} can't be read: it is damaged or not an image.`);
+    shown = { url: null, width: null, height: null, ...(await imageSize(file)) };
   }
   return {
     key: crypto.getRandomValues(new Uint32Array(2)).join("-"),
     file,
     name: file.name || "Pasted image",
-    url,
-    width: image.naturalWidth,
-    height: image.naturalHeight,
+    ...shown,
     mask: null,
     problem: null,
     sent: false,

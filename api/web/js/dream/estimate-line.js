@@ -26,6 +26,11 @@ export function estimateLine(values, signal) {
       fill(basis, "Add a photograph to get an estimate.");
       return;
     }
+    if (draft.photos.some((photo) => !photo.width)) {
+      fill(headline, "No estimate");
+      fill(basis, "The size of a photograph is known once the service has read it.");
+      return;
+    }
     const { models } = await getCached("/v1/models");
     const model = models.find((one) => one.name === params.model);
     const layers = params.layers ?? (model ? [{ layer: model.default_layer }] : []);

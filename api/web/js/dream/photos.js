@@ -1,7 +1,7 @@
 // The photographs of the composer: first an invitation to add some, then the selected one.
 
 import { toast, speak } from "../core/announce.js";
-import { asset, button, fill, h } from "../core/dom.js";
+import { asset, button, fill, h, icon } from "../core/dom.js";
 import { bytes, count } from "../core/format.js";
 import { activePhoto, addPhotos, draft, readPhoto, removePhoto } from "./draft.js";
 import { errorSlot } from "../settings/fields.js";
@@ -93,13 +93,14 @@ export function photoStage({ signal, onChange }) {
   }
 
   function portrait(photo) {
-    const picture = h("img", { src: photo.url, alt: `Your photograph ${photo.name}` });
-    const frame = h("div", { className: "photo-frame", style: { "--ratio": `${photo.width} / ${photo.height}`, "--w": photo.width, "--h": photo.height } }, picture);
+    const picture = photo.url ? h("img", { src: photo.url, alt: `Your photograph ${photo.name}` }) : tile(photo);
+    const [width, height] = photo.width ? [photo.width, photo.height] : [4, 3];
+    const frame = h("div", { className: "photo-frame", style: { "--ratio": `${width} / ${height}`, "--w": width, "--h": height } }, picture);
     const facts = h(
       "div",
       { className: "photo-facts" },
       h("span", { className: "ellipsis", title: photo.name }, photo.name),
-      h("span", { className: "muted num" }, `${photo.width} × ${photo.height}, ${bytes(photo.file.size)}`),
+      h("span", { className: "muted num" }, [photo.width && `${photo.width} × ${photo.height}`, bytes(photo.file.size)].filter(Boolean).join(", ")),
     );
     const tools = h("div", { className: "photo-tools" });
     painter = maskPainter(photo, frame, () => {
@@ -110,7 +111,7 @@ export function photoStage({ signal, onChange }) {
     function drawTools() {
       fill(
         tools,
-        painter.tools(),
+        photo.url && painter.tools(),
         !painter.active && [
           button("Add more", { icon: "plus", className: "slim", onclick: choose }),
           button("Remove this photograph", { icon: "close", className: "slim icon-only", onclick: () => remove(photo) }, false),
@@ -142,7 +143,7 @@ export function photoStage({ signal, onChange }) {
               onChange();
               strip.children[index]?.querySelector("button").focus();
             } },
-            h("img", { src: one.url, alt: one.name }),
+            one.url ? h("img", { src: one.url, alt: one.name }) : h("span", { className: "unshown" }, ending(one), h("span", { className: "hidden" }, one.name)),
           ),
         ),
       ),
@@ -153,6 +154,23 @@ export function photoStage({ signal, onChange }) {
   listenForDrops(node, signal, addFiles);
   draw();
   return { node, draw, showError: (fieldError) => slot.show(fieldError), focus };
+}
+
+/** Stands for a photograph that this browser can't show; it can be dreamed all the same. */
+function tile(photo) {
+  return h(
+    "div",
+    { className: "unshown" },
+    icon("photo"),
+    h("strong", { className: "wrap-anywhere" }, photo.name),
+    h("span", { className: "muted" }, `This browser can't show ${ending(photo)} files. The service reads them, and the dream will be visible.`),
+  );
+}
+
+/** Returns the format as people call it: the ending of the file's name. */
+function ending(photo) {
+  const found = /\.(\w+)$/.exec(photo.name)?.[1] ?? photo.file.type.split("/").pop();
+  return (found || "such").toUpperCase().replace(/^TIF$/, "TIFF");
 }
 
 /** Accepts files dropped or pasted anywhere on the page. */

@@ -1,12 +1,13 @@
 // Submits jobs: large files are uploaded to the object storage first, small ones are sent with the form.
 
-import { hooks, problemFrom, request } from "../core/api.js";
+import { request } from "../core/api.js";
 import { savePhoto } from "../core/photo-cache.js";
+import { send } from "../core/send.js";
 import { maskFile } from "./mask-file.js";
+import { uploadByParts } from "./parts.js";
 
 const UPLOAD_FIRST_BYTES = 8e6;
-const SILENCE_MS = 10_000; // without a sign of the server, after which the page says so
-const LIMIT_MS = 90_000; // of silence, after which the submission has failed
+const BY_PARTS_BYTES = 32 * 2 ** 20;
 
 /**
  * Submits one photograph. Sent again with the same `key`, it creates no second job.
@@ -56,53 +57,22 @@ async function upload(files, params, options, { signal, onProgress, onSilence })
   let before = 0;
   for (const [name, file] of Object.entries(files)) {
     if (!file) continue;
-    const place = await (await request("/v1/uploads", { method: "POST", json: { size_bytes: file.size, content_type: file.type }, signal })).json();
-    const form = new FormData();
-    for (const [key, value] of Object.entries(place.fields)) form.append(key, value);
-    form.append("file", file);
     const start = before;
-    await send(place.url, form, { onSilence, signal, onProgress: (share) => onProgress((start + share * file.size) / total) });
+    const sending = { onSilence, signal, onProgress: (share) => onProgress((start + share * file.size) / total) };
+    const id = (file.size > BY_PARTS_BYTES ? await uploadByParts(file, sending) : null) ?? (await uploadByForm(file, sending));
     before += file.size;
-    body[name] = { upload: place.id };
+    body[name] = { upload: id };
   }
   return body;
 }
 
-/** POSTs a body and reports the progress of the upload, which fetch does not support, and silence of the server. */
-function send(url, body, { onProgress, onSilence, signal, headers = {} }) {
-  return new Promise((done, fail) => {
-    const call = new XMLHttpRequest();
-    let warning;
-    let limit;
-    const heard = () => {
-      clearTimeout(warning);
-      clearTimeout(limit);
-      warning = setTimeout(onSilence, SILENCE_MS);
-      limit = setTimeout(() => {
-        fail(problemFrom(0, ""));
-        call.abort();
-      }, LIMIT_MS);
-    };
-    call.onloadend = () => {
-      clearTimeout(warning);
-      clearTimeout(limit);
-    };
-    call.open("POST", url);
-    if (url.startsWith("/")) call.setRequestHeader("X-Requested-With", "dreamqueue");
-    for (const [name, value] of Object.entries(headers)) call.setRequestHeader(name, value);
-    call.upload.onprogress = (event) => {
-      heard();
-      if (event.lengthComputable) onProgress(event.loaded / event.total);
-    };
-    call.onload = () => {
-      if (call.status >= 200 && call.status < 300) return done(call.responseText);
-      if (call.status === 401) hooks.onUnauthorized();
-      return fail(problemFrom(call.status, call.responseText, Number(call.getResponseHeader("Retry-After")) || null));
-    };
-    call.onerror = () => fail(problemFrom(0, ""));
-    call.onabort = () => fail(new DOMException("aborted", "AbortError"));
-    signal.addEventListener("abort", () => call.abort(), { once: true });
-    heard();
-    call.send(body);
-  });
+/** Uploads a file with one request. Returns the upload's id. */
+async function uploadByForm(file, sending) {
+  const json = { size_bytes: file.size, content_type: file.type };
+  const place = await (await request("/v1/uploads", { method: "POST", json, signal: sending.signal })).json();
+  const form = new FormData();
+  for (const [key, value] of Object.entries(place.fields)) form.append(key, value);
+  form.append("file", file);
+  await send(place.url, form, sending);
+  return place.id;
 }

@@ -25,7 +25,7 @@ export function sizeField(onChange) {
     const { scale, long_side: longSide } = draft.params;
     for (const input of inputs) input.checked = !longSide && Number(input.value) === (scale ?? 1);
     const photo = activePhoto();
-    if (photo) {
+    if (photo?.width) {
       const [width, height] = dreamSize(photo.width, photo.height, draft.params);
       fill(hint, `${width} × ${height} pixels`);
     } else fill(hint, longSide ? `${longSide} pixels on the longer side` : "Compared with the photograph.");
