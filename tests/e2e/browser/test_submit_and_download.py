@@ -4,6 +4,7 @@ import base64
 import os
 import re
 
+import pillow_heif
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -187,3 +188,40 @@ def test_a_huge_photograph_is_uploaded_by_parts_and_only_a_part_that_failed_is_s
     stored = S3ObjectStorage.connect(stack.settings).size(object_keys.image(job))
     assert stored == noise.stat().st_size
     page.get_by_role("button", name="Cancel").or_(page.get_by_text("Download PNG")).first.wait_for()
+
+
+def heic(path):
+    """A photograph as iPhones write it: Display P3, turned, with a thumbnail."""
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.radial_gradient("L").resize((320, 240)).convert("RGB").save(path, exif=exif.tobytes())
+    return path
+
+
+def tiff(path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.radial_gradient("L").resize((320, 240)).convert("RGB").save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize(("make", "name", "kind"), [(heic, "IMG_0042.HEIC", "HEIC"), (tiff, "scan.tif", "TIFF")])
+def test_a_photograph_that_the_browser_cannot_show_is_dreamed_all_the_same(page, tmp_path, make, name, kind):
+    page.locator("input#file").set_input_files(make(tmp_path / name))
+
+    stage = page.get_by_role("region", name="Photograph", exact=True)
+    expect(stage.locator(".photo-frame .unshown")).to_contain_text(name)
+    expect(stage.locator(".photo-frame .unshown")).to_contain_text(f"can't show {kind} files")
+    expect(stage.locator(".photo-facts")).to_contain_text("240 \N{MULTIPLICATION SIGN} 320")
+    assert stage.locator("img").count() == 0
+    expect(page.get_by_role("button", name="Paint")).to_have_count(0)
+    steps.make_it_short(page)
+    steps.start(page)
+    steps.await_state(page, "Done")
+    expect(page.get_by_role("img", name="The dream")).to_be_visible()
+    broken = "() => [...document.images].filter((one) => one.complete && !one.naturalWidth).map((one) => one.src)"
+    assert page.evaluate(broken) == []
+    page.goto("/gallery")
+    expect(page.locator(".card img").first).to_be_visible()
+    assert page.evaluate(broken) == []

@@ -15,12 +15,14 @@ import { madePanel } from "../jobs/made-panel.js";
 import { progressPanel } from "../jobs/progress-panel.js";
 import { reportOf, resultPanel, resultStage } from "../jobs/result-panel.js";
 
+const UNSHOWN = ["heic", "tiff", "jxl"]; // formats that only some browsers show
 const MUCH_WORK_S = 60; // of a dream: canceling more than this asks first
 
 export async function jobView({ params, signal }) {
   const first = await get(`/v1/jobs/${encodeURIComponent(params.id)}`);
   const named = await describe(first);
-  const before = beforeAddress(first, named.cached, signal);
+  const address = beforeAddress(first, named.cached, signal);
+  const before = (await isShown(first.input.format, address)) ? address : null;
   const [width, height] = dreamSize(first.input.width, first.input.height, first.params);
   const stage = h("div", { className: "job-stage", style: { "--ratio": `${width} / ${height}` } });
   const side = h("div", { className: "job-side" });
@@ -78,7 +80,7 @@ export async function jobView({ params, signal }) {
 
   async function again(control) {
     control.disabled = true;
-    const complete = await recompose(first, named.cached, before);
+    const complete = await recompose(first, named.cached, address);
     if (!complete) toast("The settings are loaded; add the photograph again.", "photo");
     go("/");
   }
@@ -148,3 +150,10 @@ function beforeAddress(job, cached, signal) {
   return url;
 }
 
+/** Returns whether this browser shows the photograph; where it does not, the page does without. */
+async function isShown(format, address) {
+  if (!address || !UNSHOWN.includes(format)) return true;
+  const image = new Image();
+  image.src = address;
+  return image.decode().then(() => true, () => false);
+}
