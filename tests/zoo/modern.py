@@ -9,7 +9,7 @@ import pillow_heif
 from PIL import Image
 
 from shared.images.header import TURNS
-from tests.zoo import exif, icc
+from tests.zoo import depth, exif, icc
 from tests.zoo.specimen import GRAY, PICTURE, Specimen, encoded, pixels, transparent, turned
 
 pillow_heif.register_heif_opener()
@@ -103,6 +103,9 @@ def _heics() -> Iterator[Specimen]:
     file = io.BytesIO()
     several.save(file, quality=95)
     yield Specimen("heic-several", file.getvalue())
+    yield Specimen("heic-depth-map", depth.with_depth(PICTURE))
+    portrait = {"exif": b"Exif\0\0" + exif.block(exif.orientation(6)), "icc_profile": icc.P3}
+    yield Specimen("heic-portrait", depth.with_depth(PICTURE, **portrait), None)
     large = PICTURE.resize((1100, 700), Image.Resampling.BICUBIC)
     yield Specimen("heic-large", heic(large), large)
     pillow_heif.options.GRID_TILE_SIZE, before = 512, pillow_heif.options.GRID_TILE_SIZE
