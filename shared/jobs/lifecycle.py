@@ -155,14 +155,19 @@ class JobLifecycle(Acceptance):
     def rename(self, job: Job, name: str | None) -> Job:
         """Renames the job, or removes its name. Returns the renamed job. Raises JobNotFound when a delete came first.
 
-        Order: the document, which outweighs the manifest, then Redis. A rename that lost against a delete cleans up.
+        Order: the document, which outweighs the manifest, then Redis. A rename that lost against a delete cleans up; of
+        two renames at once the last document counts.
         """
         document = JobName(name=name).model_dump_json().encode()
         self._storage.put(object_keys.name(job.id), document, content_type=JSON)
         if self.records.is_deleted(job.id):
             self.delete(job.id)
             raise JobNotFound
-        return self._store.rename(job.id, name) or replace(job, name=name)
+        renamed = self._store.rename(job.id, name)
+        # Of two renames at once, the one that reaches Redis last may not be the one that S3 has kept.
+        while (kept := self.records.name(job.id, {object_keys.name(job.id)}, otherwise=name)) != name:
+            name, renamed = kept, self._store.rename(job.id, kept)
+        return renamed or replace(job, name=name)
 
     def delete(self, job_id: str) -> None:
         """Removes the job permanently.

@@ -2,9 +2,12 @@
 
 import io
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from urllib.error import HTTPError
 
+import httpx
 import pytest
+from PIL import Image
 
 from api.app import create_app
 from api.wiring import connect
@@ -16,6 +19,8 @@ from shared.s3 import object_keys
 from shared.s3.object_storage import S3ObjectStorage
 from tests.conftest import empty_redis
 from tests.fakes.pictures import a_picture
+from tests.zoo import exif, jpeg
+from tests.zoo.specimen import PICTURE, encoded
 
 
 @pytest.fixture
@@ -110,6 +115,54 @@ def test_a_refused_submission_leaves_nothing(http, store, storage, settings):
 
     assert list(storage.keys("")) == []
     assert store.list_jobs("local") == []
+
+
+def by_form(http, photograph):
+    return submit(http, image=(io.BytesIO(photograph), "photo.jpg"))
+
+
+def by_parts(http, photograph):
+    upload = http.post("/v1/uploads/parts", json={"size_bytes": len(photograph)}).json["id"]
+    (part,) = http.get(f"/v1/uploads/{upload}/parts").json["parts"]
+    httpx.put(part["url"], content=photograph).raise_for_status()
+    assert http.post(f"/v1/uploads/{upload}/complete").status_code == 200
+    return http.post("/v1/jobs", json={"image": {"upload": upload}})
+
+
+@pytest.mark.parametrize("send", [by_form, by_parts])
+@pytest.mark.parametrize("kept", [True, False], ids=["as it came", "stripped"])
+def test_a_stored_photograph_has_its_place_only_where_it_may(settings, storage, send, kept):
+    # given
+    place = b"N48.8584 E2.2945"
+    block = exif.block(exif.orientation(6), (0x8825, 2, len(place), b"\x26\0\0\0"), extra=place)
+    photograph = jpeg.with_exif(encoded(PICTURE, "JPEG"), block)
+    storage.check()
+    http = create_app(settings.model_copy(update={"strip_inputs": not kept})).test_client()
+
+    # when
+    job = send(http, photograph).json
+
+    # then
+    stored = storage.get(object_keys.image(job["id"]))
+    assert (place in stored, stored == photograph) == (kept, kept)
+    assert (job["input"]["width"], job["input"]["size_bytes"]) == (32, len(stored))
+    with Image.open(io.BytesIO(stored)) as image:
+        assert image.getexif()[0x0112] == 6
+
+
+def test_of_many_renames_at_once_the_name_that_s3_keeps_is_the_one_that_redis_shows(http, settings):
+    job = submit(http).json["id"]
+    app = create_app(settings)
+
+    def rename(number):
+        return app.test_client().patch(f"/v1/jobs/{job}", json={"name": f"name {number}"}).status_code
+
+    for _ in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(rename, range(8))) == {200}
+        shown = http.get(f"/v1/jobs/{job}").json["name"]
+        empty_redis(settings)
+        assert http.get(f"/v1/jobs/{job}").json["name"] == shown
 
 
 def test_the_api_starts_while_redis_and_s3_are_unavailable(settings):

@@ -394,3 +394,18 @@ def test_keys_tell_their_retry_count(retry_count):
     assert object_keys.parse_pending(object_keys.pending(job_id, retry_count)) == (job_id, retry_count)
     assert object_keys.outcome_retry_count(object_keys.outcome(job_id, retry_count)) == retry_count
     assert object_keys.outcome_retry_count(object_keys.manifest(job_id)) is None
+
+
+@pytest.mark.parametrize("second", ["Second", None])
+def test_of_two_renames_at_once_redis_and_s3_keep_the_same(second):
+    # given a rename that reaches Redis only after another one is through
+    world = World()
+    job = world.known()
+    world.before(world.store, "rename", lambda: world.lifecycle.rename(job, second))
+
+    # when
+    renamed = world.lifecycle.rename(job, "First")
+
+    # then
+    assert renamed.name == world.store.get(job.id).name == second
+    assert world.records.recall(job.id).name == second
