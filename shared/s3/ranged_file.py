@@ -6,7 +6,7 @@ from shared.errors import StorageUnavailable
 from shared.interfaces import ObjectStorage
 
 FIRST_BYTES = 64 << 10
-MAX_BYTES = 8 << 20  # fetched at once, after reading on from where the last piece ended
+MAX_BYTES = 8 << 20  # fetched at once, when reading goes on near where the last piece ended
 
 
 class RangedFile(io.RawIOBase):
@@ -53,7 +53,8 @@ class RangedFile(io.RawIOBase):
         return bytes(collected)
 
     def _fetch(self) -> None:
-        in_order = self._piece and self._at == self._piece_at + len(self._piece)
+        ahead = self._at - (self._piece_at + len(self._piece))
+        in_order = self._piece and 0 <= ahead <= FIRST_BYTES  # a chain of headers skips what lies between them
         size = min(MAX_BYTES, 2 * len(self._piece)) if in_order else FIRST_BYTES
         piece = self._storage.read(self._key, self._at, min(size, self._size - self._at))
         if not piece:

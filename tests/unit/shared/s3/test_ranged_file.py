@@ -56,6 +56,18 @@ def test_a_header_costs_one_small_request_and_a_scan_few_large_ones(storage):
     assert max(storage.fetched) == MAX_BYTES
 
 
+def test_a_chain_of_headers_is_read_in_large_pieces(storage):
+    """As libpng writes pictures: a header every 8 KB."""
+    size = 64 << 20
+    file = opened(storage, bytes(size))
+
+    for at in range(0, size, 8204):
+        file.seek(at)
+        file.read(8)
+
+    assert len(storage.fetched) < 20
+
+
 def test_an_object_that_disappears_is_an_outage_not_an_end(storage):
     file = opened(storage, b"x" * 100)
     storage.delete(["a"])
