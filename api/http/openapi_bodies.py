@@ -12,6 +12,7 @@ from api.schemas.requests import FeatureMapsRequest, JobForm, JobRequest
 
 SCHEMAS = "#/components/schemas/"
 JSON = "application/json"
+DREAMS_ONLY = ("guide", "mask", "preset")  # fields that feature maps don't take
 IMAGE_FILE = "A JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF or JPEG XL file; of several pictures the first one counts."
 FILE_DESCRIPTIONS = {
     "image": IMAGE_FILE,
@@ -51,15 +52,16 @@ def _form() -> dict[str, Any]:
     form["properties"] = {**files, **form["properties"]}
     form["required"] = ["image"]
     form["description"] = "A submission with its images."
+    form["dependentSchemas"] = {name: {"properties": {"kind": {"const": "dream"}}} for name in DREAMS_ONLY}
     return form
 
 
 def restrict_kind(record: dict[str, Any]) -> None:
-    """Restricts `kind` to the one value that matches the record's parameters; feature maps take no guide or mask."""
+    """Restricts `kind` to the one value that matches the record's parameters, and feature maps to their fields."""
     maps = "FeatureMaps" in json.dumps(record["properties"]["params"])
     if maps:
         record["required"] = ["kind", *record["required"]]
-        for name in ("guide", "mask"):
+        for name in DREAMS_ONLY:
             record["properties"].pop(name, None)
     record["properties"]["kind"]["enum"] = ["feature_maps" if maps else "dream"]
 

@@ -58,6 +58,29 @@ def test_the_submission_is_documented_as_a_form_with_files(http):
     assert form["additionalProperties"] is False
 
 
+@pytest.mark.parametrize("name", ["guide", "mask", "preset"])
+def test_what_feature_maps_refuse_is_no_part_of_their_schemas(http, submit, name):
+    # given
+    document = _document(http)
+    content = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
+    value = "animals" if name == "preset" else {"upload": openapi_examples.UPLOAD_ID}
+    body = {"kind": "feature_maps", "image": {"upload": openapi_examples.UPLOAD_ID}}
+    form = {"kind": "feature_maps", "image": "", name: "animals" if name == "preset" else ""}
+
+    def is_valid(media_type, instance):
+        schema = {**content[media_type]["schema"], "components": document["components"]}
+        return jsonschema_rs.is_valid(schema, instance)
+
+    # when, then
+    assert is_valid("application/json", body)
+    assert not is_valid("application/json", body | {name: value})
+    assert not is_valid("multipart/form-data", form)
+    assert is_valid("multipart/form-data", form | {"kind": "dream"})
+    sent = "animals" if name == "preset" else (io.BytesIO(a_picture()), "x.jpg")
+    refused = submit(kind="feature_maps", params='{"layer": "stem"}', **{name: sent})
+    assert (refused.status_code, refused.json["path"]) == (422, name)
+
+
 def test_fields_with_defaults_are_optional_in_requests(http):
     schemas = _document(http)["components"]["schemas"]
 
