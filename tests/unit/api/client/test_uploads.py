@@ -98,7 +98,7 @@ def test_a_part_whose_address_has_expired_gets_another_one(client, transport, wo
 
 @pytest.mark.parametrize("answers", [[403] * 2, [500] * 5], ids=["refused", "unavailable"])
 def test_an_upload_that_fails_for_good_is_removed(client, transport, world, large, answers):
-    transport.part_answers = answers
+    transport.part_answers = list(answers)
 
     with pytest.raises((ServerUnavailable, uploads.PartRefused)):
         client.submit(large)
