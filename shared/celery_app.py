@@ -1,7 +1,10 @@
-"""The Celery application, and wake-ups: messages that carry no job and only say that there is work."""
+"""The Celery application, wake-ups, which carry no job and only say that there is work, and the queues of tiles."""
+
+from collections.abc import Iterable
 
 import redis
 from celery import Celery
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from shared.errors import StoreUnavailable
@@ -12,6 +15,9 @@ from shared.settings import Settings
 
 QUEUE = "dream"  # the Redis list's name
 TASK = "dream.work"
+TILE_TASK = "dream.compute_tile"
+TILE_EXCHANGE = Exchange("dream.tiles", type="direct", durable=True)
+TILE_QUEUE_EXPIRES_S = 120.0  # a queue that nobody sends to or receives from
 
 
 def make_app(settings: Settings) -> Celery:
@@ -46,10 +52,23 @@ def make_app(settings: Settings) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 15,
             "visibility_timeout": 3600,
+            "queue_order_strategy": "priority",  # a worker receives tiles only while no wake-up waits
             **sentinel_options,
         },
     )
     return app
+
+
+def tile_queue(numerics: str, model: str) -> Queue:
+    """Returns the queue of tiles for workers with those numerics that serve that model."""
+    name = f"dream.tiles.{numerics}.{model}"
+    return Queue(name, TILE_EXCHANGE, routing_key=name, expires=TILE_QUEUE_EXPIRES_S)
+
+
+def receive_tiles(app: Celery, numerics: str, models: Iterable[str]) -> None:
+    """Has the application's worker receive those models' tiles too, after wake-ups."""
+    app.conf.task_queues = [Queue(QUEUE, Exchange(QUEUE), routing_key=QUEUE)]
+    app.conf.task_queues += [tile_queue(numerics, model) for model in models]
 
 
 class CeleryNotifier:

@@ -35,6 +35,7 @@ class WorkerInfo:
     fetchable: tuple[str, ...] = ()  # models that it could serve if it fetched their weights
     fetches_on_demand: bool = False  # it fetches them for a waiting job; otherwise only on request
     fetch: WeightsFetch | None = None  # the one in progress, or the last one if that failed
+    numerics: str = ""  # workers with the same one compute the same bytes, and may help each other
 
 
 class JobStore(Protocol):

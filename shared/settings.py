@@ -206,6 +206,19 @@ class Settings(BaseSettings):
         int | None, Field(ge=1, le=256, description="Tiles computed in parallel; unset: one per core.")
     ] = None
 
+    share_dreams: Annotated[
+        bool,
+        Field(description="Whether idle workers compute tiles of another worker's dream; it has the same bytes then."),
+    ] = True
+    share_bytes: Annotated[
+        int,
+        Field(
+            gt=0,
+            description="Bytes of tiles that one shared dream may have in Redis at a time: about 24 MB for each tile "
+            "of 1024 x 1024 pixels, and two such tiles for each helper.",
+        ),
+    ] = 256 * 2**20
+
     liveness_file: Annotated[
         Path | None, Field(description="File that a worker or caretaker touches every 5 s, for liveness probes.")
     ] = None

@@ -5,6 +5,7 @@ Run: celery -A worker.app worker
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,10 +17,12 @@ from celery.exceptions import WorkerShutdown
 from celery.worker.consumer import Consumer
 
 from shared import logs
-from shared.celery_app import make_app
+from shared.celery_app import make_app, receive_tiles
 from shared.errors import InvalidSettings
+from shared.networks import catalog
 from shared.settings import EX_CONFIG, load_or_exit
 from worker.monitoring import liveness_file
+from worker.sharing.numerics import fingerprint
 from worker.startup_checks import wait_for_services
 
 DRAIN_SIGNAL = signal.SIGUSR2  # billiard installs its own handlers for the others once the child is initialized
@@ -42,6 +45,13 @@ def _check_services(**_: object) -> None:
     logs.configure()
     liveness_file.start(settings.liveness_file)
     wait_for_services(settings)
+    try:
+        catalog.extend(settings.catalog)
+    except InvalidSettings as exc:
+        log.critical("startup_refused", reason=str(exc))
+        sys.exit(EX_CONFIG)
+    if settings.share_dreams:
+        receive_tiles(app, fingerprint(), settings.models or catalog.MODELS)
 
 
 @signals.worker_process_init.connect

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,10 +18,12 @@ from shared.networks import catalog
 from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
+from worker.sharing.numerics import fingerprint
 
 if TYPE_CHECKING:
     from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
     from worker.runner import Runner
+    from worker.sharing.helper import TileHelper
 
 log = structlog.get_logger(__name__)
 
@@ -30,11 +33,12 @@ DRAIN_LIMIT_S, RELEASE_LIMIT_S = 10.0, 2.0  # together below the 15 s that a wor
 
 drain = threading.Event()
 _runner: "Runner | None" = None
+_tile_helper: "TileHelper | None" = None
 
 
 def start(settings: Settings) -> None:
     """Loads the first network and starts to register this worker in Redis. Call it once per process."""
-    global _runner  # noqa: PLW0603 - Celery gives a child process no other place for its state
+    global _runner, _tile_helper  # noqa: PLW0603 - Celery gives a child process no other place for its state
     logs.configure()
     catalog.extend(
         settings.catalog
@@ -43,9 +47,14 @@ def start(settings: Settings) -> None:
     from worker.attempts.tensorflow_dreamer import TensorFlowDreamer  # noqa: PLC0415
     from worker.monitoring import metrics_server  # noqa: PLC0415
     from worker.runner import Runner  # noqa: PLC0415
+    from worker.sharing.helper import TileHelper  # noqa: PLC0415
+    from worker.sharing.owner import SharedDream  # noqa: PLC0415
+    from worker.sharing.tile_exchange import TileExchange  # noqa: PLC0415
 
     store = RedisJobStore.connect(settings)
-    dreamer = TensorFlowDreamer(settings)
+    exchange = TileExchange.connect(settings)
+    share = partial(SharedDream, store=store, exchange=exchange, numerics=fingerprint(), settings=settings)
+    dreamer = TensorFlowDreamer(settings, share if settings.share_dreams else None)
     dreamer.preload()
     _runner = Runner(
         store=store,
@@ -56,6 +65,9 @@ def start(settings: Settings) -> None:
         settings=settings,
         drain=drain,
         die=lambda: os.kill(os.getpid(), signal.SIGKILL),
+    )
+    _tile_helper = TileHelper(
+        name=settings.worker_name, dreamer=dreamer, exchange=exchange, run_next=_runner.run_next, drain=drain
     )
     threading.Thread(
         target=_register_until_drained, args=(store, dreamer, _runner, settings), name="register_worker", daemon=True
@@ -68,6 +80,13 @@ def runner() -> "Runner":
     if _runner is None:
         raise RuntimeError("The runner does not exist yet. Call worker.child.start in this process first.")
     return _runner
+
+
+def tile_helper() -> "TileHelper":
+    """Returns this child's helper. Raises RuntimeError before `start`."""
+    if _tile_helper is None:
+        raise RuntimeError("The helper does not exist yet. Call worker.child.start in this process first.")
+    return _tile_helper
 
 
 def _register_until_drained(
@@ -88,6 +107,7 @@ def _register_until_drained(
             fetchable=fetcher.fetchable(),
             fetches_on_demand=settings.fetch_models,
             fetch=fetcher.current,
+            numerics=fingerprint() if settings.share_dreams else "",
         )
         try:
             store.register_worker(info, ttl_s=settings.lease_s)

@@ -1,8 +1,8 @@
-"""Wake-up task: claims and runs at most one job."""
+"""The Celery tasks of a worker: a wake-up, and a tile of another worker's dream."""
 
 import structlog
 
-from shared.celery_app import TASK
+from shared.celery_app import TASK, TILE_TASK
 from shared.errors import DreamError
 from worker import child
 from worker.app import app
@@ -18,3 +18,12 @@ def work(*_: object, **__: object) -> None:
     except DreamError as exc:
         # Nothing was claimed, or the lease will expire: either way the caretaker sends another wake-up.
         log.warning("wake_up_failed", code=exc.code, reason=str(exc))
+
+
+@app.task(name=TILE_TASK, ignore_result=True)
+def compute_tile(request: object = None, **__: object) -> None:
+    """Computes a tile of another worker's dream, or a waiting job instead. The owner computes what is not answered."""
+    try:
+        child.tile_helper().help(request)
+    except DreamError as exc:
+        log.warning("tile_failed", code=exc.code, reason=str(exc))

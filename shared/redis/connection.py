@@ -11,16 +11,17 @@ from shared.redis.address import SENTINEL_SCHEME, SentinelAddress
 from shared.settings import Settings
 
 
-def connect(settings: Settings, *, retries: int = 1) -> redis.Redis:
+def connect(settings: Settings, *, retries: int = 1, decode: bool = True) -> redis.Redis:
     """Creates a client without calling Redis; a dead connection is noticed within `redis_timeout_s`.
 
+    decode: whether answers are text; otherwise they are bytes.
     retries: attempts on a fresh connection when a call finds its connection closed; callers know to wait longer.
     Through Sentinel, every new connection asks for the current master, so a failover needs no restart.
     """
     timeouts = _timeouts(settings)
     options: dict[str, Any] = {
         **timeouts,
-        "decode_responses": True,
+        "decode_responses": decode,
         "health_check_interval": 15,
         "retry": Retry(NoBackoff(), retries),
     }

@@ -134,4 +134,5 @@ def _worker(name: str, until_ms: float, description: dict[str, Any]) -> WorkerIn
         fetchable=tuple(description.get("fetchable", ())),  # older workers send nothing about fetching
         fetches_on_demand=description.get("fetches_on_demand", False),
         fetch=WeightsFetch(**description["fetch"]) if description.get("fetch") else None,
+        numerics=description.get("numerics", ""),
     )

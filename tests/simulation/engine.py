@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from contextlib import nullcontext
 
 import numpy as np
 from PIL import Image as Pillow
@@ -55,10 +56,13 @@ class SimDreamer:
     def load(self, model: str) -> None:
         pass
 
+    def share(self, job, params, guide):
+        return nullcontext()
+
     def choose_tile_size(self, params, height: int, width: int) -> int:
         return 256
 
-    def dream(self, image, params, *, inputs, keep_gradient, observer, resume):
+    def dream(self, image, params, *, inputs, keep_gradient, observer, resume, helpers=None):
         image = np.array(resume.image if resume else image, np.float32)
         done = resume.octave * ITERATIONS + resume.iteration if resume else 0
         total = OCTAVES * ITERATIONS

@@ -97,15 +97,19 @@ class Attempt:
             mask=self._fetch("mask", images.decode_mask) if self._job.mask else None,
         )
         keep_gradient = self._keep_gradient if params.keep_gradients else None
-        # The engine consumes the photograph: no name here may keep it alive.
-        result, report = self._dreamer.dream(
-            self._photograph(params, resume),
-            params,
-            inputs=inputs,
-            keep_gradient=keep_gradient,
-            observer=self,
-            resume=resume,
-        )
+        with self._dreamer.share(self._job, params, inputs.guide) as shared:
+            # The engine consumes the photograph: no name here may keep it alive.
+            result, report = self._dreamer.dream(
+                self._photograph(params, resume),
+                params,
+                inputs=inputs,
+                keep_gradient=keep_gradient,
+                observer=self,
+                resume=resume,
+                helpers=shared,
+            )
+        if shared is not None:
+            report = report.with_helpers(shared.tiles)
         self._lease.enter("store", stall_s=STALL_STORE_S)
         self._store_outputs(result, params.format, report)
 

@@ -1,15 +1,21 @@
 """Defines the interface between an attempt and the engine. Tests implement it with a fake."""
 
 from collections.abc import Collection
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
 
+from shared.jobs.job import Job
 from shared.params import DreamParams, FeatureMapsParams
+from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.host_ascent import KeepGradient
 from worker.dream.feature_maps import FeatureMaps
 from worker.dream.inputs import Inputs
 from worker.dream.progress.observer import EngineObserver, ResumePoint
 from worker.dream.report import Report
 from worker.dream.types import Image
+
+if TYPE_CHECKING:
+    from worker.sharing.owner import SharedDream
 
 
 class Dreamer(Protocol):
@@ -24,6 +30,9 @@ class Dreamer(Protocol):
     def load(self, model: str) -> None:
         """Loads the network into memory if needed. Raises ModelUnavailable or ModelCorrupt."""
 
+    def share(self, job: Job, params: DreamParams, guide: Image | None) -> AbstractContextManager["SharedDream | None"]:
+        """Returns what gives `dream` helpers while it is entered; None if this worker does not share dreams."""
+
     def choose_tile_size(self, params: DreamParams, height: int, width: int) -> int:
         """Returns the tile size, pixels, that suits this device and image."""
 
@@ -36,6 +45,7 @@ class Dreamer(Protocol):
         keep_gradient: KeepGradient | None,
         observer: EngineObserver,
         resume: ResumePoint | None,
+        helpers: Helpers | None = None,
     ) -> tuple[Image, Report]:
         """Dreams; see worker.dream.engine.dream."""
 

@@ -3,16 +3,19 @@
 import time
 from collections import OrderedDict
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 
 from shared.errors import DreamError, ModelCorrupt, ModelUnavailable
-from shared.params import DreamParams, FeatureMapsParams, Params
+from shared.jobs.job import Job
+from shared.params import DreamParams, FeatureMapsParams, Params, Target
 from shared.settings import Settings
 from worker.dream import engine, feature_maps, guide
 from worker.dream.ascent import device
 from worker.dream.ascent.device_steps import tile_step
-from worker.dream.ascent.gradient import gradient_of
+from worker.dream.ascent.gradient import Gradient, gradient_of
+from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.host_ascent import KeepGradient
 from worker.dream.ascent.tile_speed import TileSpeeds
 from worker.dream.feature_maps import FeatureMaps
@@ -24,6 +27,7 @@ from worker.dream.types import Image
 from worker.model_fetcher import ModelFetcher
 from worker.monitoring import worker_metrics
 from worker.networks import registry
+from worker.sharing.owner import SharedDream, ShareDream
 from worker.tile_measurements import TileMeasurements
 
 log = structlog.get_logger(__name__)
@@ -32,12 +36,14 @@ log = structlog.get_logger(__name__)
 class TensorFlowDreamer:
     """Loads each network once and keeps it while memory allows, so that later jobs start without loading."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, share: ShareDream | None = None) -> None:
+        """Sets up the device. `share`: shares a dream with other workers; None to compute all of it here."""
         device.prepare(mixed_precision=settings.mixed_precision)
         device.set_memory_budget(settings.memory)
         self.device = device.describe()
         worker_metrics.DEVICE_MEMORY.set_function(device.taken_bytes)
         self._settings = settings
+        self._share = share
         self._networks: OrderedDict[str, Network] = OrderedDict()  # least recently used first
         self._measurements = TileMeasurements(settings)
         self._speeds: dict[str, TileSpeeds | None] = {}
@@ -91,6 +97,7 @@ class TensorFlowDreamer:
         keep_gradient: KeepGradient | None,
         observer: EngineObserver,
         resume: ResumePoint | None,
+        helpers: Helpers | None = None,
     ) -> tuple[Image, Report]:
         return engine.dream(
             self._network(params),
@@ -101,10 +108,25 @@ class TensorFlowDreamer:
             observer=observer,
             resume=resume,
             threads=self._settings.tile_threads,
+            helpers=helpers,
         )
 
     def feature_maps(self, image: Image, params: FeatureMapsParams) -> FeatureMaps:
         return feature_maps.feature_maps(self._network(params), image, params)
+
+    def share(self, job: Job, params: DreamParams, guide: Image | None) -> AbstractContextManager[SharedDream | None]:
+        if self._share is None:
+            return nullcontext()
+        return self._share(job, params, weights_sha256=self._network(params).weights_sha256, guide=guide)
+
+    def tile_gradient(
+        self, model: str, weights_sha256: str, layers: tuple[Target, ...], guide: Image | None
+    ) -> Gradient:
+        """Returns a loaded network's gradient. Raises ModelUnavailable if its weights are not those."""
+        network = self._networks[model]
+        if network.weights_sha256 != weights_sha256:
+            raise ModelUnavailable("This worker has other weights of that model than the dream's owner.")
+        return engine.gradient_for(network, layers, guide)
 
     def _unload_for(self, size_bytes: int) -> None:
         """Unloads the least recently used networks until one of that size fits the memory budget."""

@@ -10,6 +10,7 @@ from shared.params import DreamParams, Target
 from worker.dream.ascent import device, gpu_ascent, memory
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import Gradient, gradient_of
+from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.host_ascent import Ascent, KeepGradient
 from worker.dream.ascent.memory import TilePlan
 from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, pyramid
@@ -42,7 +43,7 @@ def choose_tile_size(
     return min(params.tile_size, memory.largest_tile(network, *size))
 
 
-def dream(
+def dream(  # noqa: PLR0913 - all but three are optional
     network: Network,
     image: Image,
     params: DreamParams,
@@ -52,6 +53,7 @@ def dream(
     observer: EngineObserver | None = None,
     resume: ResumePoint | None = None,
     threads: int | None = None,
+    helpers: Helpers | None = None,
 ) -> tuple[Image, Report]:
     """Returns the processed photograph, float32 (H, W, 3), RGB, 0..255, and the report of how it was made.
 
@@ -61,6 +63,7 @@ def dream(
     params: resolved (`shared.networks.catalog.resolve`); a missing tile_size is chosen for this device.
     resume: where to continue, to exactly the pixels of an uninterrupted run; its image is consumed too.
     threads: tiles computed at once; all cores when None. It does not affect the pixels.
+    helpers: other workers that compute tiles; they do not affect the pixels. A GPU does without them.
     Raises NonFiniteGradient and OutOfMemory (neither can be retried), and whatever the observer raises.
     Source: Mordvintsev et al. 2015; tiles, halo and jitter are described in `tiling` and `sampling`.
     """
@@ -80,13 +83,14 @@ def dream(
     layers = [target.layer for target in targets]
     ascent = Ascent(
         params=params,
-        gradient=_gradient(network, targets, inputs.guide),
+        gradient=gradient_for(network, targets, inputs.guide),
         stride=network.stride(layers),
         halo=network.halo(layers),
         plan=TilePlan(tile_size, memory.batch_for(network, tile_size, height, width, threads)),
         progress=progress,
         mask=inputs.mask,
         keep_gradient=keep_gradient,
+        helpers=helpers,
     )
     result, iterations = _ascend_octaves(ascent, image, sizes, resume)
     if photograph is not None:
@@ -112,7 +116,8 @@ def dream(
     return result, report
 
 
-def _gradient(network: Network, targets: tuple[Target, ...], guide: Image | None) -> Gradient:
+def gradient_for(network: Network, targets: tuple[Target, ...], guide: Image | None) -> Gradient:
+    """Returns the gradient of the objective, with or without a guide."""
     return gradient_of(network, targets) if guide is None else guided_gradient_of(network, targets, guide)
 
 

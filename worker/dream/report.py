@@ -1,5 +1,7 @@
 """Defines the report of an attempt: enough to repeat the job, and to see how its time was spent."""
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict
 
 from shared.params import DreamParams
@@ -56,10 +58,14 @@ class Report(_Record):
     iterations: tuple[IterationStatistics, ...]
     timings: Timings
     versions: dict[str, str]
+    helpers: dict[str, int] = {}  # worker -> tiles that it computed for this attempt's worker
     warnings: tuple[str, ...] = ()  # what of the inputs was ignored, and what of the result is not as asked
 
     def with_warnings(self, warnings: tuple[str, ...]) -> "Report":
         return self.model_copy(update={"warnings": warnings})
+
+    def with_helpers(self, tiles: Mapping[str, int]) -> "Report":
+        return self.model_copy(update={"helpers": dict(tiles)})
 
     def recipe(self) -> dict[str, object]:
         """Returns the fields embedded in the result's file, which suffice to repeat the job.

@@ -39,6 +39,8 @@ CHECKPOINT = Histogram(
 )
 MODEL_MEMORY = Gauge("dream_model_memory_bytes", "Process memory taken by loading that network.", ["model"])
 DEVICE_MEMORY = Gauge("dream_device_memory_bytes", "GPU memory allocated by TensorFlow; 0 without a GPU.")
+TILES_FOR_OTHERS = Counter("dream_tiles_for_others", "Tiles that this worker computed of other workers' dreams.")
+TILES_BY_HELPERS = Counter("dream_tiles_by_helpers", "Tiles of this worker's dreams that other workers computed.")
 LEASES_EXPIRED = Counter("dream_leases_expired", "Expired leases, by the job's state afterwards.", ["state"])
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 from PIL import Image as Pillow
@@ -49,10 +50,13 @@ class FakeDreamer:
     def load(self, model):
         pass
 
+    def share(self, job, params, guide):
+        return nullcontext()
+
     def choose_tile_size(self, params, height, width):
         return 256
 
-    def dream(self, image, params, *, inputs, keep_gradient, observer, resume):
+    def dream(self, image, params, *, inputs, keep_gradient, observer, resume, helpers=None):
         self.resumed_from = resume and (resume.octave, resume.iteration)
         first = resume.iteration if resume else 0
         image = resume.image if resume else image

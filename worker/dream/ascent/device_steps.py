@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from worker.dream.ascent.blur import color_matrix, mean_color_matrix, radius, sigmas
 from worker.dream.ascent.gradient import Gradient
-from worker.dream.ascent.host_ascent import EPSILON, TINY
+from worker.dream.ascent.host_ascent import TINY
+from worker.dream.ascent.tile_run import EPSILON
 from worker.dream.ascent.tiling import Tile
 
 Step = Callable[..., tf.Tensor]

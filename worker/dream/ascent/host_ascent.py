@@ -1,22 +1,20 @@
 """Runs gradient ascent for one octave on the CPU: gradient, blur, step. NumPy holds the image, OpenCV blurs it."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
-from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
 from worker.dream.ascent import device, rng
 from worker.dream.ascent.blur import Statistics, sigmas, smooth, strips_of, unsmoothed
 from worker.dream.ascent.gradient import Gradient
+from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.memory import OUT_OF_MEMORY, TilePlan
-from worker.dream.ascent.sampling import Shift, read_window, reflect_uncovered, write_core
-from worker.dream.ascent.tiling import Tile, layout
+from worker.dream.ascent.sampling import reflect_uncovered
+from worker.dream.ascent.tile_run import EPSILON, TileRun
+from worker.dream.ascent.tiling import layout
 from worker.dream.inputs import Mask
 from worker.dream.postprocess import region
 from worker.dream.progress.progress_tracker import ProgressTracker
@@ -29,8 +27,7 @@ KeepGradient = Callable[
 
 FillGradient = Callable[["Ascent", Image, Image, int, int], None]  # see `tiled_gradient`
 
-EPSILON = 1e-8  # prevents a division by zero for a flat gradient
-TINY = 1e-30  # the same for a gradient in the network's own scale, which may be as small as 1e-8 everywhere
+TINY = 1e-30  # like EPSILON for a gradient in the network's own scale, which may be as small as 1e-8 everywhere
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +42,7 @@ class Ascent:
     progress: ProgressTracker
     mask: Mask | None = None
     keep_gradient: KeepGradient | None = None
+    helpers: Helpers | None = None
 
 
 def ascend(
@@ -98,7 +96,17 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
         tile_size, stride = ascent.plan.tile_size, ascent.stride
         plan = layout(*image.shape[:2], tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
         try:
-            for tile in _side_by_side(ascent, image, gradient, plan.tiles(random), shift):
+            run = TileRun(
+                plan.tiles(random),
+                image,
+                gradient,
+                shift,
+                compute=ascent.gradient,
+                at_once=ascent.plan.batch,
+                normalized=ascent.params.normalize == "std",
+                helpers=ascent.helpers,
+            )
+            for tile in run:
                 ascent.progress.tile_done(tile.core_px)
         except OUT_OF_MEMORY as exc:
             ascent.plan.shrink(octave, iteration, exc)
@@ -106,51 +114,6 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
         else:
             reflect_uncovered(gradient, shift)
             return
-
-
-def _side_by_side(ascent: Ascent, image: Image, gradient: Image, tiles: Iterable[Tile], shift: Shift) -> Iterator[Tile]:
-    """Computes tiles on the CPU's cores, `batch` of them at once, and yields each in order once it is done."""
-    pool: ThreadPoolExecutor = device.pool(device.cores())
-    running: deque[tuple[Tile, Future[None]]] = deque()
-    try:
-        for tile in tiles:
-            if len(running) >= ascent.plan.batch:
-                yield _finished(running)
-            running.append((tile, pool.submit(_one_tile, ascent, image, gradient, tile, shift)))
-        while running:
-            yield _finished(running)
-    finally:  # after a stop by the observer or an error, no thread may write once this function has returned
-        for _, future in running:
-            future.cancel()
-        wait([future for _, future in running])
-
-
-def _finished(running: deque[tuple[Tile, Future[None]]]) -> Tile:
-    tile, future = running.popleft()
-    future.result()
-    return tile
-
-
-def _one_tile(ascent: Ascent, image: Image, gradient: Image, tile: Tile, shift: Shift) -> None:
-    """Computes one tile's gradient, normalizes it if asked, and writes its core into `gradient`."""
-    window = read_window(image, tile.window, shift)  # (h, w, 3)
-    whole = np.asarray(ascent.gradient(tf.convert_to_tensor(window[None])))[
-        0
-    ]  # (h, w, 3), a view of TensorFlow's memory
-    core = whole[tile.core_in_window]
-    deviation = standard_deviation(core)
-    scale = 1 / (deviation + EPSILON) if ascent.params.normalize == "std" else 1.0
-    write_core(gradient, core, tile.core, shift, scale=scale)
-
-
-def standard_deviation(core: Image) -> float:
-    """Returns the standard deviation over pixels and colors, in double precision. Raises NonFiniteGradient."""
-    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # per color
-    if not np.isfinite(deviations).all():
-        raise NonFiniteGradient
-    return float(
-        np.sqrt(np.mean(deviations**2) + np.var(means))
-    )  # variance within the colors plus variance between them
 
 
 def _step(image: Image, smoothed: Image, step: float) -> None:

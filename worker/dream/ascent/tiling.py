@@ -33,6 +33,11 @@ class Tile:
         return (bottom - top) * (right - left)
 
     @property
+    def window_px(self) -> int:
+        (top, bottom), (left, right) = self.window
+        return (bottom - top) * (right - left)
+
+    @property
     def core_in_window(self) -> tuple[slice, slice]:
         (y, x), (top, left) = self.core, (self.window[0][0], self.window[1][0])
         return slice(y[0] - top, y[1] - top), slice(x[0] - left, x[1] - left)

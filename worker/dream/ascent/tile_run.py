@@ -1,0 +1,133 @@
+"""Computes the tiles of one iteration, on this machine's cores and by helpers, in any order.
+
+The result does not depend on who computes a tile, nor on the order, because each tile writes only its own core.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from shared.errors import NonFiniteGradient
+from worker.dream.ascent import device
+from worker.dream.ascent.gradient import Gradient
+from worker.dream.ascent.helpers import CoreGradient, Helpers
+from worker.dream.ascent.sampling import Shift, read_window, write_core
+from worker.dream.ascent.tiling import Tile
+from worker.dream.types import Image
+
+EPSILON = 1e-8  # prevents a division by zero for a flat gradient
+LOOK_S = 0.25  # between looks at helpers' overdue answers
+
+
+def core_gradient(gradient: Gradient, window: Image, core: tuple[slice, slice]) -> CoreGradient:
+    """Returns the gradient of the window's core.
+
+    window: (h, w, 3); core: rows and columns within it.
+    """
+    whole = np.asarray(gradient(tf.convert_to_tensor(window[None])))[0]  # (h, w, 3), a view of TensorFlow's memory
+    found = whole[core]
+    return CoreGradient(found, standard_deviation(found))
+
+
+def standard_deviation(core: Image) -> float:
+    """Returns the standard deviation over pixels and colors, in double precision; NaN if a value is not finite."""
+    means, deviations = (moment.ravel() for moment in cv2.meanStdDev(core))  # per color
+    if not np.isfinite(deviations).all():
+        return float("nan")
+    return float(
+        np.sqrt(np.mean(deviations**2) + np.var(means))
+    )  # variance within the colors plus variance between them
+
+
+class TileRun:
+    """Computes tiles of one image. Iterate to run it: yields each tile once its core is in the gradient.
+
+    Raises NonFiniteGradient, and what the gradient function raises. Once the iteration has ended, also by an exception
+    or by closing the iterator, no thread reads the image or writes the gradient.
+    """
+
+    def __init__(
+        self,
+        tiles: Iterable[Tile],
+        image: Image,
+        gradient: Image,
+        shift: Shift,
+        *,
+        compute: Gradient,
+        at_once: int,
+        normalized: bool,
+        helpers: Helpers | None,
+    ) -> None:
+        self._todo = deque(tiles)
+        self._image, self._gradient, self._shift = image, gradient, shift
+        self._compute, self._at_once, self._normalized = compute, at_once, normalized
+        self._helpers = helpers
+        self._pool: ThreadPoolExecutor = device.pool(device.cores())
+        self._own: dict[Future[Any], Tile] = {}
+        self._sent: dict[Future[Any], Tile] = {}
+
+    def __iter__(self) -> Iterator[Tile]:
+        try:
+            while self._todo or self._own or self._sent:
+                self._assign()
+                yield from self._completed()
+        finally:
+            for future in self._own:
+                future.cancel()
+            if self._helpers is not None:
+                self._helpers.abandon()
+            wait(self._own)
+
+    def _assign(self) -> None:
+        """Gives tiles to the free cores, and to helpers what then remains; at the end takes theirs back."""
+        while self._todo and len(self._own) < self._at_once:
+            self._start(self._todo.popleft())
+        if self._helpers is None:
+            return
+        while self._todo and self._helpers.has_room(self._todo[0].window_px):
+            tile = self._todo.popleft()
+            self._sent[self._helpers.submit(tile, lambda tile=tile: self._window(tile))] = tile  # type: ignore[misc]
+        for future in reversed(list(self._sent)):  # the last one sent is the least likely to have been begun
+            if self._todo or len(self._own) >= self._at_once:
+                return
+            if not future.done() and self._helpers.take_back(future):
+                self._start(self._sent.pop(future))
+
+    def _start(self, tile: Tile) -> None:
+        self._own[self._pool.submit(self._run, tile)] = tile
+
+    def _completed(self) -> Iterator[Tile]:
+        """Waits until a tile is complete, or for a moment, and yields those that are."""
+        done, _ = wait((*self._own, *self._sent), timeout=LOOK_S if self._sent else None, return_when=FIRST_COMPLETED)
+        for future in done:
+            result = future.result()
+            if future in self._own:
+                yield self._own.pop(future)
+                continue
+            tile = self._sent.pop(future)
+            if result is None:
+                self._todo.appendleft(tile)
+            else:
+                self._write(tile, result)
+                yield tile
+
+    def _run(self, tile: Tile) -> None:
+        began_s = time.perf_counter()
+        self._write(tile, core_gradient(self._compute, self._window(tile), tile.core_in_window))
+        if self._helpers is not None:
+            self._helpers.tile_computed(tile.window_px, time.perf_counter() - began_s)
+
+    def _window(self, tile: Tile) -> Image:
+        return read_window(self._image, tile.window, self._shift)
+
+    def _write(self, tile: Tile, core: CoreGradient) -> None:
+        if not np.isfinite(core.std):
+            raise NonFiniteGradient
+        scale = 1 / (core.std + EPSILON) if self._normalized else 1.0
+        write_core(self._gradient, core.gradient, tile.core, self._shift, scale=scale)

@@ -1,0 +1,225 @@
+"""Shares one attempt's dream: finds idle workers, sends them windows, and receives the gradients of the cores."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol
+
+import structlog
+
+from shared.errors import DreamError, StoreUnavailable
+from shared.interfaces import JobStore
+from shared.jobs.job import Job
+from shared.params import DreamParams
+from shared.settings import Settings
+from worker.dream.ascent.helpers import CoreGradient
+from worker.dream.ascent.tiling import Tile
+from worker.dream.types import Image
+from worker.monitoring import worker_metrics
+from worker.sharing.messages import BYTES_PER_PX, TileAnswer, TileRequest, pixels
+from worker.sharing.pace import Pace
+from worker.sharing.tile_exchange import TileExchange
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 2.0  # for idle workers; also the pause after Redis was unavailable
+WINDOWS_PER_HELPER = 2  # one to compute, and one that is there when it is done
+
+
+class ShareDream(Protocol):
+    """Creates a shared dream. The worker's child binds the other arguments of SharedDream."""
+
+    def __call__(self, job: Job, params: DreamParams, *, weights_sha256: str, guide: Image | None) -> "SharedDream": ...
+
+
+class SharedDream:
+    """Implements Helpers for one attempt. Use it as a context manager around the dream."""
+
+    def __init__(
+        self,
+        job: Job,
+        params: DreamParams,
+        *,
+        weights_sha256: str,
+        guide: Image | None,
+        store: JobStore,
+        exchange: TileExchange,
+        numerics: str,
+        settings: Settings,
+    ) -> None:
+        self._job_id, self._claim = job.id, job.claim or ""
+        self._fields = {
+            "job_id": self._job_id,
+            "claim": self._claim,
+            "model": params.model,
+            "weights_sha256": weights_sha256,
+            "layers": params.layers or (),
+            "guide": guide.shape[:2] if guide is not None else None,
+        }
+        self._model, self._guide = params.model, guide
+        self._store, self._exchange, self._numerics = store, exchange, numerics
+        self._name, self._share_bytes = settings.worker_name, settings.share_bytes
+        self._pace = Pace()
+        self._lock = threading.Lock()
+        self._sent: dict[Future[CoreGradient | None], _Sent] = {}
+        self._number = 0
+        self._helpers = 0  # idle workers at the last look
+        self._ended = threading.Event()
+        self._senders = ThreadPoolExecutor(2, thread_name_prefix="send_tile")
+        self._threads: list[threading.Thread] = []
+        self.tiles: Counter[str] = Counter()  # computed by helpers, by worker
+
+    def __enter__(self) -> "SharedDream":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self.abandon()
+        self._senders.shutdown(wait=True, cancel_futures=True)
+        if self._threads:
+            with suppress(DreamError):
+                self._exchange.close(self._job_id, self._claim)
+        if self.tiles:
+            log.info("tiles_computed_by_helpers", helpers=dict(self.tiles))
+
+    # --- called by the engine ---
+
+    def has_room(self, window_px: int) -> bool:
+        if not self._threads:  # here and not earlier, because most dreams never have a tile to give away
+            self._start(self._look_for_helpers, "look_for_helpers")
+            self._start(self._receive_answers, "receive_tiles")
+        if not self._pace.gains(window_px):
+            return False
+        with self._lock:
+            waiting = [sent for sent in self._sent.values() if not self._is_overdue(sent)]
+        in_flight_bytes = sum(sent.request.total_bytes for sent in waiting) + 2 * window_px * BYTES_PER_PX
+        return len(waiting) < WINDOWS_PER_HELPER * self._helpers and in_flight_bytes <= self._share_bytes
+
+    def submit(self, tile: Tile, window: Callable[[], Image]) -> "Future[CoreGradient | None]":
+        future: Future[CoreGradient | None] = Future()
+        with self._lock:
+            self._number += 1
+            request = TileRequest.of(tile, number=self._number, **self._fields)
+            sent = _Sent(request)
+            self._sent[future] = sent
+            sent.sending = self._senders.submit(self._send, sent, window)
+        return future
+
+    def take_back(self, future: "Future[CoreGradient | None]") -> bool:
+        with self._lock:
+            sent = self._sent.get(future)
+        if sent is None:  # its answer has just arrived
+            return False
+        if not self._withdrawn(sent) and not self._is_overdue(sent):
+            return False
+        with self._lock:
+            return self._sent.pop(future, None) is not None
+
+    def abandon(self) -> None:
+        with self._lock:
+            abandoned = list(self._sent.values())
+            self._sent.clear()
+        for sent in abandoned:
+            self._withdrawn(sent)
+
+    def tile_computed(self, window_px: int, seconds: float) -> None:
+        self._pace.tile_computed(window_px, seconds)
+
+    # --- on their own threads ---
+
+    def _start(self, work: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _look_for_helpers(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._helpers = self._count_helpers() if self._exchange.has_memory() else 0
+                if self._helpers and self._guide is not None:
+                    self._exchange.send_guide(self._job_id, self._claim, self._guide)
+            except DreamError as exc:
+                self._pause(exc)
+            self._ended.wait(LOOK_EVERY_S)
+
+    def _count_helpers(self) -> int:
+        return sum(
+            worker.numerics == self._numerics
+            and worker.job_id is None
+            and self._model in worker.models
+            and worker.name != self._name
+            for worker in self._store.workers()
+        )
+
+    def _pause(self, reason: Exception) -> None:
+        log.warning("sharing_paused", reason=str(reason))
+        self._helpers = 0  # until the next look succeeds
+
+    def _send(self, sent: "_Sent", window: Callable[[], Image]) -> None:
+        began_s = time.monotonic()
+        try:
+            self._exchange.send(sent.request, window(), self._numerics)
+        except StoreUnavailable as exc:
+            self._pause(exc)
+        sent.send_s = time.monotonic() - began_s
+
+    def _withdrawn(self, sent: "_Sent") -> bool:
+        """Returns whether no helper has the window, which is then removed."""
+        if sent.sending.cancel():
+            return True
+        sent.sending.result()
+        if sent.is_taken:
+            return False
+        try:
+            sent.is_taken = not self._exchange.withdraw(sent.request)
+        except StoreUnavailable as exc:
+            self._pause(exc)
+            return True
+        return not sent.is_taken
+
+    def _is_overdue(self, sent: "_Sent") -> bool:
+        return time.monotonic() - sent.sent_at > self._pace.patience_s(sent.request)
+
+    def _receive_answers(self) -> None:
+        while not self._ended.is_set():
+            try:
+                received = self._exchange.receive(self._job_id, self._claim)
+                if received is not None:
+                    self._complete(*received)
+            except DreamError as exc:
+                self._pause(exc)
+                self._ended.wait(LOOK_EVERY_S)
+            except ValueError as exc:  # of another version
+                log.warning("tile_answer_unreadable", reason=str(exc))
+
+    def _complete(self, answer: TileAnswer, packed: bytes) -> None:
+        with self._lock:
+            future = next((f for f, sent in self._sent.items() if sent.request.number == answer.number), None)
+            sent = self._sent.pop(future) if future is not None else None
+        if future is None or sent is None:  # the owner has computed the tile itself meanwhile
+            return
+        if not answer.is_computed:
+            self._pause(DreamError(f"{answer.worker} could not compute a tile."))
+            future.set_result(None)
+            return
+        self._pace.answered(sent.request, answer, send_s=sent.send_s, turnaround_s=time.monotonic() - sent.sent_at)
+        self.tiles[answer.worker] += 1
+        worker_metrics.TILES_BY_HELPERS.inc()
+        future.set_result(CoreGradient(pixels(packed, *sent.request.core_shape), answer.std))
+
+
+class _Sent:
+    """Tracks a request that is not complete."""
+
+    def __init__(self, request: TileRequest) -> None:
+        self.request = request
+        self.sent_at = time.monotonic()
+        self.send_s = 0.0
+        self.sending: Future[None]
+        self.is_taken = False

@@ -1,0 +1,122 @@
+"""Passes windows and answers between workers: pixels as short-lived keys in Redis, requests as Celery tasks.
+
+A window's key belongs to whoever removes it. So a tile is either taken by one helper or withdrawn by its owner.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from shared.celery_app import TILE_TASK, make_app, tile_queue
+from shared.errors import StoreUnavailable
+from shared.redis.connection import connect
+from shared.redis.scripts import translated
+from shared.settings import Settings
+from worker.dream.types import Image
+from worker.sharing.messages import TileAnswer, TileRequest, pixel_bytes, pixels
+
+KEEP_MS = 60_000  # pixels that nobody comes for disappear; longer than a tile takes on a slow helper
+LONGEST_WAIT_S = 1.0  # below redis_timeout_s
+MOST_MEMORY = 0.8  # of Redis's maxmemory, beyond which no tiles are sent: jobs need the rest
+
+
+class TileExchange:
+    """Is safe to share between threads. Every call raises StoreUnavailable when Redis does not serve it."""
+
+    def __init__(self, client: redis.Redis, app: Celery) -> None:
+        self._redis = client  # answers in bytes
+        self._app = app
+
+    @classmethod
+    def connect(cls, settings: Settings) -> "TileExchange":
+        return cls(connect(settings, decode=False), make_app(settings))
+
+    # --- called by the owner ---
+
+    @translated()
+    def send_guide(self, job_id: str, claim: str, guide: Image) -> None:
+        """Stores the guide that helpers of this attempt need, or keeps it stored."""
+        self._redis.set(_key("guide", job_id, claim), pixel_bytes(guide), px=KEEP_MS)
+
+    def send(self, request: TileRequest, window: Image, numerics: str) -> None:
+        """Stores the window and adds the request to the queue of helpers with those numerics."""
+        with translated():
+            self._redis.set(_window_key(request), pixel_bytes(window), px=KEEP_MS)
+        with _broker_errors(), self._app.producer_pool.acquire(block=True, timeout=3) as producer:
+            self._app.send_task(
+                TILE_TASK,
+                kwargs={"request": request.model_dump(mode="json")},
+                queue=tile_queue(numerics, request.model),  # type: ignore[arg-type]  # a Queue is as good as its name
+                producer=producer,
+                ignore_result=True,
+                retry=False,
+            )
+
+    @translated()
+    def withdraw(self, request: TileRequest) -> bool:
+        """Removes the window. Returns False if a helper has taken it."""
+        return bool(self._redis.delete(_window_key(request)))
+
+    @translated()
+    def receive(self, job_id: str, claim: str) -> tuple[TileAnswer, bytes] | None:
+        """Waits for an answer to this attempt's requests, for a second at most."""
+        found = cast(
+            tuple[bytes, bytes] | None, self._redis.blpop([_key("answers", job_id, claim)], timeout=LONGEST_WAIT_S)
+        )
+        return TileAnswer.unpack(found[1]) if found else None
+
+    @translated()
+    def close(self, job_id: str, claim: str) -> None:
+        """Removes what is left of this attempt's exchange."""
+        self._redis.delete(_key("answers", job_id, claim), _key("guide", job_id, claim))
+
+    @translated()
+    def has_memory(self) -> bool:
+        """Returns whether Redis has memory to spare."""
+        info = cast(dict[str, int], self._redis.info("memory"))
+        return not info.get("maxmemory") or info["used_memory"] < MOST_MEMORY * info["maxmemory"]
+
+    # --- called by a helper ---
+
+    @translated()
+    def take(self, request: TileRequest) -> Image | None:
+        """Removes and returns the window, (h, w, 3); None if its owner has withdrawn it or is gone."""
+        found = cast(bytes | None, self._redis.getdel(_window_key(request)))
+        return None if found is None else pixels(found, *request.window)
+
+    @translated()
+    def guide(self, request: TileRequest) -> Image | None:
+        """Returns the guide of the request's attempt, (h, w, 3); None if it has none or is gone."""
+        if request.guide is None:
+            return None
+        found = cast(bytes | None, self._redis.get(_key("guide", request.job_id, request.claim)))
+        return None if found is None else pixels(found, *request.guide)
+
+    @translated()
+    def answer(self, request: TileRequest, packed: bytes) -> None:
+        """Sends a packed TileAnswer to the request's owner."""
+        key = _key("answers", request.job_id, request.claim)
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.rpush(key, packed)
+        pipe.pexpire(key, KEEP_MS)
+        pipe.execute()
+
+
+def _window_key(request: TileRequest) -> str:
+    return f"{_key('window', request.job_id, request.claim)}:{request.number}"
+
+
+def _key(part: str, job_id: str, claim: str) -> str:
+    return f"dream:tiles:{part}:{job_id}:{claim}"
+
+
+@contextmanager
+def _broker_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, redis.RedisError) as exc:
+        raise StoreUnavailable from exc
