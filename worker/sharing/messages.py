@@ -48,10 +48,15 @@ class TileRequest(Document):
         return bottom - top, right - left
 
     @property
+    def window_px(self) -> int:
+        height, width = self.window
+        return height * width
+
+    @property
     def total_bytes(self) -> int:
         """Returns how many bytes the window and its answer take together."""
-        (height, width), (core_height, core_width) = self.window, self.core_shape
-        return (height * width + core_height * core_width) * BYTES_PER_PX
+        core_height, core_width = self.core_shape
+        return (self.window_px + core_height * core_width) * BYTES_PER_PX
 
     @classmethod
     def of(cls, tile: Tile, **fields: object) -> Self:

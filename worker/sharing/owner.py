@@ -94,7 +94,7 @@ class SharedDream:
         if not self._threads:  # here and not earlier, because most dreams never have a tile to give away
             self._start(self._look_for_helpers, "look_for_helpers")
             self._start(self._receive_answers, "receive_tiles")
-        if not self._pace.gains(window_px):
+        if not self._pace.gains():
             return False
         with self._lock:
             waiting = [sent for sent in self._sent.values() if not self._is_overdue(sent)]
@@ -162,12 +162,12 @@ class SharedDream:
         self._helpers = 0  # until the next look succeeds
 
     def _send(self, sent: "_Sent", window: Callable[[], Image]) -> None:
-        began_s = time.monotonic()
+        began_s, cost_began_s = time.monotonic(), time.thread_time()
         try:
             self._exchange.send(sent.request, window(), self._numerics)
         except StoreUnavailable as exc:
             self._pause(exc)
-        sent.send_s = time.monotonic() - began_s
+        sent.send_s, sent.cost_s = time.monotonic() - began_s, time.thread_time() - cost_began_s
 
     def _withdrawn(self, sent: "_Sent") -> bool:
         """Returns whether no helper has the window, which is then removed."""
@@ -184,21 +184,22 @@ class SharedDream:
         return not sent.is_taken
 
     def _is_overdue(self, sent: "_Sent") -> bool:
-        return time.monotonic() - sent.sent_at > self._pace.patience_s(sent.request)
+        return time.monotonic() - sent.sent_at > self._pace.patience_s(sent.request.window_px)
 
     def _receive_answers(self) -> None:
         while not self._ended.is_set():
+            began_s = time.thread_time()
             try:
                 received = self._exchange.receive(self._job_id, self._claim)
                 if received is not None:
-                    self._complete(*received)
+                    self._complete(*received, cost_s=time.thread_time() - began_s)
             except DreamError as exc:
                 self._pause(exc)
                 self._ended.wait(LOOK_EVERY_S)
             except ValueError as exc:  # of another version
                 log.warning("tile_answer_unreadable", reason=str(exc))
 
-    def _complete(self, answer: TileAnswer, packed: bytes) -> None:
+    def _complete(self, answer: TileAnswer, packed: bytes, *, cost_s: float) -> None:
         with self._lock:
             future = next((f for f, sent in self._sent.items() if sent.request.number == answer.number), None)
             sent = self._sent.pop(future) if future is not None else None
@@ -208,7 +209,12 @@ class SharedDream:
             self._pause(DreamError(f"{answer.worker} could not compute a tile."))
             future.set_result(None)
             return
-        self._pace.answered(sent.request, answer, send_s=sent.send_s, turnaround_s=time.monotonic() - sent.sent_at)
+        self._pace.answered(
+            sent.request.window_px,
+            cost_s=sent.cost_s + cost_s,
+            latency_s=2 * (sent.send_s + answer.take_s) + answer.compute_s,  # it travels back as it came
+            turnaround_s=time.monotonic() - sent.sent_at,
+        )
         self.tiles[answer.worker] += 1
         worker_metrics.TILES_BY_HELPERS.inc()
         future.set_result(CoreGradient(pixels(packed, *sent.request.core_shape), answer.std))
@@ -220,6 +226,7 @@ class _Sent:
     def __init__(self, request: TileRequest) -> None:
         self.request = request
         self.sent_at = time.monotonic()
-        self.send_s = 0.0
+        self.send_s = 0.0  # to send it
+        self.cost_s = 0.0  # the same, of the processor
         self.sending: Future[None]
         self.is_taken = False

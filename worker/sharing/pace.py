@@ -1,53 +1,60 @@
 """Measures this worker and its helpers: whether it gains time to send a tile, and how long to wait for an answer."""
 
 import threading
-
-from worker.sharing.messages import BYTES_PER_PX, TileAnswer, TileRequest
+import time
 
 MEMORY = 0.2  # weight of the newest measurement in each average
-LEAST_GAIN = 2.0  # a tile takes at least so many times as long to compute as to transfer, or it is not sent
+LEAST_GAIN = 2.0  # a tile takes at least so many times the processor time that it costs to send it and to receive it
+MOST_LATENCY = 4.0  # an answer takes at most so many times as long as the tile itself, or the network is too slow
+PROBE_EVERY_S = 20.0  # sends a tile all the same, since a busy moment may have spoiled the measurements
 PATIENCE = 3.0  # an answer is overdue after so many times the usual time
 LEAST_PATIENCE_S = 1.0
-FIRST_TRANSFER_S_PER_BYTE = 5e-9  # assumed until measured: 200 MB/s
 
 
 class Pace:
-    """Averages over tiles, in seconds per pixel of the window or per byte."""
+    """Averages over tiles, in seconds per pixel of the window. Is safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._own_s_per_px: float | None = None
-        self._turnaround_s_per_px: float | None = None
-        self._transfer_s_per_byte = FIRST_TRANSFER_S_PER_BYTE
+        self._own: float | None = None  # to compute it here
+        self._cost: float | None = None  # of this worker's processor, to send and to receive it
+        self._latency: float | None = None  # to send it, compute it and receive it, without waiting for earlier ones
+        self._turnaround: float | None = None  # from submission to the answer
+        self._probe_at = 0.0
 
     def tile_computed(self, window_px: int, seconds: float) -> None:
         """Records how long one of this worker's own tiles took."""
         with self._lock:
-            self._own_s_per_px = _average(self._own_s_per_px, seconds / window_px)
+            self._own = _average(self._own, seconds / window_px)
 
-    def answered(self, request: TileRequest, answer: TileAnswer, *, send_s: float, turnaround_s: float) -> None:
-        """Records an answer: `send_s` to store the window, `turnaround_s` from submission to the answer's arrival."""
-        height, width = request.window
-        transfer_s_per_byte = (send_s + answer.take_s) / (height * width * BYTES_PER_PX)
+    def answered(self, window_px: int, *, cost_s: float, latency_s: float, turnaround_s: float) -> None:
         with self._lock:
-            self._transfer_s_per_byte = _average(self._transfer_s_per_byte, transfer_s_per_byte)
-            self._turnaround_s_per_px = _average(self._turnaround_s_per_px, turnaround_s / (height * width))
+            self._cost = _average(self._cost, cost_s / window_px)
+            self._latency = _average(self._latency, latency_s / window_px)
+            self._turnaround = _average(self._turnaround, turnaround_s / window_px)
 
-    def gains(self, window_px: int) -> bool:
-        """Returns whether computing such a tile elsewhere takes this worker less time than computing it here.
+    def gains(self) -> bool:
+        """Returns whether a tile computed elsewhere takes this worker less time than one computed here.
 
         False until one of its own tiles has been measured.
         """
-        if self._own_s_per_px is None:
-            return False
-        transfer_s = 2 * window_px * BYTES_PER_PX * self._transfer_s_per_byte  # there and back
-        return self._own_s_per_px * window_px >= LEAST_GAIN * transfer_s
+        with self._lock:
+            if self._own is None:
+                return False
+            if self._cost is None or self._latency is None:
+                return True
+            if LEAST_GAIN * self._cost <= self._own and self._latency <= MOST_LATENCY * self._own:
+                return True
+            is_due = time.monotonic() >= self._probe_at
+            if is_due:
+                self._probe_at = time.monotonic() + PROBE_EVERY_S
+            return is_due
 
-    def patience_s(self, request: TileRequest) -> float:
-        """Returns how long to wait for the answer to a request, from its submission."""
-        height, width = request.window
-        usual_s_per_px = self._turnaround_s_per_px or 2 * (self._own_s_per_px or 0)
-        return max(LEAST_PATIENCE_S, PATIENCE * usual_s_per_px * height * width)
+    def patience_s(self, window_px: int) -> float:
+        """Returns how long to wait for an answer, from the tile's submission."""
+        with self._lock:
+            usual = self._turnaround or 2 * (self._own or 0)
+        return max(LEAST_PATIENCE_S, PATIENCE * usual * window_px)
 
 
 def _average(before: float | None, newest: float) -> float:
