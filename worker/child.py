@@ -48,7 +48,7 @@ def start(settings: Settings) -> None:
     from worker.monitoring import metrics_server  # noqa: PLC0415
     from worker.runner import Runner  # noqa: PLC0415
     from worker.sharing.helper import TileHelper  # noqa: PLC0415
-    from worker.sharing.owner import SharedDream  # noqa: PLC0415
+    from worker.sharing.shared_dream import SharedDream  # noqa: PLC0415
     from worker.sharing.tile_exchange import TileExchange  # noqa: PLC0415
 
     store = RedisJobStore.connect(settings)

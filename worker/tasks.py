@@ -22,7 +22,7 @@ def work(*_: object, **__: object) -> None:
 
 @app.task(name=TILE_TASK, ignore_result=True)
 def compute_tile(request: object = None, **__: object) -> None:
-    """Computes a tile of another worker's dream, or a waiting job instead. The owner computes what is not answered."""
+    """Computes a tile of another worker's dream, or runs a waiting job instead."""
     try:
         child.tile_helper().help(request)
     except DreamError as exc:

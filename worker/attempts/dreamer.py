@@ -15,7 +15,7 @@ from worker.dream.report import Report
 from worker.dream.types import Image
 
 if TYPE_CHECKING:
-    from worker.sharing.owner import SharedDream
+    from worker.sharing.shared_dream import SharedDream
 
 
 class Dreamer(Protocol):

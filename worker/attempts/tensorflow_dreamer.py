@@ -27,6 +27,7 @@ from worker.dream.types import Image
 from worker.model_fetcher import ModelFetcher
 from worker.monitoring import worker_metrics
 from worker.networks import registry
+from worker.sharing.shared_dream import SharedDream, ShareDream
 from worker.sharing.owner import SharedDream, ShareDream
 from worker.tile_measurements import TileMeasurements
 
@@ -125,7 +126,7 @@ class TensorFlowDreamer:
         """Returns a loaded network's gradient. Raises ModelUnavailable if its weights are not those."""
         network = self._networks[model]
         if network.weights_sha256 != weights_sha256:
-            raise ModelUnavailable("This worker has other weights of that model than the dream's owner.")
+            raise ModelUnavailable("This worker has other weights of that model than the dream's coordinator.")
         return engine.gradient_for(network, layers, guide)
 
     def _unload_for(self, size_bytes: int) -> None:

@@ -1,1 +1,1 @@
-"""Dreams shared by several workers: a job's owner has idle workers compute some of its tiles."""
+"""Dreams shared by several workers: the coordinator, which runs the job, has idle workers compute some of its tiles."""

@@ -43,9 +43,9 @@ class TileHelper:
         self._guided: tuple[tuple[str, str], Gradient] | None = None  # of the last attempt with a guide
 
     def help(self, message: object) -> None:
-        """Runs a waiting job if there is one; otherwise computes the tile, unless its owner has withdrawn it.
+        """Runs a waiting job if there is one; otherwise computes the tile, unless its coordinator has withdrawn it.
 
-        Raises StoreUnavailable. The owner computes what is not answered.
+        Raises StoreUnavailable. The coordinator computes what is not answered.
         """
         if self._drain.is_set():
             return
@@ -67,7 +67,7 @@ class TileHelper:
 
     def _compute(self, request: TileRequest) -> None:
         gradient = self._gradient(request)
-        if gradient is None:  # the window stays where it is, so its owner can withdraw it
+        if gradient is None:  # the window stays where it is, so its coordinator can withdraw it
             return
         began_s = time.monotonic()
         window = self._exchange.take(request)

@@ -1,4 +1,4 @@
-"""Defines what the owner of a shared dream and its helpers send each other."""
+"""Defines what the coordinator of a shared dream and its helpers send each other."""
 
 from typing import Self
 
@@ -28,7 +28,7 @@ class TileRequest(Document):
     """Asks a helper for the gradient of one tile. The window's pixels are sent apart, as little-endian float32."""
 
     job_id: str
-    claim: str  # of the owner's attempt
+    claim: str  # of the coordinator's attempt
     number: int  # of the tile, unique in this attempt
     model: str
     weights_sha256: str

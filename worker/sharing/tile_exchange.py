@@ -1,6 +1,6 @@
 """Passes windows and answers between workers: pixels as short-lived keys in Redis, requests as Celery tasks.
 
-A window's key belongs to whoever removes it. So a tile is either taken by one helper or withdrawn by its owner.
+A window's key belongs to whoever removes it. So a tile is either taken by one helper or withdrawn by its coordinator.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class TileExchange:
     def connect(cls, settings: Settings) -> "TileExchange":
         return cls(connect(settings, decode=False), make_app(settings))
 
-    # --- called by the owner ---
+    # --- called by the coordinator ---
 
     @translated()
     def send_guide(self, job_id: str, claim: str, guide: Image) -> None:
@@ -84,7 +84,7 @@ class TileExchange:
 
     @translated()
     def take(self, request: TileRequest) -> Image | None:
-        """Removes and returns the window, (h, w, 3); None if its owner has withdrawn it or is gone."""
+        """Removes and returns the window, (h, w, 3); None if its coordinator has withdrawn it or is gone."""
         found = cast(bytes | None, self._redis.getdel(_window_key(request)))
         return None if found is None else pixels(found, *request.window)
 
@@ -98,7 +98,7 @@ class TileExchange:
 
     @translated()
     def answer(self, request: TileRequest, packed: bytes) -> None:
-        """Sends a packed TileAnswer to the request's owner."""
+        """Sends a packed TileAnswer to the request's coordinator."""
         key = _key("answers", request.job_id, request.claim)
         pipe = self._redis.pipeline(transaction=True)
         pipe.rpush(key, packed)

@@ -202,22 +202,27 @@ class SharedDream:
     def _complete(self, answer: TileAnswer, packed: bytes, *, cost_s: float) -> None:
         with self._lock:
             future = next((f for f, sent in self._sent.items() if sent.request.number == answer.number), None)
-            sent = self._sent.pop(future) if future is not None else None
-        if future is None or sent is None:  # the owner has computed the tile itself meanwhile
+            sent = self._sent.get(future) if future is not None else None
+        if future is None or sent is None:  # the coordinator has computed the tile itself meanwhile
             return
-        if not answer.is_computed:
+        core = None
+        if answer.is_computed:
+            core = CoreGradient(pixels(packed, *sent.request.core_shape), answer.std)
+            self._pace.answered(
+                sent.request.window_px,
+                cost_s=sent.cost_s + cost_s,
+                latency_s=2 * (sent.send_s + answer.take_s) + answer.compute_s,  # it travels back as it came
+                turnaround_s=time.monotonic() - sent.sent_at,
+            )
+        else:
             self._pause(DreamError(f"{answer.worker} could not compute a tile."))
-            future.set_result(None)
-            return
-        self._pace.answered(
-            sent.request.window_px,
-            cost_s=sent.cost_s + cost_s,
-            latency_s=2 * (sent.send_s + answer.take_s) + answer.compute_s,  # it travels back as it came
-            turnaround_s=time.monotonic() - sent.sent_at,
-        )
-        self.tiles[answer.worker] += 1
-        worker_metrics.TILES_BY_HELPERS.inc()
-        future.set_result(CoreGradient(pixels(packed, *sent.request.core_shape), answer.std))
+        with self._lock:
+            if self._sent.pop(future, None) is None:  # taken back at this very moment
+                return
+        future.set_result(core)
+        if core is not None:
+            self.tiles[answer.worker] += 1
+            worker_metrics.TILES_BY_HELPERS.inc()
 
 
 class _Sent:
