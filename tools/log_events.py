@@ -89,6 +89,12 @@ MEANINGS = {
     "webhook_delivery_postponed": "Webhooks could not be delivered because Redis or S3 is unavailable.",
     "webhook_round_failed": "Delivering webhooks met an unexpected error; the next round begins in two seconds.",
     "worker_registration_failed": "The worker could not register itself in Redis; it retries.",
+    "sharing_paused": "Redis or a helper failed; the worker computes all tiles itself until its next look for helpers.",
+    "tile_answer_unreadable": "A helper of another version answered; the coordinator computes the tile itself.",
+    "tile_failed": "This worker could not compute a tile of another worker's dream; the coordinator does.",
+    "tile_refused": "This worker can't load the network of another worker's dream, or has other weights of it.",
+    "tile_request_unreadable": "A request for a tile came from a worker of another version.",
+    "tiles_computed_by_helpers": "A shared dream ended: how many of its tiles each helper computed.",
 }
 
 

@@ -28,7 +28,6 @@ from worker.model_fetcher import ModelFetcher
 from worker.monitoring import worker_metrics
 from worker.networks import registry
 from worker.sharing.shared_dream import SharedDream, ShareDream
-from worker.sharing.owner import SharedDream, ShareDream
 from worker.tile_measurements import TileMeasurements
 
 log = structlog.get_logger(__name__)
