@@ -128,10 +128,13 @@ class JobLifecycle(Acceptance):
         now: Unix time, seconds.
         Raises ResultExpired or JobNotFound when retention or a delete came first.
         Order: `pending` of the next retry; the sequel, which rules out expiry and fixes the deadline; Redis; a wake-up.
-        A retry that loses against a delete removes its own `pending`, because the delete did not see it.
+        A retry that loses against a delete removes its own `pending`, because the delete did not see it. One that has
+        ended already, which a rolled-back Redis does not know, is not marked as pending again: its webhook would be
+        sent again, perhaps months later.
         """
         retry_count = job.retry_count + 1
-        self._mark(object_keys.pending(job.id, retry_count), retry_count)
+        if self.records.outcome(job.id, retry_count) is None:
+            self._mark(object_keys.pending(job.id, retry_count), retry_count)
         sequel = self._decide_sequel(job, "retry")
         if sequel.step == "expired":
             self._storage.delete([object_keys.pending(job.id, retry_count)])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from shared.jobs.job import JobState, Outcome
 from shared.s3 import object_keys
+from shared.webhooks import dispatcher
 from tests.simulation.world import World
 
 KNOWN_FAILURES = {"out_of_memory", "deadline_exceeded", "worker_died", "local_disk_error"}
@@ -150,6 +151,17 @@ def _webhooks(world: World) -> Iterator[str]:
         sending = witness.sendings.get(witness.seed_of.get(job_id, 0))
         if sending is None or not sending.webhook or job_id in witness.delete_requested():
             continue
-        message = f"{job_id}-{Outcome.model_validate_json(document).retry_count}-completed"
-        if not witness.delivered[message]:
-            yield f"webhook lost: {message}"
+        outcome = Outcome.model_validate_json(document)
+        completed = f"{job_id}-{outcome.retry_count}-completed"
+        if not _is_delivered(world, completed, attempts=len(dispatcher.WAITS_S) + 1):
+            yield f"webhook lost: {completed}"
+        started = f"{job_id}-{outcome.retry_count}-started"
+        ran = outcome.state is JobState.SUCCEEDED
+        if ran and not _is_delivered(world, started, attempts=dispatcher.STARTED_ATTEMPTS):
+            yield f"webhook lost: {started}"
+
+
+def _is_delivered(world: World, message: str, *, attempts: int) -> bool:
+    """Returns whether the message was delivered, or refused as often as makes the service give it up."""
+    witness = world.witness
+    return bool(witness.delivered[message]) or message in witness.gone or witness.refusals[message] >= attempts

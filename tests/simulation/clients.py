@@ -19,6 +19,7 @@ from tests.simulation.world import World
 
 OWNERS = ("ann", "bob")
 PHOTOGRAPH = a_photograph()
+RECEIVERS = ("well", "well", "well", "flaky", "flaky", "down", "gone")  # of webhooks, before and after the faults
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Clients:
         owner = rng.choice(OWNERS)
         key = f"key-{seed}" if rng.random() < 0.6 else None
         self.world.failures[seed] = rng.choice((0, 0, 0, 1, 2))
+        self.world.witness.receivers[seed] = rng.choice(RECEIVERS)
+        if rng.random() < 0.08:
+            self.world.deadly.add(seed)
         options = JobOptions(
             priority=rng.choice(("high", "normal", "low")),
             webhook_url="http://127.0.0.1/hook" if rng.random() < 0.6 else None,

@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 
 import numpy as np
@@ -40,12 +41,24 @@ class SimDreamer:
     """Simulates one worker's engine.
 
     failures: how many more times a job with that seed runs out of memory, counted over all workers.
+    deadly: the seeds of jobs that kill their worker.   die: kills this one.
+    resumed: called with the point from which each dream begins.
     """
 
     device = "simulated"
 
-    def __init__(self, scheduler: Scheduler, failures: Counter[int], step_s: float) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        failures: Counter[int],
+        step_s: float,
+        *,
+        deadly: Collection[int] = (),
+        die: Callable[[], None] = lambda: None,
+        resumed: Callable[[ResumePoint | None], None] = lambda point: None,
+    ) -> None:
         self._scheduler, self._failures, self._step_s = scheduler, failures, step_s
+        self._deadly, self._die, self._resumed = deadly, die, resumed
 
     def models(self) -> tuple[str, ...]:
         return MODELS
@@ -63,6 +76,9 @@ class SimDreamer:
         return 256
 
     def dream(self, image, params, *, inputs, keep_gradient, observer, resume, helpers=None):
+        self._resumed(resume)
+        if params.seed in self._deadly:
+            self._die()
         image = np.array(resume.image if resume else image, np.float32)
         done = resume.octave * ITERATIONS + resume.iteration if resume else 0
         total = OCTAVES * ITERATIONS

@@ -16,7 +16,7 @@ WORLD_FAULTS = (
     *("kill", "kill in a call", "freeze", "long freeze", "drain"),
     *("kill at a decision", "freeze at a decision"),
     *("redis wiped", "redis rolled back", "redis restarted", "redis unavailable", "s3 unavailable"),
-    *("cut off from redis", "cut off from s3", "redis answers lost", "disk full"),
+    *("cut off from redis", "cut off from s3", "redis answers lost", "disk full", "checkpoint damaged"),
     *("clock jumps", "redis clock jumps", "wake-ups lost", "wake-ups multiplied"),
 )
 LONGEST_FREEZE_S = 1500.0

@@ -45,13 +45,13 @@ class Link:
             scheduler.sleep(HANGS_S)
             raise self._error
         if fault == "late":
-            scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
+            self._repeat_later(what, effect)
             raise self._error
         result, error = _respond(effect)
         if fault == "twice":
             result, error = _respond(effect)
         if fault == "twice, once late":
-            scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
+            self._repeat_later(what, effect)
         self.faults.trace(f"{label} {_brief(result)} {error or ''}")
         self._die_if_due(label, decides=decides and at_end)
         self._travel(slow=fault == "slow")
@@ -62,6 +62,11 @@ class Link:
         if error is not None:
             raise error
         return result
+
+    def _repeat_later(self, what: str, effect: Callable[[], object]) -> None:
+        began = self.scheduler.current.began
+        late = self.scheduler.spawn(LATER, f"late {what}", lambda: _shielded(effect), after_s=self.faults.late_s())
+        late.began = began
 
     def _travel(self, *, slow: bool) -> None:
         self.scheduler.sleep(self.faults.latency_s(slow=slow))

@@ -11,7 +11,7 @@ from unittest import mock
 import structlog
 
 from shared.jobs.lifecycle import JobLifecycle
-from shared.webhooks import delivery
+from shared.webhooks import delivery, dispatcher
 from tests.simulation import threads
 from tests.simulation.checks import violations
 from tests.simulation.clients import Clients
@@ -21,6 +21,7 @@ from worker.recovery import housekeeping, reconciliation
 
 CHAOS_S = 900.0
 WALK_EVERY_S, UNACCEPTED_S = 300.0, 600.0  # shorter than in the product, so that a run has several
+WAITS_S = (5, 10, 20, 30, 30, 40, 40, 60, 60, 60)  # between attempts to deliver a webhook: as many as in the product
 CALM_S = UNACCEPTED_S + 3 * WALK_EVERY_S
 STUCK_S = 6000.0
 
@@ -69,21 +70,38 @@ def _references() -> dict[int, bytes]:
 @contextmanager
 def _observed(world: World, listener: Callable[[str], None] | None) -> Iterator[None]:
     """Runs the product under the scheduler and reports to the witness the calls that no interface shows."""
-    settle, queue_completed = JobLifecycle.settle, delivery.queue_completed
+    settle, queue_completed, checkpoint = JobLifecycle.settle, delivery.queue_completed, JobLifecycle.checkpoint
+    accept, retry = JobLifecycle.accept, JobLifecycle.retry
 
     def settle_seen(self, job_id, outcome):
         world.witness.settles(job_id, outcome)
         return settle(self, job_id, outcome)
 
     def queue_completed_seen(storage, job_id, outcome):
-        with world.witness.queues_completed(job_id, outcome.retry_count):
+        with world.witness.begins():
             return queue_completed(storage, job_id, outcome)
+
+    def accept_seen(self, manifest, pictures):
+        with world.witness.begins():
+            return accept(self, manifest, pictures)
+
+    def retry_seen(self, job, *, now):
+        with world.witness.begins():
+            return retry(self, job, now=now)
+
+    def checkpoint_seen(self, job, key, file, superseded):
+        with world.witness.stores_checkpoint(key):
+            checkpoint(self, job, key, file, superseded)
 
     with ExitStack() as patches:
         for target, name, value in (
             (housekeeping, "WALK_EVERY_S", WALK_EVERY_S),
             (housekeeping, "UNACCEPTED_S", UNACCEPTED_S),
             (reconciliation, "UNACCEPTED_S", UNACCEPTED_S),
+            (dispatcher, "WAITS_S", WAITS_S),
+            (JobLifecycle, "accept", accept_seen),
+            (JobLifecycle, "retry", retry_seen),
+            (JobLifecycle, "checkpoint", checkpoint_seen),
             (JobLifecycle, "settle", settle_seen),
             (delivery, "queue_completed", queue_completed_seen),
         ):

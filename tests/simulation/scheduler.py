@@ -39,6 +39,7 @@ class Task:
         self.done = False
         self.error: BaseException | None = None
         self.wake = 0  # incremented by every wake-up, to recognize an outdated one
+        self.began: float | None = None  # virtual time at which the observed call that it runs was made
 
 
 class Scheduler:

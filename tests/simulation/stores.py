@@ -20,6 +20,7 @@ class SimRedis(RecordingJobStore):
         self.notified: Callable[[], None] = lambda: None
         self.changed: Callable[[Job, Job], None] = lambda before, after: None
         self.claim_arrived: Callable[[Job], None] = lambda job: None
+        self.checkpoint_known: Callable[[Job], None] = lambda job: None
         super().__init__(clock)
 
     def wipe(self) -> None:
@@ -33,6 +34,10 @@ class SimRedis(RecordingJobStore):
             if job.claim == claim and job.state.is_claimed:
                 return job
         return self.claim(worker, models, lease_s=lease_s, max_running=max_running, claim=claim)
+
+    def checkpoint_stored(self, job: Job) -> None:
+        super().checkpoint_stored(job)
+        self.checkpoint_known(job)
 
     def remember(self) -> None:
         state = {name: _copy(value) for name, value in self.__dict__.items() if name in LOSABLE}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tests.simulation.faults import LONGEST_FREEZE_S
 from tests.simulation.scheduler import Process
 from tests.simulation.world import NAMES, World
+from worker.attempts.checkpoints import DIGEST_BYTES
 
 
 class Weather:
@@ -33,6 +34,7 @@ class Weather:
             "cut off from s3": lambda: self._disturb("s3", self._any(), "cut off", 1.0, 200.0),
             "redis answers lost": lambda: self._disturb("redis", self._any(), "answers lost", 20.0, 400.0),
             "disk full": lambda: setattr(self._process(), "disk_is_full", True),
+            "checkpoint damaged": self._damage,
             "clock jumps": lambda: self._jump(self._process()),
             "redis clock jumps": lambda: self._jump(world.redis_host),
             "wake-ups lost": lambda: setattr(world.redis, "wake_ups", 0),
@@ -90,6 +92,18 @@ class Weather:
 
     def _restart(self) -> None:
         self.world.redis.restarts += 1
+
+    def _damage(self) -> None:
+        """Changes a pixel of a checkpoint, of one for each job: a damaged one is not used, but the one before it."""
+        world = self.world
+        damaged = world.witness.damaged
+        keys = [key for key in sorted(world.s3.objects) if "/checkpoints/" in key and key.split("/")[1] not in damaged]
+        if keys:
+            key = self.rng.choice(keys)
+            content = bytearray(world.s3.objects[key])
+            content[-DIGEST_BYTES - 1] ^= 1
+            world.s3.objects[key] = bytes(content)
+            damaged[key.split("/")[1]] = key
 
     def _jump(self, process: Process) -> None:
         process.skew_s = self.rng.choice((-1, 1)) * self.world.faults.spread(0.1, 600.0)

@@ -2,15 +2,17 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from shared.errors import DreamError
 from shared.jobs.job import Job, JobState, Outcome
 from shared.s3 import object_keys
 from shared.webhooks.delivery import MessageId
-from tests.simulation.scheduler import Task
+from tests.simulation.scheduler import Process, Task
+from worker.dream.progress.observer import ResumePoint
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -44,10 +46,18 @@ class Witness:
         self.outcomes: dict[str, bytes] = {}
         self.received_claims: Counter[tuple[str, int]] = Counter()
         self.delivered: dict[str, list[dict]] = defaultdict(list)
-        self.finished_deliveries: set[str] = set()
-        self.repeating: set[Task] = set()  # tasks that queue a webhook whose job is no longer pending
+        self.receivers: dict[int, str] = {}  # how a job's receiver answers, by seed
+        self.refusals: Counter[str] = Counter()  # attempts to deliver a message that failed
+        self.gone: set[str] = set()  # messages answered with 410
+        self.removed: set[str] = set()  # messages that were delivered or given up
+        self.closed: dict[str, float] = {}  # messages that are removed and no longer owed: since when
+        self.checkpoints: dict[str, set[str]] = defaultdict(set)  # keys that Redis heard of, by job
+        self.storing: dict[Task, str] = {}  # keys of the checkpoints that tasks are storing
+        self.damaged: dict[str, str] = {}  # checkpoints that a fault damaged, by job
+        self.begun_with: dict[str, tuple[Job, set[str]]] = {}  # a process's job and the checkpoints when it began
         world.s3.wrote, world.s3.removed = self._wrote, self._removed
         world.redis.changed, world.redis.claim_arrived = self._changed, self.claim_received
+        world.redis.checkpoint_known = self._checkpoint_known
 
     # --- reported by the clients ---
 
@@ -94,27 +104,68 @@ class Witness:
 
     def claim_received(self, job: Job) -> None:
         self.received_claims[job.id, job.retry_count] += 1
+        self.begun_with[self.world.scheduler.current.process.name] = job, set(self.checkpoints[job.id])
+
+    def resumed(self, process: Process, point: ResumePoint | None) -> None:
+        """Checks that an attempt resumes no earlier than the last checkpoint that Redis had heard of when it began.
+
+        Of the last two one may be damaged. Once the job has ended, its checkpoints may be gone.
+        """
+        job, known = self.begun_with[process.name]
+        kept = [key for key in sorted(known)[-2:] if self.damaged.get(job.id) != key]
+        ended = object_keys.outcome(job.id, job.retry_count) in self.outcomes or job.id in self.delete_requested()
+        if not kept or ended:
+            return
+        octave, iteration = map(int, kept[-1].rsplit("/", 1)[-1].split("-")[:2])
+        if point is None or (point.octave, point.iteration) < (octave, iteration):
+            began_at = point and f"{point.octave}-{point.iteration}"
+            self.broken.append(f"progress lost: {job.id} began at {began_at} and not at {octave}-{iteration}")
 
     @contextmanager
-    def queues_completed(self, job_id: str, retry_count: int) -> Iterator[None]:
-        """Surrounds queueing of the webhook for the job's end.
-
-        If the job is not pending, another process has queued that webhook before.
-        """
+    def begins(self) -> Iterator[None]:
+        """Surrounds a call, and notes when it was made in what it sends."""
         task = self.world.scheduler.current
-        if object_keys.pending(job_id, retry_count) not in self.world.s3.objects:
-            self.repeating.add(task)
+        before, task.began = task.began, self.world.scheduler.now
         try:
             yield
         finally:
-            self.repeating.discard(task)
+            task.began = before
+
+    @contextmanager
+    def stores_checkpoint(self, key: str) -> Iterator[None]:
+        task = self.world.scheduler.current
+        self.storing[task] = key
+        try:
+            yield
+        finally:
+            del self.storing[task]
+
+    def counting_refusals(self, send: Callable[..., int]) -> Callable[..., int]:
+        """Wraps what sends a webhook, and counts the attempts that fail."""
+
+        def sent(url: str, body: bytes, headers: dict[str, str]) -> int:
+            try:
+                status = send(url, body, headers)
+            except DreamError:
+                self.refusals[headers["webhook-id"]] += 1
+                raise
+            if status != 200:
+                self.refusals[headers["webhook-id"]] += 1
+            return status
+
+        return sent
 
     def receive(self, body: bytes, headers: dict[str, str]) -> int:
-        """Receives a webhook. Returns the HTTP status."""
-        status = self.world.rng.choice((200, 200, 200, 503)) if self.world.faults.on else 200
+        """Receives a webhook. Returns the HTTP status, as the job's receiver answers also after the faults."""
+        message = headers["webhook-id"]
+        receiver = self.receivers[self.seed_of[message.split("-")[0]]]
+        flaky = self.world.rng.choice((200, 200, 200, 503))
+        status = {"well": 200, "flaky": flaky, "down": 503, "gone": 410}[receiver]
         if status == 200:
-            self._delivered(MessageId.parse(headers["webhook-id"]))
-            self.delivered[headers["webhook-id"]].append(json.loads(body))
+            self._delivered(MessageId.parse(message))
+            self.delivered[message].append(json.loads(body))
+        elif status == 410:
+            self.gone.add(message)
         return status
 
     def _delivered(self, message: MessageId) -> None:
@@ -133,11 +184,10 @@ class Witness:
                 self.broken.append(f"two outcomes: {key}")
         elif key.startswith(object_keys.PENDING):
             job_id, retry_count = object_keys.parse_pending(key)
-            # A delayed retry request may mark an ended retry as pending again: its webhook may then be sent again.
-            self.finished_deliveries.discard(f"{job_id}-{retry_count}-completed")
-        elif key.startswith("webhooks/") and before is None and name in self.finished_deliveries:
-            if self.world.scheduler.current in self.repeating:
-                self.broken.append(f"webhook sent again: {name}, long after it was delivered")
+            self._owed_again(f"{job_id}-{retry_count}-completed")
+        elif key.startswith("webhooks/") and before is None and name in self.closed:
+            if self._was_sent_after(self.closed[name]):
+                self.broken.append(f"webhook sent again: {name}, after it was delivered and no longer owed")
         elif name == "manifest.json" and b'"params"' in after:
             self.seed_of[key.split("/")[1]] = json.loads(after)["params"]["seed"]
 
@@ -147,7 +197,31 @@ class Witness:
 
     def _removed(self, key: str) -> None:
         if key.startswith("webhooks/"):
-            self.finished_deliveries.add(key.removeprefix("webhooks/"))
+            message = MessageId.parse(key.removeprefix("webhooks/"))
+            self.removed.add(str(message))
+            self._close_if_not_owed(message.job_id, message.retry_count, without=())
+        elif key.startswith(object_keys.PENDING):
+            job_id, retry_count = object_keys.parse_pending(key)
+            self._close_if_not_owed(job_id, retry_count, without=(key,))
+
+    def _close_if_not_owed(self, job_id: str, retry_count: int, *, without: Collection[str]) -> None:
+        pending, message = object_keys.pending(job_id, retry_count), f"{job_id}-{retry_count}-completed"
+        if message in self.removed and (pending in without or pending not in self.world.s3.objects):
+            self.closed[message] = self.world.scheduler.now
+
+    def _owed_again(self, message: str) -> None:
+        """Permits a repetition of the message if `pending` was sent before the message was closed, and arrived late."""
+        if message in self.closed and not self._was_sent_after(self.closed[message]):
+            del self.closed[message]
+
+    def _was_sent_after(self, at: float) -> bool:
+        began = self.world.scheduler.current.began
+        return began is not None and began > at
+
+    def _checkpoint_known(self, job: Job) -> None:
+        key = self.storing.get(self.world.scheduler.current)
+        if key is not None:
+            self.checkpoints[job.id].add(key)
 
     def _changed(self, before: Job, after: Job) -> None:
         back = before.state.is_terminal and after.state is not before.state and after.state is not JobState.EXPIRED

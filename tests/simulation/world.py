@@ -53,6 +53,7 @@ class World:
             retention_days=self.rng.choice((None, None, 400 / 86400)),
         )
         self.failures: Counter[int] = Counter()
+        self.deadly: set[int] = set()  # seeds of jobs that kill each worker that runs them
         self.step_s = self.rng.choice((0.5, 4.0, 12.0))
         self.witness = Witness(self)
         self.processes: dict[str, Process] = {}
@@ -113,7 +114,14 @@ class World:
     def _worker(self, process: Process) -> None:
         store, storage, clock = self._links(process)
         drain = self.drains[process.name] = self.threads.Event()
-        dreamer = SimDreamer(self.scheduler, self.failures, self.step_s)
+        dreamer = SimDreamer(
+            self.scheduler,
+            self.failures,
+            self.step_s,
+            deadly=self.deadly,
+            die=lambda: self.kill(process.name),
+            resumed=lambda point: self.witness.resumed(process, point),
+        )
         settings = self.settings.model_copy(update={"worker_name": process.name})
         runner = Runner(
             store=store,
@@ -151,7 +159,9 @@ class World:
     def _caretaker(self, process: Process) -> None:
         store, storage, clock = self._links(process)
         caretaker = Caretaker(store=store, storage=storage, notifier=store, clock=clock, settings=self.settings)
-        send = receiver_link(self.scheduler, process, self.faults, self.witness.receive)
+        send = self.witness.counting_refusals(
+            receiver_link(self.scheduler, process, self.faults, self.witness.receive)
+        )
         webhook_dispatcher = WebhookDispatcher(storage=storage, clock=clock, send=send, master=lambda: b"master")
 
         def run_round() -> None:

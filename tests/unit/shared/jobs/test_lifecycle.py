@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.errors import ClaimLost, JobNotFound, ResultExpired, StorageUnavailable, StoreUnavailable, SubmissionGivenUp
-from shared.jobs.job import Job, JobError, JobState, Manifest, Outcome
+from shared.jobs.job import Job, JobError, JobState, Manifest, Outcome, Webhook
 from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from tests.fakes import documents
@@ -28,8 +28,8 @@ class World:
         """Accepts a job that is not in Redis."""
         return documents.accepted(self.storage, a_manifest(**fields))
 
-    def known(self, state: JobState = JobState.QUEUED) -> Job:
-        job = self.accepted()
+    def known(self, state: JobState = JobState.QUEUED, **fields) -> Job:
+        job = self.accepted(**fields)
         self.store.create(job)
         if state is not JobState.QUEUED:
             self.settle(job, state)
@@ -301,6 +301,18 @@ def test_a_retry_that_was_held_up_until_another_one_has_ended_owes_nothing_again
     world.settle(retried, claim="won")
     assert world.lifecycle.retry(failed, now=NOW).state is JobState.SUCCEEDED
     assert world.records.pending_retries(failed.id) == []
+
+
+def test_a_retry_that_a_rolled_back_redis_forgot_does_not_send_its_webhook_again(world):
+    webhook = Webhook(url="https://dreams.example/hook", api_url="https://api.example", events=("completed",))
+    failed = world.known(JobState.FAILED, webhook=webhook)
+    retried = world.lifecycle.retry(failed, now=NOW)
+    world.settle(retried, claim="won")
+    world.storage.delete([key for key in world.storage.objects if key.startswith(object_keys.webhook(""))])  # delivered
+    world.store.jobs[failed.id] = failed  # Redis is rolled back
+
+    assert world.lifecycle.retry(failed, now=NOW).state is JobState.SUCCEEDED
+    assert not [key for key in world.storage.objects if key.startswith(object_keys.webhook(""))]
 
 
 def test_a_retried_job_keeps_its_photograph_whatever_retention_wanted(world):
