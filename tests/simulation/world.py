@@ -159,9 +159,7 @@ class World:
     def _caretaker(self, process: Process) -> None:
         store, storage, clock = self._links(process)
         caretaker = Caretaker(store=store, storage=storage, notifier=store, clock=clock, settings=self.settings)
-        send = self.witness.counting_refusals(
-            receiver_link(self.scheduler, process, self.faults, self.witness.receive)
-        )
+        send = self.witness.counting_refusals(receiver_link(self.scheduler, process, self.faults, self.witness.receive))
         webhook_dispatcher = WebhookDispatcher(storage=storage, clock=clock, send=send, master=lambda: b"master")
 
         def run_round() -> None:

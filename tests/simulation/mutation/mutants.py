@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 ACCEPTANCE, LIFECYCLE = "shared/jobs/acceptance.py", "shared/jobs/lifecycle.py"
+STORE = "tests/fakes/job_store.py"  # what the Lua scripts do, to which contract tests hold both
+DISPATCHER = "shared/webhooks/dispatcher.py"
 CONDITIONAL = "content_type=JSON, if_absent=True)"
 
 
@@ -28,7 +30,7 @@ MUTANTS = (
         ((f"document, {CONDITIONAL}:", "document, content_type=JSON):"),),
     ),
     Mutant(
-        "a failed acceptance is swept without giving it up",
+        "a failed acceptance is swept without giving it up (item 1)",
         ACCEPTANCE,
         (("if not self.give_up(manifest.id):", "if False:"),),
     ),
@@ -40,12 +42,12 @@ MUTANTS = (
           "        self._decide_to_accept(manifest)\n        self._mark(object_keys.pending(manifest.id), 0)\n")),
     ),
     Mutant(
-        "a job is created in Redis without looking for its tombstone again",
+        "a job is created in Redis without looking for its tombstone again (item 10)",
         ACCEPTANCE,
         (("if not self.records.is_deleted(job.id):", "if True:"),),
     ),
     Mutant(
-        "an idempotency key passes on while its first submission may still be accepted",
+        "an idempotency key passes on while its first submission may still be accepted (item 1)",
         "api/jobs/idempotency.py",
         (("return self._lifecycle.give_up(reservation.job_id)", "return True"),),
     ),
@@ -55,12 +57,28 @@ MUTANTS = (
         (("return job if job and self._acknowledge(job, lease_s) else None", "return job"),),
     ),
     Mutant(
+        "a claim that never arrived counts as a death (item 2)",
+        STORE,
+        (("lost = known.claim in self.unacknowledged", "lost = False"),),
+    ),
+    Mutant(
         "superseded checkpoints are deleted first",
         LIFECYCLE,
         (("        self._storage.put(key, file)\n        self._store.checkpoint_stored(job)\n"
           "        self._storage.delete(superseded)\n",
-          "        self._storage.delete([*superseded, key])\n        self._store.checkpoint_stored(job)\n"
-          "        self._storage.put(key, file)\n"),),
+          "        self._storage.delete(superseded)\n        self._storage.put(key, file)\n"
+          "        self._store.checkpoint_stored(job)\n"),),
+    ),
+    Mutant(
+        "Redis hears of a checkpoint before it is stored",
+        LIFECYCLE,
+        (("        self._storage.put(key, file)\n        self._store.checkpoint_stored(job)\n",
+          "        self._store.checkpoint_stored(job)\n        self._storage.put(key, file)\n"),),
+    ),
+    Mutant(
+        "a checkpoint's checksum is not compared",
+        "worker/attempts/checkpoints.py",
+        (("if file.read(DIGEST_BYTES) != digest:", "if len(file.read(DIGEST_BYTES)) != len(digest):"),),
     ),
     Mutant(
         "an outcome replaces another",
@@ -107,7 +125,7 @@ MUTANTS = (
           "        if known.state is JobState.QUEUED and known.retry_count == job.retry_count:\n")),
     ),
     Mutant(
-        "a retry and an expiry may both win",
+        "a retry and an expiry may both win (item 10)",
         LIFECYCLE,
         ((f"if self._storage.put(place, document, {CONDITIONAL}:",
           "if self._storage.put(place, document, content_type=JSON):"),),
@@ -122,6 +140,53 @@ MUTANTS = (
           "        with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up\n")),
     ),
     Mutant(
+        "a retry that has ended is marked as pending again (item 7)",
+        LIFECYCLE,
+        (("if self.records.outcome(job.id, retry_count) is None:", "if True:"),),
+    ),
+    Mutant(
+        "a retry is not checked for a delete (item 6)",
+        LIFECYCLE,
+        (("        if self.records.is_deleted(job.id):\n            self.delete(job.id)\n"
+          "            raise JobNotFound\n        outcome =", "        outcome ="),),
+    ),
+    Mutant(
+        "`pending` without a job is left (item 6)",
+        "worker/recovery/reconciliation.py",
+        (("            self._drop(job_id, pending)\n", ""),),
+    ),
+    Mutant(
+        "a cancel stops whatever retry runs (item 10)",
+        STORE,
+        (("job.state is JobState.RUNNING and job.retry_count == retry_count:", "job.state is JobState.RUNNING:"),),
+    ),
+    Mutant(
+        "a late creation brings a deleted job back (item 10)",
+        STORE,
+        (("if job.id in self.jobs or job.id in self.forgotten:", "if job.id in self.jobs:"),),
+    ),
+    Mutant(
+        "a submission that was given up may be accepted later",
+        "worker/recovery/housekeeping.py",
+        (("VOID_KEPT_S = object_keys.DAY_S", "VOID_KEPT_S = 0.0"),),
+    ),
+    Mutant(
+        "a message does not wait for the one before it",
+        DISPATCHER,
+        (("                    yield _JobQueue(delivery, queued[index + 1 :])\n                break\n",
+          "                    yield _JobQueue(delivery, queued[index + 1 :])\n                    break\n"),),
+    ),
+    Mutant(
+        "a late start is delivered after the end",
+        DISPATCHER,
+        (("if message is None or message.is_completed or queue.has_completed:", "if True:"),),
+    ),
+    Mutant(
+        "a webhook is given up an attempt too early",
+        DISPATCHER,
+        (("(STARTED_ATTEMPTS - 1 if queue.has_completed else len(WAITS_S))", "(STARTED_ATTEMPTS - 2)"),),
+    ),
+    Mutant(
         "a delete writes its tombstone last",
         LIFECYCLE,
         (('        self._storage.put(object_keys.tombstone(job_id), b"")\n', ""),
@@ -129,7 +194,7 @@ MUTANTS = (
           '        self._store.forget(job_id)\n        self._storage.put(object_keys.tombstone(job_id), b"")\n')),
     ),
     Mutant(
-        "a webhook is queued whether its job is pending or not",
+        "a webhook is queued whether its job is pending or not (item 7)",
         "shared/webhooks/delivery.py",
         (("if storage.size(object_keys.pending(message.job_id, message.retry_count)) is None:", "if False:"),),
     ),
