@@ -10,7 +10,10 @@ from pathlib import Path
 import httpx
 
 SEEDS = (1, 2, 3)  # one for each distinct result
+LARGE_SEED = 4  # of the large dreams, whose tiles idle workers compute too
 PARAMS = {"octaves": 2, "iterations": 60}
+LARGE_PARAMS = {"octaves": 1, "iterations": 5, "tile_size": 256}
+LARGE_SHARE = 0.1  # of the jobs
 GAP_S = 0.5
 UNAVAILABLE = {429, 503}
 
@@ -21,9 +24,10 @@ class Crowd:
     `asked` has every job accepted with 202, and the later requests for it and whether they were confirmed.
     """
 
-    def __init__(self, url: str, photograph: Path, rng: random.Random) -> None:
+    def __init__(self, url: str, photograph: Path, large_photograph: Path, rng: random.Random) -> None:
         self._url = url
         self._photograph = photograph.read_bytes()
+        self._large_photograph = large_photograph.read_bytes()
         self._random = rng
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -41,10 +45,12 @@ class Crowd:
             self._thread.join()
 
     def submit(self, seed: int, *, damaged: bool = False) -> str | None:
-        image = self._photograph
+        image, params = self._photograph, PARAMS
+        if seed == LARGE_SEED:
+            image, params = self._large_photograph, LARGE_PARAMS
         if damaged:  # header and end are intact: only decoding finds the damage
             image = image[: len(image) // 2] + bytes(64) + image[len(image) // 2 + 64 :]
-        fields = {"params": json.dumps({**PARAMS, "seed": seed})}
+        fields = {"params": json.dumps({**params, "seed": seed})}
         answer = self._ask("POST", "/v1/jobs", data=fields, files={"image": ("p.png", image)}, good=202)
         if answer is None:
             return None
@@ -82,7 +88,8 @@ class Crowd:
             if self._stopped.wait(gap_s):
                 return
             damaged = self._random.random() < 0.06
-            job_id = self.submit(self._random.choice(SEEDS), damaged=damaged)
+            is_large = self._random.random() < LARGE_SHARE
+            job_id = self.submit(LARGE_SEED if is_large else self._random.choice(SEEDS), damaged=damaged)
             if job_id is None:
                 return
             earlier = self._random.choice(list(self.asked))

@@ -56,15 +56,16 @@ class Stage:
         self._endings: list[tuple[float, Callable[[], None]]] = []  # of lasting troubles, and when they are due
 
     def start(self) -> None:
-        self.photograph = self.home / "photograph.png"
+        self.photograph, large = self.home / "photograph.png", self.home / "large.png"
         self.home.mkdir(parents=True, exist_ok=True)
         Image.fromarray(skimage.data.chelsea()).crop((100, 50, 260, 170)).save(self.photograph)
+        Image.fromarray(skimage.data.astronaut()).resize((1000, 800)).save(large)
         self.stack.start()
         settings = self.stack.settings
         self.store, self.storage = RedisJobStore.connect(settings), S3ObjectStorage.connect(settings)
         second = replace(components.caretaker({**components.environment(settings), **ENV}), name="caretaker-2")
         self._launch("caretaker-2", self.stack.through_proxies(second))
-        self.crowd = Crowd(self.stack.api_url, self.photograph, random.Random(self.random.random()))
+        self.crowd = Crowd(self.stack.api_url, self.photograph, large, random.Random(self.random.random()))
         self.observer = Observer(self.store)
 
     def calm_wait(self, job_ids: list[str]) -> None:

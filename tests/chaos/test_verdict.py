@@ -5,8 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.chaos.verdict import Verdict, _read_logs
+from shared.s3 import object_keys
+from shared.settings import Settings
+from tests.chaos.verdict import Verdict, _read_logs, examine
+from tests.fakes import documents
+from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryObjectStorage
+
+LONG_AGO = "01JGZQ8V5T6WX1M3N9K7C2B4DA"
 
 
 @pytest.fixture
@@ -31,3 +37,34 @@ def test_a_job_that_failed_and_was_retried_did_not_end_twice(judged):
 
 def test_a_retry_that_two_attempts_settled_is_doubled(judged):
     assert judged({"retry_count": 1}, {"retry_count": 1}) == ["a retry_count 1"]
+
+
+@pytest.fixture
+def storm(tmp_path):
+    return SimpleNamespace(
+        home=tmp_path,
+        storage=MemoryObjectStorage(),
+        store=MemoryJobStore(),
+        stack=SimpleNamespace(settings=Settings()),
+        crowd=SimpleNamespace(asked={}, broken=[]),
+        observer=SimpleNamespace(furthest={}, broken=[]),
+        broken=[],
+    )
+
+
+def test_what_the_faults_left_is_counted_before_housekeeping_removes_it(storm):
+    for key in (object_keys.image(LONG_AGO), object_keys.mask(LONG_AGO)):
+        storm.storage.put(key, b"of a submission that was never accepted")
+
+    verdict = examine(storm, {})
+
+    assert dict(verdict.left) == {"objects of submissions that were not accepted": 2}
+    assert set(storm.storage.objects) == {object_keys.manifest(LONG_AGO)}  # void
+
+
+def test_a_submission_that_was_given_up_is_lost_only_if_its_client_was_told_otherwise(storm):
+    documents.given_up(storm.storage, LONG_AGO)
+    assert examine(storm, {}).lost == []
+
+    storm.crowd.asked[LONG_AGO] = {"seed": 1, "damaged": False}
+    assert len(examine(storm, {}).lost) == 1

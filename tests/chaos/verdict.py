@@ -10,6 +10,7 @@ from statistics import median
 
 from shared.celery_app import CeleryNotifier
 from shared.clock import SystemClock
+from shared.interfaces import ObjectStorage
 from shared.jobs.job import Job, JobState, Manifest
 from shared.jobs.lifecycle import JobLifecycle
 from shared.networks.network_size import octave_sizes
@@ -30,6 +31,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     resumed: int = 0
+    shared: int = 0
     attempts: int = 0
     repeated_s: float = 0.0
     broken: list[str] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Verdict:
             *(("  " + kind, n) for kind, n in sorted(self.left.items())),
         ]
         rows += [("attempts", self.attempts), ("resumed from a checkpoint", self.resumed)]
+        rows += [("attempts with tiles of helpers", self.shared)]
         rows += [("seconds of work repeated", round(self.repeated_s, 1))]
         return "\n".join(f"{name:<36}{value:>8}" for name, value in rows)
 
@@ -74,9 +77,7 @@ def examine(storm: Storm, references: dict[int, bytes]) -> Verdict:
     verdict.left = _left(storm)  # counted before housekeeping removes it
     housekeeping = Housekeeping(lifecycle=lifecycle, store=store, storage=storage, clock=Later(), settings=Settings())
     housekeeping.go_on(for_s=600)
-    # SeaweedFS lists a folder for a while after its last object is removed: an empty folder is not a job.
-    stored = {job_id for job_id in storage.folders(object_keys.JOBS) if any(storage.keys(object_keys.job(job_id)))}
-    accepted = set(storm.crowd.asked) | stored
+    accepted = set(storm.crowd.asked) | _stored(storage)
     verdict.jobs = len(accepted)
     for job_id in sorted(accepted):
         _examine_job(storm, job_id, references, verdict)
@@ -88,6 +89,16 @@ def examine(storm: Storm, references: dict[int, bytes]) -> Verdict:
             verdict.broken.append(f"{key} came back")
     _read_logs(storm, verdict)
     return verdict
+
+
+def _stored(storage: ObjectStorage) -> set[str]:
+    """Returns the ids of the jobs in S3, without submissions that were given up: nobody was told that they are jobs.
+
+    SeaweedFS lists a folder for a while after its last object is removed: an empty folder is not a job.
+    """
+    records = JobRecords(storage)
+    folders = storage.folders(object_keys.JOBS)
+    return {job_id for job_id in folders if any(records.keys(job_id)) and records.fate(job_id) != "void"}
 
 
 def _left(storm: Storm) -> Counter[str]:
@@ -157,6 +168,7 @@ def _read_logs(storm: Storm, verdict: Verdict) -> None:
     for record in _records(storm.home / "logs"):
         if record.get("event") == "job_settled" and record.get("won"):
             won[f"{record['job_id']} retry_count {record.get('retry_count', 0)}"] += 1
+        verdict.shared += record.get("event") == "tiles_computed_by_helpers"
         if record.get("event") == "dream_started":
             verdict.attempts += 1
             verdict.resumed += record["resumed_from"] is not None

@@ -202,6 +202,16 @@ def test_a_fit_store_passes_the_check_and_is_left_clean(s3):
     assert list(s3.keys("")) == []
 
 
+def test_a_check_whose_own_repetition_was_refused_passes(s3, monkeypatch):
+    # given a client library that repeats the unanswered first write and gets 412 for it
+    put = S3ObjectStorage.put
+    monkeypatch.setattr(
+        S3ObjectStorage, "put", lambda self, key, body, **options: put(self, key, body, **options) and body != b"first"
+    )
+
+    s3.check()
+
+
 def test_a_store_that_ignores_conditions_is_refused(s3, monkeypatch):
     # `rclone serve s3` answers such a write with 200.
     put = S3ObjectStorage.put

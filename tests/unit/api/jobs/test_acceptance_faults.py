@@ -89,7 +89,10 @@ def test_an_acceptance_whose_own_repetition_was_refused_is_recognized(world, sen
         return False if key.endswith("manifest.json") else written
 
     world.storage.put = repeated
-    assert send("k").job.state is JobState.QUEUED
+    accepted = send("k").job
+    assert accepted.state is JobState.QUEUED
+    assert set(world.storage.folders(object_keys.JOBS)) == {accepted.id}
+    assert object_keys.image(accepted.id) in world.storage.objects
 
 
 def test_parallel_submissions_do_not_exceed_the_limit_of_waiting_jobs(world):

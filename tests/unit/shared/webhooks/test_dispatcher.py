@@ -287,6 +287,22 @@ def test_a_message_lost_between_the_outcome_and_the_outbox_is_queued_by_the_next
     assert world.outbox == [object_keys.webhook(f"{job.id}-0-completed")]
 
 
+def test_a_message_delivered_long_ago_is_not_queued_again_after_redis_was_wiped(world):
+    # given a job whose end was reported
+    job = world.accept()
+    outcome = world.lifecycle.settle(job.id, world.outcome())
+    world.webhook_dispatcher.deliver_due()
+    assert world.outbox == []
+
+    # when its end is applied to an empty Redis again
+    world.store.wipe()
+    world.lifecycle.restore(job.id, now=world.clock.now())
+    world.lifecycle.close(job.id, outcome)
+
+    # then
+    assert world.outbox == []
+
+
 def test_the_message_is_queued_before_redis_is_updated(world):
     job = world.accept()
     world.store.available = False

@@ -139,11 +139,11 @@ def test_a_job_can_be_claimed_as_soon_as_it_is_restored(world):
 
 
 def test_many_jobs_are_restored_at_the_same_time(world):
-    together = threading.Barrier(AT_ONCE, timeout=30)
+    together = threading.Barrier(16, timeout=5)
     reads = iter(range(JOBS * 10))
 
     def meet(name, _):
-        if name == "get" and next(reads) < AT_ONCE:
+        if name == "get" and next(reads) < 16:
             together.wait()
 
     world.storage.before = meet
@@ -166,3 +166,17 @@ def test_a_storage_that_always_fails_is_not_asked_for_every_job(world):
     with pytest.raises(StorageUnavailable):
         list(world.reconciliation.run())
     assert len(set(asked)) < FAILURES + 128
+
+
+def test_what_is_pending_and_is_not_a_job_is_no_longer_pending(world):
+    # given a deleted job and a submission that was given up, whose `pending` arrived late
+    deleted, given_up = a_manifest(), a_manifest()
+    documents.deleted(world.s3, deleted.id)
+    documents.given_up(world.s3, given_up.id)
+    for manifest in (deleted, given_up):
+        documents.pending(world.s3, manifest.id, 0)
+
+    list(world.reconciliation.run())
+
+    left = {object_keys.parse_pending(key)[0] for key in world.s3.keys(object_keys.PENDING)}
+    assert left == set(world.ids)
