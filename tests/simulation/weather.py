@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from shared.s3 import object_keys
 from tests.simulation.faults import LONGEST_FREEZE_S
 from tests.simulation.scheduler import Process
 from tests.simulation.world import NAMES, World
@@ -94,12 +95,13 @@ class Weather:
         self.world.redis.restarts += 1
 
     def _damage(self) -> None:
-        """Changes a pixel of a checkpoint, of one for each job: a damaged one is not used, but the one before it."""
+        """Changes a pixel of a job's newest checkpoint, once for each job: the one before it serves."""
         world = self.world
         damaged = world.witness.damaged
         keys = [key for key in sorted(world.s3.objects) if "/checkpoints/" in key and key.split("/")[1] not in damaged]
         if keys:
-            key = self.rng.choice(keys)
+            job = object_keys.checkpoints(self.rng.choice(keys).split("/")[1])
+            key = max(key for key in keys if key.startswith(job))
             content = bytearray(world.s3.objects[key])
             content[-DIGEST_BYTES - 1] ^= 1
             world.s3.objects[key] = bytes(content)

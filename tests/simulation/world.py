@@ -48,7 +48,7 @@ class World:
             progress_interval_s=4,
             caretaker_interval_s=8,
             reconcile_interval_s=40,
-            checkpoint_interval_s=20,
+            checkpoint_interval_s=self.rng.choice((2, 20)),
             max_queued=self.rng.choice((3, 10_000)),
             retention_days=self.rng.choice((None, None, 400 / 86400)),
         )

@@ -246,6 +246,26 @@ def test_a_late_cancel_of_an_earlier_retry_does_not_stop_a_later_one(world):
     assert world.lifecycle.cancel(first, now=NOW).state is JobState.RUNNING
 
 
+# --- checkpoint ---
+
+
+def test_a_checkpoint_that_cannot_be_stored_replaces_no_other_and_forgives_no_death(world):
+    # given a job that has died once, and two checkpoints of it
+    job = world.known()
+    claimed = world.store.claim("w", LITE0, lease_s=10)
+    world.store.release(claimed, died=True)
+    claimed = world.store.claim("w", LITE0, lease_s=10)
+    older, newer = (object_keys.checkpoint(job.id, 0, iteration, "x") for iteration in (1, 2))
+    world.storage.put(older, b"older")
+    world.lose_answer(newer, arrives=False)
+
+    with pytest.raises(StorageUnavailable):
+        world.lifecycle.checkpoint(claimed, newer, io.BytesIO(b"newer"), [older])
+
+    assert older in world.storage.objects
+    assert world.store.get(job.id).deaths == 1
+
+
 # --- retry, delete, expire ---
 
 
