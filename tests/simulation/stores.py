@@ -21,6 +21,7 @@ class SimRedis(RecordingJobStore):
         self.changed: Callable[[Job, Job], None] = lambda before, after: None
         self.claim_arrived: Callable[[Job], None] = lambda job: None
         self.checkpoint_known: Callable[[Job], None] = lambda job: None
+        self.death_counted: Callable[[Job], None] = lambda job: None
         super().__init__(clock)
 
     def wipe(self) -> None:
@@ -34,6 +35,13 @@ class SimRedis(RecordingJobStore):
             if job.claim == claim and job.state.is_claimed:
                 return job
         return self.claim(worker, models, lease_s=lease_s, max_running=max_running, claim=claim)
+
+    def expire_lease(self, job: Job, *, max_deaths: int) -> Job | None:
+        before = self.jobs.get(job.id)
+        expired = super().expire_lease(job, max_deaths=max_deaths)
+        if before and expired and expired.deaths > before.deaths:
+            self.death_counted(before)
+        return expired
 
     def checkpoint_stored(self, job: Job) -> None:
         super().checkpoint_stored(job)

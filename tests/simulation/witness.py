@@ -45,6 +45,7 @@ class Witness:
         self.settling: dict[tuple[str, int], float] = {}  # start of settling it as anything but canceled
         self.outcomes: dict[str, bytes] = {}
         self.received_claims: Counter[tuple[str, int]] = Counter()
+        self.claims: set[str] = set()  # that reached a worker
         self.delivered: dict[str, list[dict]] = defaultdict(list)
         self.receivers: dict[int, str] = {}  # how a job's receiver answers, by seed
         self.refusals: Counter[str] = Counter()  # attempts to deliver a message that failed
@@ -57,7 +58,7 @@ class Witness:
         self.begun_with: dict[str, tuple[Job, set[str]]] = {}  # a process's job and the checkpoints when it began
         world.s3.wrote, world.s3.removed = self._wrote, self._removed
         world.redis.changed, world.redis.claim_arrived = self._changed, self.claim_received
-        world.redis.checkpoint_known = self._checkpoint_known
+        world.redis.checkpoint_known, world.redis.death_counted = self._checkpoint_known, self._death_counted
 
     # --- reported by the clients ---
 
@@ -104,6 +105,7 @@ class Witness:
 
     def claim_received(self, job: Job) -> None:
         self.received_claims[job.id, job.retry_count] += 1
+        self.claims.add(job.claim or "")
         self.begun_with[self.world.scheduler.current.process.name] = job, set(self.checkpoints[job.id])
 
     def resumed(self, process: Process, point: ResumePoint | None) -> None:
@@ -217,6 +219,10 @@ class Witness:
     def _was_sent_after(self, at: float) -> bool:
         began = self.world.scheduler.current.began
         return began is not None and began > at
+
+    def _death_counted(self, job: Job) -> None:
+        if job.claim not in self.claims:
+            self.broken.append(f"death: {job.id} counts one for a claim that reached no worker")
 
     def _checkpoint_known(self, job: Job) -> None:
         key = self.storing.get(self.world.scheduler.current)
