@@ -7,8 +7,10 @@ import pytest
 
 from shared.s3 import object_keys
 from shared.settings import Settings
+from tests.chaos.storm import left
 from tests.chaos.verdict import Verdict, _read_logs, examine
 from tests.fakes import documents
+from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryObjectStorage
 
@@ -60,6 +62,14 @@ def test_what_the_faults_left_is_counted_before_housekeeping_removes_it(storm):
 
     assert dict(verdict.left) == {"objects of submissions that were not accepted": 2}
     assert set(storm.storage.objects) == {object_keys.manifest(LONG_AGO)}  # void
+
+
+def test_the_calm_waits_for_accepted_jobs_alone(storm):
+    documents.pending(storm.storage, LONG_AGO, 0)
+    assert left(storm.storage) == 0
+
+    documents.accepted(storm.storage, a_manifest())
+    assert left(storm.storage) == 1
 
 
 def test_a_submission_that_was_given_up_is_lost_only_if_its_client_was_told_otherwise(storm):
