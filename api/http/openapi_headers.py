@@ -36,7 +36,7 @@ REQUEST_HEADERS = {
     "If-None-Match": _header("The `ETag` of an earlier response, or a list of several."),
     "Last-Event-ID": _header("The `id` of the last event received; browsers send it when they reconnect."),
 }
-CONDITIONAL = ("getReport", "getPreview", "listModels", "listLayers", "listPresets")
+CONDITIONAL = ("getReport", "getPreview", "getPhotograph", "listModels", "listLayers", "listPresets")
 TAKEN_HEADERS = {
     "submitJob": ("Idempotency-Key", "Prefer"),
     "getJob": ("Prefer", "If-None-Match"),

@@ -228,14 +228,14 @@ class JobService:
             raise ResultExpired
         return found
 
-    def preview(self, owner: str, job_id: str) -> bytes:
-        """Returns the latest preview, a small JPEG. Raises NotReady or ResultExpired."""
+    def preview(self, owner: str, job_id: str, name: str = "preview") -> bytes:
+        """Returns the latest preview, or that of the photograph: a small JPEG. Raises NotReady or ResultExpired."""
         job = self.get(owner, job_id)
         if job.state is JobState.EXPIRED:
             raise ResultExpired
-        found = self.storage.get(object_keys.output(job_id, job.claim, "preview.jpg")) if job.claim else None
+        found = self.storage.get(object_keys.output(job_id, job.claim, f"{name}.jpg")) if job.claim else None
         if found is None:
-            raise NotReady("The job has no preview yet.")
+            raise NotReady(f"The job has no {name} to show yet.")
         return found
 
     def readiness(self) -> Readiness:

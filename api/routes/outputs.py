@@ -28,7 +28,7 @@ bp = APIBlueprint("outputs", __name__, url_prefix="/v1/jobs/<job_id>", tag="Outp
     operation_id="getInput",
     responses={status: IMAGE_RESPONSES[status] for status in (303, 404, 410, 429, 503)},
 )
-def photograph(job_id: str) -> AnyResponse:
+def submitted_photograph(job_id: str) -> AnyResponse:
     """Redirects to the photograph as submitted."""
     return _redirect(request_context.jobs().input_url(request_context.owner(), job_id))
 
@@ -106,6 +106,18 @@ def preview(job_id: str) -> Response:
     """Returns the image so far as a small JPEG."""
     return make_conditional(
         Response(request_context.jobs().preview(request_context.owner(), job_id), mimetype="image/jpeg")
+    )
+
+
+@bp.get("/photograph")
+@bp.doc(summary="Show the photograph", operation_id="getPhotograph", responses=[404, 409, 410, 429, 503])
+def photograph(job_id: str) -> Response:
+    """Returns the photograph as a small JPEG, upright and in sRGB, once a worker has read it.
+
+    Only for formats that some browsers don't show (HEIC, TIFF, JPEG XL); 409 for others, which `input` shows.
+    """
+    return make_conditional(
+        Response(request_context.jobs().preview(request_context.owner(), job_id, "photograph"), mimetype="image/jpeg")
     )
 
 

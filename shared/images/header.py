@@ -7,6 +7,7 @@ from shared.errors import ImageUnreadable
 
 Format = Literal["png", "jpeg", "webp", "gif", "tiff", "heic", "avif", "jxl"]
 Size = tuple[int, int]  # width, height
+HARD_TO_SHOW: frozenset[Format] = frozenset({"tiff", "heic", "jxl"})  # some browsers don't show these
 
 CUT_OFF = "The image is cut off: the file ends before the picture does."
 FIRST_FRAME = "The file is animated; its first frame is used."

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.images.header import HARD_TO_SHOW
 from shared.jobs.job import Job, JobState
 from shared.params import DreamParams
 
@@ -16,6 +17,9 @@ class Links(BaseModel):
     self: str
     events: str | None = None
     input: str | None = None
+    photograph: Annotated[
+        str | None, Field(description="The photograph as a JPEG, where some browsers don't show its format.")
+    ] = None
     guide: str | None = None
     mask: str | None = None
     data: Annotated[str | None, Field(description="Data of feature maps, as NPZ.")] = None
@@ -36,6 +40,7 @@ def links(job: Job, *, api_url: str = "") -> Links:
         self=base,
         events=f"{base}/events",
         input=f"{base}/input" if job.state is not JobState.EXPIRED else None,
+        photograph=f"{base}/photograph" if claimed and job.input.format in HARD_TO_SHOW else None,
         guide=f"{base}/guide" if job.guide and job.state is not JobState.EXPIRED else None,
         mask=f"{base}/mask" if job.mask and job.state is not JobState.EXPIRED else None,
         data=f"{base}/data" if job.kind == "feature_maps" and job.state is JobState.SUCCEEDED else None,

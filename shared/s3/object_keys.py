@@ -117,7 +117,7 @@ def attempts(job_id: str) -> str:
 
 
 def output(job_id: str, claim: str, name: str) -> str:
-    """Returns the key of one attempt's `result.png`, `report.json` or `preview.jpg`."""
+    """Returns the key of one attempt's `result.png`, `report.json`, `preview.jpg` or `photograph.jpg`."""
     return f"{attempts(job_id)}{claim}/{name}"
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from shared.clock import Clock
 from shared.errors import DreamError, ImageUnreadable
+from shared.images.header import HARD_TO_SHOW
 from shared.interfaces import JobStore, ObjectStorage
 from shared.jobs.job import Job
 from shared.jobs.lifecycle import JobLifecycle
@@ -189,6 +190,9 @@ class Attempt:
         decoded = self._fetch("image", images.decode)
         self._alpha = decoded.alpha
         self._warnings += decoded.notes
+        if self._job.input.format in HARD_TO_SHOW:
+            photograph = images.preview(decoded.image)
+            self._previews.start(lambda: self._keep_photograph(photograph))
         return decoded.image
 
     def _fetch(self, part: str, decode: Callable[..., T]) -> T:
@@ -232,6 +236,12 @@ class Attempt:
         try:
             self._put("preview.jpg", preview, "image/jpeg")
             self._store.preview_stored(self._job)
+        except DreamError as exc:
+            log.warning("preview_upload_failed", reason=str(exc))
+
+    def _keep_photograph(self, photograph: bytes) -> None:
+        try:
+            self._put("photograph.jpg", photograph, "image/jpeg")
         except DreamError as exc:
             log.warning("preview_upload_failed", reason=str(exc))
 

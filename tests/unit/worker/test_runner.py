@@ -1,5 +1,6 @@
 """Tests every way in which an attempt can end."""
 
+import io
 import json
 
 import pytest
@@ -56,6 +57,21 @@ def test_what_of_a_photograph_was_ignored_stands_in_the_report_and_its_transpare
     assert world.pixels(done)[0, -1].tolist() == [102, 112, 122, 255]
     report = json.loads(world.storage.get(object_keys.output(job.id, done.claim, "report.json")))
     assert report["warnings"] == ["The EXIF data can't be read; it is ignored."]
+
+
+@pytest.mark.parametrize(("form", "kept"), [("tiff", True), ("png", False)])
+def test_a_photograph_that_some_browsers_cannot_show_is_kept_as_a_jpeg_too(world, form, kept):
+    picture = encoded(Pillow.new("RGB", (96, 80), (100, 110, 120)), form.upper())
+    job = world.submit(picture, input=InputImage(format=form, width=96, height=80, size_bytes=len(picture)))
+    world.runner().run_next()
+
+    done = world.job(job.id)
+    shown = world.storage.get(object_keys.output(job.id, done.claim, "photograph.jpg"))
+    assert done.state is JobState.SUCCEEDED
+    assert (shown is not None) is kept
+    if kept:
+        with Pillow.open(io.BytesIO(shown)) as jpeg:
+            assert (jpeg.format, jpeg.size) == ("JPEG", (96, 80))
 
 
 def test_a_tile_that_memory_cannot_hold_is_made_smaller_and_the_report_says_so(world):

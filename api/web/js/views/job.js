@@ -22,7 +22,7 @@ export async function jobView({ params, signal }) {
   const first = await get(`/v1/jobs/${encodeURIComponent(params.id)}`);
   const named = await describe(first);
   const address = beforeAddress(first, named.cached, signal);
-  const before = (await isShown(first.input.format, address)) ? address : null;
+  let before = await shownPhotograph(first, address);
   const [width, height] = dreamSize(first.input.width, first.input.height, first.params);
   const stage = h("div", { className: "job-stage", style: { "--ratio": `${width} / ${height}` } });
   const side = h("div", { className: "job-side" });
@@ -56,6 +56,7 @@ export async function jobView({ params, signal }) {
   }
 
   async function end(job) {
+    before ??= await shownPhotograph(job, address); // once a worker has read it
     fill(body, resultPanel({ job, name: named.name, actions }));
     const shownOnStage = resultStage({ job, before, stage, width, height });
     panel = { update: () => {}, close: shownOnStage.close };
@@ -150,9 +151,16 @@ function beforeAddress(job, cached, signal) {
   return url;
 }
 
-/** Returns whether this browser shows the photograph; where it does not, the page does without. */
-async function isShown(format, address) {
-  if (!address || !UNSHOWN.includes(format)) return true;
+/** Returns the address of the photograph, or of the service's JPEG of one that this browser can't show, if there is one. */
+async function shownPhotograph(job, address) {
+  if (!address || !UNSHOWN.includes(job.input.format)) return address;
+  for (const one of [address, job.links.photograph]) {
+    if (one && (await isShown(one))) return one;
+  }
+  return null;
+}
+
+function isShown(address) {
   const image = new Image();
   image.src = address;
   return image.decode().then(() => true, () => false);

@@ -1,5 +1,8 @@
+import io
+
 from shared.jobs.job import JobState
 from shared.s3 import object_keys
+from tests.fakes.pictures import a_picture
 
 
 def test_the_result_redirects_to_the_storage(submit, http, world):
@@ -45,6 +48,30 @@ def test_the_preview_is_a_jpeg_with_an_etag(submit, http, world):
     # then
     assert (first.status_code, first.content_type, first.data) == (200, "image/jpeg", b"\xff\xd8 jpeg")
     assert (second.status_code, second.data) == (304, b"")
+
+
+def test_a_photograph_that_some_browsers_cannot_show_has_a_jpeg_once_a_worker_has_read_it(submit, http, world):
+    # given
+    waiting = submit(image=(io.BytesIO(a_picture("TIFF")), "scan.tif")).json
+    job = world.claim()
+    address = f"/v1/jobs/{job.id}"
+
+    # when
+    early = http.get(f"{address}/photograph")
+    world.storage.put(object_keys.output(job.id, job.claim, "photograph.jpg"), b"\xff\xd8 jpeg")
+    shown = http.get(http.get(address).json["links"]["photograph"])
+
+    # then
+    assert waiting["links"]["photograph"] is None
+    assert (early.status_code, early.json["code"]) == (409, "not_ready")
+    assert (shown.status_code, shown.content_type, shown.data) == (200, "image/jpeg", b"\xff\xd8 jpeg")
+
+
+def test_a_jpeg_needs_no_second_one(submit, http, world):
+    address = submit().location
+    world.claim()
+
+    assert http.get(address).json["links"]["photograph"] is None
 
 
 def test_the_report_is_json(submit, http, world):
