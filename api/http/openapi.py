@@ -19,7 +19,7 @@ from api.schemas import account_views, job_view, network_views, problem, request
 from shared.webhooks import message
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": f"{SCHEMAS}Problem"}}}
-JOB_ID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+ULID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
 AUTHENTICATED: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
 TAGS = {
     "Jobs": "Submit, watch, cancel, retry and delete jobs.",
@@ -37,7 +37,7 @@ INPUTS = (*IMAGES, "image/gif", "image/tiff", "image/heic", "image/avif", "image
 CONTENT = "The content; for redirecting operations, after the redirect."
 CONTENTS: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
     "report": ((JSON,), {"type": "object"}),
-    "preview": (("image/jpeg",), BINARY),
+    **dict.fromkeys(("preview", "photograph"), (("image/jpeg",), BINARY)),
     "result": (IMAGES, BINARY),
     "gradients/{octave}": (("image/png",), BINARY),
     "data": (("application/octet-stream",), BINARY),
@@ -75,7 +75,7 @@ def install(app: APIFlask) -> None:
 def _docstrings(app: APIFlask) -> dict[tuple[str, str], str]:
     """Returns the docstrings of the routes, by path and method."""
     return {
-        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): inspect.getdoc(
+        (re.sub(r"<(?:[^<>]+:)?(\w+)>", r"{\1}", rule.rule), method.lower()): inspect.getdoc(
             app.view_functions[rule.endpoint]
         )
         or ""
@@ -152,8 +152,8 @@ def _complete_operation(path: str, operation: dict[str, Any]) -> None:
 
 def _complete_parameters(parameters: list[dict[str, Any]], headers: Sequence[str]) -> None:
     for parameter in parameters:
-        if parameter["name"] == "job_id":
-            parameter["schema"] |= {"pattern": JOB_ID}
+        if parameter["name"] in {"job_id", "upload_id"}:
+            parameter["schema"] |= {"pattern": ULID}
         if parameter["name"] == "octave":
             parameter["schema"] = {"type": "integer", "minimum": 0, "maximum": 99}
         if "anyOf" in parameter["schema"]:  # a query string has no null; an unused parameter is left out

@@ -56,7 +56,7 @@ def begin() -> PartsUploadView:
     )
 
 
-@bp.get("/<upload_id>/parts")
+@bp.get("/<string(length=26):upload_id>/parts")
 @bp.input(PartsQuery, location="query", arg_name="query")
 @bp.output(PartList)
 @bp.doc(summary="List parts to send", operation_id="listParts", responses=[404, 422, 429, 503])
@@ -72,7 +72,7 @@ def list_parts(upload_id: str, query: PartsQuery) -> PartList:
     )
 
 
-@bp.post("/<upload_id>/complete")
+@bp.post("/<string(length=26):upload_id>/complete")
 @bp.output(FinishedUploadView)
 @bp.doc(summary="Complete an upload by parts", operation_id="completeUpload", responses=[404, 409, 429, 503])
 def complete(upload_id: str) -> FinishedUploadView:
@@ -84,9 +84,9 @@ def complete(upload_id: str) -> FinishedUploadView:
     return FinishedUploadView(id=upload_id, size_bytes=size_bytes)
 
 
-@bp.delete("/<upload_id>")
+@bp.delete("/<string(length=26):upload_id>")
 @bp.output({}, status_code=204)
-@bp.doc(summary="Remove an upload", operation_id="removeUpload", responses=[429, 503])
+@bp.doc(summary="Remove an upload", operation_id="removeUpload", responses=[404, 429, 503])
 def remove(upload_id: str) -> str:
     """Aborts the upload, or removes the uploaded image; jobs that were submitted with it keep their copy."""
     request_context.services().uploads.abort(request_context.owner(), upload_id)

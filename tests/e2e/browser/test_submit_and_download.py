@@ -162,32 +162,61 @@ def test_a_large_photograph_is_uploaded_to_the_object_storage(page, stack, tmp_p
     page.get_by_role("button", name="Cancel").or_(page.get_by_text("Download PNG")).first.wait_for()
 
 
-def test_a_huge_photograph_is_uploaded_by_parts_and_only_a_part_that_failed_is_sent_again(page, stack, tmp_path):
-    # given a storage that is cut off once, in the second of three parts
-    noise = tmp_path / "huge.png"
-    Image.frombytes("RGB", (3400, 3400), os.urandom(3400 * 3400 * 3)).save(noise, compress_level=0)
-    sent, failures = [], iter([True])
+@pytest.fixture
+def huge(tmp_path):
+    """A photograph of three parts."""
+    path = tmp_path / "huge.png"
+    Image.frombytes("RGB", (3400, 3400), os.urandom(3400 * 3400 * 3)).save(path, compress_level=0)
+    return path
 
-    def fail_once(route):
-        sent.append(re.search(r"partNumber=(\d+)", route.request.url)[1])
-        if sent[-1] == "2" and next(failures, False):
+
+@pytest.fixture
+def parts_sent(page, stack):
+    """Lists the numbers of the parts that the page sends; `answers` are the storage's to part 2, then it works."""
+    sent, answers = [], []
+
+    def answer(route):
+        sent.append(int(re.search(r"partNumber=(\d+)", route.request.url)[1]))
+        failure = answers.pop(0) if sent[-1] == 2 and answers else None
+        if failure == "cut off":
             route.abort()
+        elif failure:
+            route.fulfill(status=failure, headers={"Access-Control-Allow-Origin": "*"})
         else:
             route.continue_()
 
-    page.route(lambda url: url.startswith(stack.settings.s3_url) and "partNumber=" in url, fail_once)
-    steps.add(page, noise)
+    page.route(lambda url: url.startswith(stack.settings.s3_url) and "partNumber=" in url, answer)
+    return sent, answers
+
+
+@pytest.mark.parametrize("failure", ["cut off", 503, 403])
+def test_a_huge_photograph_is_uploaded_by_parts_and_only_a_part_that_failed_is_sent_again(
+    page, stack, huge, parts_sent, failure
+):
+    sent, answers = parts_sent
+    answers.append(failure)
+    steps.add(page, huge)
     steps.make_it_short(page)
 
-    # when
     steps.start(page)
 
-    # then
-    assert sent == ["1", "2", "2", "3"]
+    assert sent == [1, 2, 2, 3]
     job = page.url.rsplit("/", 1)[-1]
-    stored = S3ObjectStorage.connect(stack.settings).size(object_keys.image(job))
-    assert stored == noise.stat().st_size
+    assert S3ObjectStorage.connect(stack.settings).size(object_keys.image(job)) == huge.stat().st_size
     page.get_by_role("button", name="Cancel").or_(page.get_by_text("Download PNG")).first.wait_for()
+
+
+def test_an_upload_that_failed_goes_on_where_it_was_when_it_is_started_again(page, huge, parts_sent):
+    sent, answers = parts_sent
+    answers.append(400)
+    steps.add(page, huge)
+    steps.make_it_short(page)
+    page.get_by_role("button", name="Start dreaming").click()
+    expect(page.get_by_text("The server returned 400").first).to_be_visible()
+
+    steps.start(page)
+
+    assert sent == [1, 2, 2, 3]
 
 
 def heic(path):
@@ -220,8 +249,27 @@ def test_a_photograph_that_the_browser_cannot_show_is_dreamed_all_the_same(page,
     steps.start(page)
     steps.await_state(page, "Done")
     expect(page.get_by_role("img", name="The dream")).to_be_visible()
+    expect(page.get_by_role("img", name="The photograph before")).to_have_attribute("src", re.compile("/photograph$"))
     broken = "() => [...document.images].filter((one) => one.complete && !one.naturalWidth).map((one) => one.src)"
     assert page.evaluate(broken) == []
     page.goto("/gallery")
     expect(page.locator(".card img").first).to_be_visible()
     assert page.evaluate(broken) == []
+
+
+def test_a_dream_has_the_name_of_its_photograph_everywhere_and_keeps_a_new_one(page, client, photograph, tmp_path):
+    named = photograph.rename(tmp_path / "Müllers Katze.png")
+    steps.dream(page, named)
+    job = page.url.rsplit("/", 1)[-1]
+
+    for name, file in (("Müllers Katze", "Müllers Katze-"), ("Miezi", "Miezi-")):
+        if name == "Miezi":
+            client.rename(job, name)
+        page.goto(f"/jobs/{job}")
+        expect(page.locator(".job-title h1")).to_contain_text(name)
+        with page.expect_download() as download:
+            page.get_by_text("Download PNG").click()
+        assert download.value.suggested_filename.startswith(file)
+        page.goto("/gallery")
+        expect(page.locator(f".card a[href='/jobs/{job}']")).to_contain_text(name)
+        assert client.get(job).name.removesuffix(".png") == name

@@ -36,7 +36,8 @@ export function send(url, body, { onProgress, onSilence, signal, headers = {}, m
     call.onload = () => {
       if (call.status >= 200 && call.status < 300) return done(call.responseText);
       if (call.status === 401 && url.startsWith("/")) hooks.onUnauthorized();
-      return fail(problemFrom(call.status, call.responseText, Number(call.getResponseHeader("Retry-After")) || null));
+      const retryAfter = url.startsWith("/") && call.getResponseHeader("Retry-After"); // which another origin does not show
+      return fail(problemFrom(call.status, call.responseText, Number(retryAfter) || null));
     };
     call.onerror = () => fail(problemFrom(0, ""));
     call.onabort = () => fail(new DOMException("aborted", "AbortError"));

@@ -66,11 +66,16 @@ async function sendPart(file, id, part, { onProgress, onSilence, signal }) {
       await send(url, body, { method: "PUT", onProgress: report, onSilence, signal });
       return;
     } catch (error) {
-      if (error.name === "AbortError" || attempt === ATTEMPTS) throw error;
+      if (error.name === "AbortError" || attempt === ATTEMPTS || !mayPass(error.status)) throw error;
       await pause(PAUSE_MS * 2 ** (attempt - 1), signal);
       if (error.status === 403) url = (await list(id, part.number, signal)).parts[0].url; // it had expired
     }
   }
+}
+
+/** Returns whether an attempt that failed with that status may succeed later. 403: its address has expired. */
+function mayPass(status) {
+  return status < 400 || status >= 500 || [403, 408, 429].includes(status);
 }
 
 function pause(ms, signal) {
