@@ -194,7 +194,7 @@ class Settings(BaseSettings):
             description="Longest time, seconds, that a worker measures which tiles are fastest, at its first use of a "
             "network on this machine; kept in DREAM_MODEL_DIR. 0: never.",
         ),
-    ] = 8.0
+    ] = 15.0
     mixed_precision: Annotated[
         bool,
         Field(

@@ -66,6 +66,7 @@ MEANINGS = {
     "model_weights_missing": "This worker may serve the model, but its weights are not installed.",
     "old_objects_swept": "Uploads or idempotency keys past their time have been removed.",
     "outcome_adopted": "The job already had an outcome; the attempt adopted it.",
+    "octave_times_not_kept": "DREAM_MODEL_DIR can't be written, so estimates start from nothing after a restart.",
     "preview_upload_failed": "A preview could not be stored; the next one is tried.",
     "reconciliation_completed": "The caretaker has compared S3 with Redis and restored jobs, or skipped some.",
     "reconciliation_started": "The caretaker compares S3 with Redis.",

@@ -69,6 +69,7 @@ def start(settings: Settings) -> None:
     _tile_helper = TileHelper(
         name=settings.worker_name, dreamer=dreamer, exchange=exchange, run_next=_runner.run_next, drain=drain
     )
+    _runner.octave_times.keep_in(settings.model_dir)
     threading.Thread(
         target=_register_until_drained, args=(store, dreamer, _runner, settings), name="register_worker", daemon=True
     ).start()

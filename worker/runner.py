@@ -17,6 +17,7 @@ from worker.attempts.dreamer import Dreamer
 from worker.attempts.feature_maps_attempt import FeatureMapsAttempt
 from worker.attempts.interrupts import Canceled, Deleted, Drained, Interrupted, StorageLost
 from worker.attempts.lease import LeaseKeeper
+from worker.attempts.time_left import OctaveTimes
 from worker.host import Host
 from worker.monitoring import worker_metrics
 
@@ -38,6 +39,7 @@ class Runner:
         drain: threading.Event,
         die: Callable[[], None],
     ) -> None:
+        self.octave_times = OctaveTimes()
         self._store = store
         self._storage = storage
         self._lifecycle = JobLifecycle(storage, store, notifier)
@@ -106,6 +108,7 @@ class Runner:
             settings=self._settings,
             drain=self._drain,
             die=self._die,
+            times=self.octave_times,
         )
         self.lease = lease
         attempt = (FeatureMapsAttempt if job.kind == "feature_maps" else Attempt)(
@@ -120,6 +123,7 @@ class Runner:
         )
         with lease:
             self._run_and_clean_up(job, attempt, lease)
+        self.octave_times.save()
 
     def _run_and_clean_up(self, job: Job, attempt: Attempt, lease: LeaseKeeper) -> None:
         try:

@@ -15,9 +15,11 @@ from api.schemas.account_views import KeyList
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
 from shared.clock import Clock, SystemClock
+from shared.jobs.job import JobProgress
 from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
+SURE_FROM = 0.1  # share of the work from which the time left is one number
 NAME_WIDTH = 12  # what a list shows of long names at least
 
 
@@ -64,8 +66,16 @@ class JobProgressBars:
             return "waiting" if not job.queue_position else f"waiting, {job.queue_position} ahead"
         if job.state != "running":
             return str(job.state)
-        eta = job.progress.eta_seconds
-        return f"{job.progress.fraction:.0%}" + (f", {duration(eta)} left" if eta is not None else "")
+        left = time_left(job.progress)
+        return f"{job.progress.fraction:.0%}" + (f", {left} left" if left else "")
+
+
+def time_left(progress: JobProgress) -> str | None:
+    """Returns the time left, as a range as long as it is uncertain; None if it is unknown."""
+    low, high = progress.eta_low_seconds, progress.eta_high_seconds
+    if progress.fraction < SURE_FROM and low is not None and high is not None:
+        return f"{duration(low)} to {duration(high)}"
+    return None if progress.eta_seconds is None else duration(progress.eta_seconds)
 
 
 class UploadBar:
@@ -139,7 +149,7 @@ def job_table(job: JobView) -> Table:
         f"iteration {job.progress.iteration} of {job.progress.iterations}"
         if job.progress.octaves
         else None,
-        "time left": None if job.progress.eta_seconds is None else duration(job.progress.eta_seconds),
+        "time left": time_left(job.progress),
         "submitted": f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC",
         "took": duration((job.finished_at - job.started_at).total_seconds())
         if job.finished_at and job.started_at

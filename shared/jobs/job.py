@@ -148,7 +148,14 @@ class JobProgress(BaseModel):
     iterations: int = 0
     fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
     pixels_per_second: float | None = None
-    eta_seconds: float | None = None
+    eta_seconds: Annotated[float | None, Field(description="Estimate of the time left.")] = None
+    eta_low_seconds: Annotated[
+        float | None,
+        Field(
+            description="The time left is probably not below this. The range is wide until a tenth of the work is done."
+        ),
+    ] = None
+    eta_high_seconds: Annotated[float | None, Field(description="The time left is probably not above this.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -199,9 +199,8 @@ class MemoryJobStore:
             return job
         progress = job.progress
         if outcome.state is JobState.SUCCEEDED:
-            progress = progress.model_copy(
-                update={"fraction": 1.0, "eta_seconds": 0.0, "iteration": progress.iterations}
-            )
+            none_left = dict.fromkeys(("eta_seconds", "eta_low_seconds", "eta_high_seconds"), 0.0)
+            progress = progress.model_copy(update={"fraction": 1.0, "iteration": progress.iterations, **none_left})
         self._change(
             job, state=outcome.state, finished_at=outcome.finished_at, claim=outcome.claim, error=outcome.error,
             worker=None, progress=progress, started_at=outcome.started_at, attempt=max(job.attempt, outcome.attempt),

@@ -10,9 +10,11 @@ from shared.clock import Clock
 from shared.errors import ClaimLost, DeadlineExceeded, DreamError, JobNotFound
 from shared.interfaces import JobStore
 from shared.jobs.job import Job, JobProgress, JobState
+from shared.params import DreamParams
 from shared.s3.job_records import JobRecords
 from shared.settings import Settings
 from worker.attempts.interrupts import Canceled, Deleted, Drained
+from worker.attempts.time_left import OctaveTimes, TimeLeft
 from worker.dream.progress.observer import EngineProgress
 
 log = structlog.get_logger(__name__)
@@ -33,7 +35,9 @@ class LeaseKeeper:
         settings: Settings,
         drain: threading.Event,
         die: Callable[[], None],
+        times: OctaveTimes | None = None,
     ) -> None:
+        """times: what octaves cost in this worker's earlier dreams; this one's are added."""
         self._job = job
         self._store = store
         self._records = records
@@ -49,6 +53,7 @@ class LeaseKeeper:
         self._phase, self._stall_s = "claim", 60.0
         self._engine_progress: EngineProgress | None = None
         self._rate = _Rate(clock)
+        self._time_left = TimeLeft(clock, times or OctaveTimes(), _kind_of(job))
         self._seen_moves, self._moved_at = 0, clock.monotonic()
         self._published = -1
 
@@ -83,6 +88,7 @@ class LeaseKeeper:
     def report(self, progress: EngineProgress) -> None:
         """Records the engine's progress. Raises the same errors as `move`."""
         self._engine_progress = progress
+        self._time_left.observe(progress)
         self.move()
 
     def confirm(self) -> None:
@@ -144,7 +150,7 @@ class LeaseKeeper:
         engine = self._engine_progress
         if engine is None:
             return None
-        rate = self._rate.update(engine.done_px)
+        rate, left = self._rate.update(engine.done_px), self._time_left.estimate()
         return JobProgress(
             octave=engine.octave,
             octaves=engine.octaves,
@@ -152,8 +158,18 @@ class LeaseKeeper:
             iterations=engine.iterations,
             fraction=round(engine.done_px / engine.total_px, 5),
             pixels_per_second=rate and round(rate),
-            eta_seconds=rate and round((engine.total_px - engine.done_px) / rate, 1),
+            eta_seconds=round(left.seconds, 1) if left else None,
+            eta_low_seconds=round(left.low, 1) if left else None,
+            eta_high_seconds=round(left.high, 1) if left else None,
         )
+
+
+def _kind_of(job: Job) -> str:
+    """Returns what determines, with the tile size, how much a pixel of an octave costs."""
+    if not isinstance(job.params, DreamParams):
+        return job.kind
+    layers = ", ".join(target.layer for target in job.params.layers or ())
+    return f"{job.params.model} {layers}{' with a guide' if job.guide else ''}"
 
 
 class _Rate:

@@ -3,6 +3,8 @@
 `dream` shows the order of the algorithm's steps.
 """
 
+from functools import partial
+
 import numpy as np
 
 from shared.networks.network_size import octave_sizes
@@ -15,6 +17,7 @@ from worker.dream.ascent.host_ascent import Ascent, KeepGradient
 from worker.dream.ascent.memory import TilePlan
 from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, pyramid
 from worker.dream.ascent.tile_speed import TileSpeeds
+from worker.dream.ascent.tiling import layout
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
@@ -79,13 +82,16 @@ def dream(  # noqa: PLR0913 - all but three are optional
     sizes = octave_sizes(
         height, width, octaves=params.octaves, scale=params.octave_scale, minimum_px=network.minimum_px
     )
-    progress = ProgressTracker(observer, sizes, params.iterations)
     layers = [target.layer for target in targets]
+    stride, halo = network.stride(layers), network.halo(layers)
+    cut = partial(layout, tile_size=tile_size, stride=stride, halo=halo, side_by_side=device.gpu() is None)
+    windows_px = tuple(cut(*size).windows_px for size in sizes)
+    progress = ProgressTracker(observer, sizes, params.iterations, windows_px=windows_px, tile_size=tile_size)
     ascent = Ascent(
         params=params,
         gradient=gradient_for(network, targets, inputs.guide),
-        stride=network.stride(layers),
-        halo=network.halo(layers),
+        stride=stride,
+        halo=halo,
         plan=TilePlan(tile_size, memory.batch_for(network, tile_size, height, width, threads)),
         progress=progress,
         mask=inputs.mask,

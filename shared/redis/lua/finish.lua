@@ -20,7 +20,7 @@ local fields = {
 }
 if state == 'succeeded' then
   local progress = cjson.decode(job.progress or '{}')
-  progress.fraction, progress.eta_seconds = 1, 0
+  progress.fraction, progress.eta_seconds, progress.eta_low_seconds, progress.eta_high_seconds = 1, 0, 0, 0
   progress.iteration = progress.iterations
   fields.progress, fields.fraction = cjson.encode(progress), 1
 end

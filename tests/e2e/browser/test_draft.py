@@ -176,17 +176,18 @@ def test_the_time_left_is_a_range_at_first_and_then_falls(page):
       let now = 0;
       const left = timeLeft(() => now);
       const said = [];
-      for (const [at, fraction, eta_seconds] of [
-        [0, 0.01, 9], [2, 0.03, 50], [5, 0.08, 30], [12, 0.2, 17],
-        [16, 0.25, 60], [24, 0.4, 34], [40, 0.7, 20], [55, 0.97, 2],
+      for (const [at, fraction, eta_seconds, eta_low_seconds, eta_high_seconds] of [
+        [0, 0.01, 59, 30, 120], [2, 0.03, 50, 35, 100], [5, 0.08, 52, 40, 80], [12, 0.2, 47, 41, 54],
+        [16, 0.25, 46, 40, 53], [24, 0.4, 34, 29, 39], [40, 0.7, 20, 17, 23], [55, 0.97, 2, 1.7, 2.3],
       ]) {
         now = at;
-        said.push(left({fraction, eta_seconds}));
+        said.push(left({fraction, eta_seconds, eta_low_seconds, eta_high_seconds}));
       }
       return said;
     }""")
 
     seconds = [int(number) for text in said[3:] for number in re.findall(r"\d+", text)]
-    assert re.match(r"\d+ to \d+ s left", said[1])
+    assert re.match(r"\d+ to \d+ (s|min) left", said[0])
+    assert re.match(r"\d+ to \d+ (s|min) left", said[2])
     assert "to" not in said[3]
     assert seconds == sorted(seconds, reverse=True)

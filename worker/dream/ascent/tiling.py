@@ -75,6 +75,11 @@ class Layout:
         """Returns (height, width) of every window."""
         return self.rows.window, self.columns.window
 
+    @property
+    def windows_px(self) -> int:
+        """Returns the pixels that the network computes in an iteration: those of all windows."""
+        return self.count * math.prod(self.window)
+
     def tiles(self, random: np.random.Generator) -> list[Tile]:
         """Returns the tiles of one iteration, row by row; every call draws new cuts."""
         rows, columns = self.rows.spans(random), self.columns.spans(random)
@@ -102,7 +107,7 @@ def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int, s
     pair = int(math.sqrt(PAIR / 2 * height * width))
     if side_by_side and 6 * halo <= pair < tile_size:
         halves = _cut(height, width, pair, stride, halo)
-        if _computed_px(halves) <= PAIR * height * width:
+        if halves.windows_px <= PAIR * height * width:
             return halves
     if height * width <= tile_size**2:
         return Layout(Axis(height, height, (0,), ()), Axis(width, width, (0,), ()))
@@ -119,11 +124,7 @@ def _cut(height: int, width: int, tile_size: int, stride: int, halo: int) -> Lay
         for cuts in ([Layout(down, across) for across in columns] for down in rows)
     ]
     # A tile of only a few strides may fit no layout; then the one with the smallest windows is used.
-    return min(options, key=lambda option: (max(math.prod(option.window), tile_size**2), _computed_px(option)))
-
-
-def _computed_px(option: Layout) -> int:
-    return option.count * math.prod(option.window)
+    return min(options, key=lambda option: (max(math.prod(option.window), tile_size**2), option.windows_px))
 
 
 def _axes(length: int, stride: int, halo: int, room: int, narrowest: int) -> list[Axis]:

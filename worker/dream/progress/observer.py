@@ -17,6 +17,9 @@ class EngineProgress:
     iterations: int
     done_px: int  # pixel-steps done, over all octaves, including tiles of the current iteration
     total_px: int
+    octave_px: tuple[int, ...] = ()  # pixels of each octave
+    windows_px: tuple[int, ...] = ()  # pixels of each octave's windows, halos included
+    tile_size: int = 0  # pixels, as chosen for the job
 
 
 class ResumePoint:

@@ -12,9 +12,20 @@ from worker.dream.types import Image
 class ProgressTracker:
     """Tracks the progress of one run of the engine. An observer that raises stops it."""
 
-    def __init__(self, observer: EngineObserver | None, sizes: list[tuple[int, int]], iterations: int) -> None:
+    def __init__(
+        self,
+        observer: EngineObserver | None,
+        sizes: list[tuple[int, int]],
+        iterations: int,
+        *,
+        windows_px: tuple[int, ...] = (),
+        tile_size: int = 0,
+    ) -> None:
+        """sizes: (height, width) of each octave.   windows_px: pixels of its windows.   tile_size: pixels."""
         self._observer = observer
-        self._octave_px = [height * width for height, width in sizes]
+        self._octave_px = tuple(height * width for height, width in sizes)
+        self._windows_px = windows_px
+        self._tile_size = tile_size
         self._iterations = iterations
         self._octave, self._iteration, self._tiles_px = 0, 0, 0
         self._seconds: dict[str, float] = defaultdict(float)
@@ -41,6 +52,9 @@ class ProgressTracker:
                 iterations=self._iterations,
                 done_px=before + self._octave_px[self._octave] * self._iteration + self._tiles_px,
                 total_px=sum(self._octave_px) * self._iterations,
+                octave_px=self._octave_px,
+                windows_px=self._windows_px,
+                tile_size=self._tile_size,
             )
         )
 

@@ -1,4 +1,4 @@
-// The time left of a running dream, smoothed from the worker's reports: a range at first, then a number that falls.
+// The time left of a running dream, from the worker's estimates: a range at first, then a number that falls.
 
 import { about } from "../core/format.js";
 
@@ -11,28 +11,25 @@ const MARGIN = 1.3; // the shown time rises only when the estimate exceeds it by
  * @param {() => number} clock seconds
  */
 export function timeLeft(clock = () => performance.now() / 1000) {
-  let first = null; // report from which the average speed counts
   let last = null;
   let end = null; // estimated time of the end
-  let range = null;
+  let range = null; // times of the end
   let shown = null;
 
-  return ({ fraction, eta_seconds: eta }) => {
+  return ({ fraction, eta_seconds: eta, eta_low_seconds: low, eta_high_seconds: high }) => {
     const now = clock();
     if (eta === null || eta === undefined) return null;
-    first ??= { now, fraction };
-    if (first.fraction > fraction) first = { now, fraction }; // another worker has resumed the dream
-    const done = fraction - first.fraction;
-    const average = done > 0.01 ? ((1 - fraction) * (now - first.now)) / done : eta;
-    const guess = now + (eta + average) / 2;
+    const guess = now + eta;
     end = end === null ? guess : end + (guess - end) * (1 - Math.exp(-(now - last) / MEMORY_S));
     last = now;
-    const left = Math.max(0, end - now);
     if (fraction < SURE_FROM) {
-      const [low, high] = [Math.min(left, eta) * 0.8, Math.max(left, eta) * 1.4];
-      range = range ? [Math.min(range[0], low), Math.max(range[1], high)] : [low, high];
-      return `${between(...range)} left`;
+      const ends = [now + (low ?? eta / 2), now + (high ?? eta * 2)];
+      range = range ? [Math.min(range[0], ends[0]), Math.max(range[1], ends[1])] : ends;
+      return `${between(Math.max(0, range[0] - now), range[1] - now)} left`;
     }
+    if (range) end = guess; // what was uncertain does not count any more
+    range = null;
+    const left = Math.max(0, end - now);
     if (shown === null || left < shown || left > shown * MARGIN + 3) shown = left;
     return shown < 1.5 ? "nearly there" : `${about(shown)} left`;
   };

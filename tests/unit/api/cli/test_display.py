@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from api.cli.display import JobProgressBars, duration, job_table, jobs_table, keys_table, models_table
+from api.cli.display import JobProgressBars, duration, job_table, jobs_table, keys_table, models_table, time_left
 from api.schemas.account_views import KeyList, KeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import ModelList, ModelView
@@ -22,6 +22,15 @@ def view(job, **changes):
 )
 def test_durations_have_at_most_two_units(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_time_left_is_a_range_until_a_tenth_is_done():
+    range_s = {"eta_seconds": 60, "eta_low_seconds": 30, "eta_high_seconds": 150}
+
+    assert time_left(JobProgress(fraction=0.05, **range_s)) == "30 s to 2 min 30 s"
+    assert time_left(JobProgress(fraction=0.1, **range_s)) == "1 min 00 s"
+    assert time_left(JobProgress(fraction=0.05, eta_seconds=60)) == "1 min 00 s"
+    assert time_left(JobProgress()) is None
 
 
 def test_a_running_job_has_a_bar_per_octave(capsys):
