@@ -120,7 +120,8 @@ def check_tiles(network: "Network", settings: Settings) -> Finding:
     if device.gpu() is not None:
         basis = "as large as the GPU's memory allows"
     elif speeds:
-        basis = "measured: " + ", ".join(f"{us:.3f} µs per pixel at {edge} px" for edge, us in speeds.us_per_px.items())
+        costs = ", ".join(f"{us:.3f} at {edge} px" for edge, us in speeds.us_per_px.items())
+        basis = f"measured, in µs of processor time per pixel: {costs}"
     budget = f"{device.memory_budget() / GIB:.1f} GiB"
     return ok("tiles", f"{network.name}: {tiles}, of {budget} of memory ({basis}).")
 

@@ -1,7 +1,8 @@
 """Measures how long a window's gradient takes by its size, and chooses the tile with which an image takes least.
 
-Which size is fastest depends on the processor and its caches as much as on the halos. On a shared machine single
-timings are off by half, so sizes take turns, several times, and the least time of each counts.
+Which size is fastest depends on the processor and its caches as much as on the halos. On a shared machine a clock says
+more about the others on it than about us: at a load of 17, times vary tenfold where processor time varies by a tenth.
+So processor time is measured; sizes take turns, several times, and the least time of each counts.
 """
 
 import math
@@ -19,12 +20,15 @@ from worker.dream.ascent.tiling import Layout, layout
 EDGES_PX = (512, 896, 1536)  # of the windows that are measured; those in between are interpolated
 STEP_PX = 128  # between the tiles to choose from
 TURNS = 4  # the first one builds primitives
-IDLE = 0.2  # of a window's time is lost for each core without a window of its own, though it helps with the others'
+IDLE = 0.2  # share of a window's time that a core loses when it has none of its own, though it helps with others'
 
 
 @dataclass(frozen=True, slots=True)
 class TileSpeeds:
-    """Holds the measured times on this machine: microseconds per pixel by the window's edge, `at_once` side by side."""
+    """Holds what a pixel costs on this machine, in microseconds of processor time, by the window's edge, pixels.
+
+    at_once: windows that ran side by side.
+    """
 
     us_per_px: Mapping[int, float]
     at_once: int
@@ -35,7 +39,7 @@ class TileSpeeds:
         return [edge for edge in edges if least <= edge <= most]
 
     def seconds(self, plan: Layout) -> float:
-        """Estimates the time of one iteration of an octave: its windows, `at_once` side by side."""
+        """Estimates the processor time of one iteration of an octave, with that of cores that have no window."""
         px, edges = math.prod(plan.window), sorted(self.us_per_px)
         us = float(np.interp(math.sqrt(px), edges, [self.us_per_px[edge] for edge in edges]))
         return (plan.count + IDLE * (-plan.count % self.at_once)) * px * us / 1e6
@@ -59,20 +63,24 @@ def measure(
     limit_s: float,
     edges: Sequence[int] = EDGES_PX,
     clock: Callable[[], float] = time.perf_counter,
+    processor: Callable[[], float] = time.process_time,
 ) -> TileSpeeds | None:
     """Returns the speeds; None if `limit_s` leaves no time for two turns of each size.
 
     run: computes `at_once` windows of that edge.
     """
-    began, turns = clock(), list[dict[int, float]]()
+    turns: list[dict[int, float]] = []
+    first_s: dict[int, float] = {}  # by the clock, in the first turn: the longest that another one may take
+    end_s = clock() + limit_s
     for _ in range(TURNS):
         turns.append({})
         for edge in edges:
-            start = clock()
-            if start - began + (turns[0].get(edge, 0.0)) > limit_s:
+            start_s, start = clock(), processor()
+            if start_s + first_s.get(edge, 0.0) > end_s:
                 return _least(turns[1:-1], at_once)
             run(edge)
-            turns[-1][edge] = clock() - start
+            turns[-1][edge] = processor() - start
+            first_s.setdefault(edge, clock() - start_s)
     return _least(turns[1:], at_once)
 
 

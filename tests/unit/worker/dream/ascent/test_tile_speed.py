@@ -11,19 +11,24 @@ SMALL_IS_FASTER = TileSpeeds({512: 0.1, 896: 0.2, 1536: 0.4}, 2)
 
 
 class Machine:
-    """Simulates the time of windows: `us` per pixel, times the factors in the order of the calls."""
+    """Simulates the time of windows: `us` per pixel, times the factors in the order of the calls.
 
-    def __init__(self, us, factors=()):
-        self.now, self.calls = 0.0, []
+    load: how much longer it takes by the clock, because others use the processor too.
+    """
+
+    def __init__(self, us, factors=(), load=1):
+        self.now, self.worked, self.calls, self._load = 0.0, 0.0, [], load
         self._us, self._factors = us, list(factors)
 
     def run(self, edge):
         factor = self._factors[len(self.calls)] if len(self.calls) < len(self._factors) else 1
-        self.now += 2 * edge**2 * self._us[edge] / 1e6 * factor
+        took_s = 2 * edge**2 * self._us[edge] / 1e6 * factor
+        self.worked += took_s
+        self.now += took_s * (self._load if edge == 896 else 1)
         self.calls.append(edge)
 
     def measure(self, limit_s=60.0):
-        return measure(self.run, at_once=2, limit_s=limit_s, clock=lambda: self.now)
+        return measure(self.run, at_once=2, limit_s=limit_s, clock=lambda: self.now, processor=lambda: self.worked)
 
 
 def test_sizes_take_turns_and_the_least_time_counts_but_for_the_first_turn():
@@ -33,6 +38,12 @@ def test_sizes_take_turns_and_the_least_time_counts_but_for_the_first_turn():
 
     assert machine.calls == list(EDGES_PX) * TURNS
     assert speeds.us_per_px == pytest.approx({512: 0.3, 896: 0.2, 1536: 0.25})
+
+
+def test_other_programs_on_the_machine_do_not_count():
+    quiet, busy = (Machine(dict.fromkeys(EDGES_PX, 0.3), load=load).measure() for load in (1, 5))
+
+    assert busy.us_per_px == pytest.approx(quiet.us_per_px)
 
 
 def test_a_slow_machine_measures_fewer_turns_and_keeps_the_limit():
