@@ -1,5 +1,7 @@
 """Tests the GPU's path, on the CPU: the same code runs there."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +18,9 @@ from tests.unit.worker.dream.ascent.test_ascent import (
 from worker.dream.ascent import device, device_steps, gpu_ascent, memory
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.tiling import layout
+from worker.dream.engine import dream
+from worker.dream.guide import guided_gradient_of
+from worker.dream.progress.observer import ResumePoint
 
 
 class Watching:
@@ -220,3 +225,45 @@ def test_an_image_is_streamed_where_the_device_can_not_hold_it_besides_its_tiles
 
     assert memory.fits_device(5000, 8000)
     assert not memory.fits_device(10_000, 10_000)
+
+
+def test_a_guided_dream_is_the_host_paths_too(toy, toy_params):
+    gradient = guided_gradient_of(toy, toy_params.layers, photograph(150, 130, seed=3))
+    images = [photograph(260, 333) for _ in range(2)]
+    for image, ascend in zip(images, (gpu_ascent.ascend, on_host.ascend), strict=True):
+        params = toy_params.model_copy(update={"iterations": 1})
+        ascent = dataclasses.replace(an_ascent(toy, params, height=260, width=333), gradient=gradient)
+        ascend(ascent, image, 0, 0)
+
+    assert np.abs(images[0] - images[1]).max() < STEP_TOLERANCE
+
+
+def test_a_whole_dream_on_the_device_resumes_to_the_same_bytes(toy, toy_params, monkeypatch):
+    """`device.gpu` is the CPU here: the engine then takes the GPU's path, from choosing tiles to the report."""
+    monkeypatch.setattr(device, "gpu", lambda: "/device:CPU:0")
+    monkeypatch.setattr(device, "free_gpu_bytes", lambda: 2**30)
+    monkeypatch.setattr(device, "describe", lambda: "CPU as GPU")
+    whole, points = dream(toy, photograph(200, 240), toy_params)[0], RecordingPoints()
+    dream(toy, photograph(200, 240), toy_params, observer=points)
+
+    middle = points.kept[len(points.kept) // 2]
+    resumed, report = dream(toy, photograph(200, 240), toy_params, resume=middle)
+
+    assert resumed.tobytes() == whole.tobytes()
+    assert report.device == "CPU as GPU"
+
+
+class RecordingPoints:
+    """Keeps a copy of every point, as checkpoints do."""
+
+    def __init__(self):
+        self.kept = []
+
+    def tile_done(self, progress):
+        pass
+
+    def iteration_done(self, point):
+        image = point.image.copy()
+        self.kept.append(
+            ResumePoint(octave=point.octave, iteration=point.iteration, image=image, tile_size=point.tile_size)
+        )
