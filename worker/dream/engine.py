@@ -21,7 +21,7 @@ from worker.dream.ascent.tiling import layout
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
-from worker.dream.postprocess import Light, Photograph, finish, needs_photograph
+from worker.dream.postprocess import Light, Photograph, clip, finish, needs_photograph
 from worker.dream.progress.observer import EngineObserver, ResumePoint
 from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics, Report, Timings
@@ -153,10 +153,11 @@ def _ascend_octaves(
         dreamed = None  # frees the octave below
         device.release_freed_memory()
         iterations += ascend(ascent, here, octave, first_iteration)
-        dreamed = np.clip(here, 0, 255, out=here)
+        clip(here)
         if light is not None:
-            light.restore(dreamed, octave)
-            np.clip(dreamed, 0, 255, out=dreamed)
+            light.restore(here, octave)
+            clip(here)
+        dreamed = here
     if dreamed is None:
         raise ValueError(f"The resume point lies beyond the last octave. Its octave must be below {len(sizes)}.")
     return dreamed, iterations

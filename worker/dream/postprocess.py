@@ -6,21 +6,27 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Pillow
 
 from shared.params import DreamParams
+from worker.dream import scratch
 from worker.dream.inputs import Mask
+from worker.dream.resize import resized
 from worker.dream.types import Image
 
+Share = npt.NDArray[np.float32]  # (H, W, 1): a mask at the image's size
+
 LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)  # ITU-R BT.601, JPEG's
-_ROWS = 256  # processed at a time, so that no array of the image's size is allocated
 _EXACT = 257  # represents 8-bit and 16-bit photographs exactly in 16 bits: 255 -> 65535
 
 
-def region(mask: Mask, height: int, width: int) -> npt.NDArray[np.float32]:
-    """Returns the mask at an octave's size, (height, width, 1)."""
-    shrinks = height * width < mask.size
-    resized = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized, np.float32)[..., None]
+def region(mask: Mask, height: int, width: int) -> Share:
+    """Returns the mask at an octave's size."""
+    share: Share = scratch.empty((height, width, 1))
+    size = (mask.shape[0], mask.shape[1])
+    for rows, part in resized(lambda top, bottom: mask[top:bottom], size, height, width, Pillow.Resampling.BILINEAR):
+        share[rows, :, 0] = part
+    return share
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +37,13 @@ class Photograph:
 
     @classmethod
     def keep(cls, image: Image) -> "Photograph":
-        pixels16 = np.empty(image.shape, np.uint16)
-        for top in range(0, len(image), _ROWS):
-            pixels16[top : top + _ROWS] = np.rint(image[top : top + _ROWS] * _EXACT)
+        pixels16 = scratch.empty(image.shape, np.uint16)
+        for rows in scratch.bands(*image.shape[:2]):
+            pixels16[rows] = np.rint(image[rows] * _EXACT)
         return cls(pixels16)
 
-    def rows(self, top: int, bottom: int) -> Image:
-        return self.pixels16[top:bottom].astype(np.float32) / np.float32(_EXACT)
+    def rows(self, rows: slice) -> Image:
+        return self.pixels16[rows].astype(np.float32) / np.float32(_EXACT)
 
 
 def needs_photograph(params: DreamParams, mask: Mask | None) -> bool:
@@ -53,16 +59,21 @@ def finish(
     """
     height, width, _ = dreamed.shape
     share = None if mask is None else region(mask, height, width)
-    for top in range(0, height, _ROWS):
-        bottom = min(top + _ROWS, height)
-        photo = photograph.rows(top, bottom)
-        change = dreamed[top:bottom] - photo  # (rows, W, 3)
+    for rows in scratch.bands(height, width):
+        photo = photograph.rows(rows)
+        change = dreamed[rows] - photo  # (rows, W, 3)
         if params.color == "original":
             change = np.repeat(cv2.transform(change, LUMA)[..., None], 3, axis=2)
         if share is not None:
-            change *= share[top:bottom]
-        np.clip(photo + np.float32(params.strength) * change, 0, 255, out=dreamed[top:bottom])
+            change *= share[rows]
+        np.clip(photo + np.float32(params.strength) * change, 0, 255, out=dreamed[rows])
         step()
+
+
+def clip(image: Image) -> None:
+    """Limits the values to 0..255 in place."""
+    for rows in scratch.bands(*image.shape[:2]):
+        np.clip(image[rows], 0, 255, out=image[rows])
 
 
 class Light:
@@ -76,12 +87,21 @@ class Light:
     def restore(self, image: Image, octave: int) -> None:
         """Cancels, in place, the change in large-scale brightness."""
         height, width, _ = image.shape
-        lost = self._original[octave] - self._coarse(image)  # (cells, cells)
-        image += cv2.resize(lost, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+        lost = self._original[octave] - self._coarse(image)  # (cells down, cells across)
+        down = len(lost)
+        wide = cv2.resize(lost, (width, down), interpolation=cv2.INTER_CUBIC)
+        weights = cv2.resize(np.eye(down, dtype=np.float32), (down, height), interpolation=cv2.INTER_CUBIC)
+        for rows in scratch.bands(height, width):
+            image[rows] += cv2.gemm(weights[rows], wide, 1, None, 0)[..., None]  # type: ignore[call-overload]  # None is allowed
 
     def _coarse(self, image: Image) -> npt.NDArray[np.float32]:
+        """Returns the mean luma of each cell. The two axes are reduced one after the other, the first by bands."""
         height, width, _ = image.shape
         cell = max(height, width) / self.CELLS
-        size = (max(1, round(width / cell)), max(1, round(height / cell)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        across, down = max(1, round(width / cell)), max(1, round(height / cell))
+        narrow = np.empty((height, across, 3), np.float32)
+        for rows in scratch.bands(height, width):
+            band = image[rows]
+            narrow[rows] = cv2.resize(band, (across, len(band)), interpolation=cv2.INTER_AREA).reshape(-1, across, 3)
+        small = cv2.resize(narrow, (across, down), interpolation=cv2.INTER_AREA).reshape(down, across, 3)
         return np.asarray(cv2.transform(small, LUMA), np.float32)

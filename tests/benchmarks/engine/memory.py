@@ -10,6 +10,7 @@ import numpy as np
 from shared.networks import catalog
 from shared.params import DreamParams
 from tests.benchmarks.engine.networks import load
+from worker.dream import scratch
 from worker.dream.ascent import device
 from worker.dream.engine import choose_tile_size, dream
 
@@ -35,8 +36,9 @@ def peak(network, args):
     params = catalog.resolve(DreamParams(model=network.name, octaves=args.octaves, iterations=1))
     params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})
     idle = resident_bytes("VmRSS")
-    image = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
-    image *= 255
+    image, random = scratch.empty((height, width, 3)), np.random.default_rng(0)
+    for rows in scratch.bands(height, width):
+        image[rows] = 255 * random.random(image[rows].shape, dtype=np.float32)
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     dream(network, image, params)
     resident = resident_bytes("VmHWM")

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from worker.dream import scratch
 from worker.dream.types import Image
 
 _GRAY_SIGMA = 5.8  # from here on the color matrix is 1/3 to 1e-5, and such a blur has made the gradient small
@@ -80,6 +81,7 @@ def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_
         above = gradient[max(0, group[-1][1] - reach) : group[-1][1]].copy()
         jobs = [pool.submit(_smooth_strip, source, offset, gradient, rows, blurs) for rows in group]
         moments += [job.result() for job in jobs]
+        scratch.release()
     return _statistics(moments, gradient.size)
 
 
@@ -94,7 +96,9 @@ def unsmoothed(gradient: Image, sigma: float, pool: Executor, *, over_colors: bo
         strip = gradient[slice(*rows)]
         if over_colors:
             strip[:] = cv2.transform(strip, mixed)
-        return _moments(strip)
+        moments = _moments(strip)
+        scratch.release()
+        return moments
 
     return _statistics(list(pool.map(prepare, strips_of(*gradient.shape[:2]))), gradient.size)
 

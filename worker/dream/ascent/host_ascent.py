@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from shared.params import DreamParams
+from worker.dream import scratch
 from worker.dream.ascent import device, rng
 from worker.dream.ascent.blur import Statistics, sigmas, smooth, strips_of, unsmoothed
 from worker.dream.ascent.gradient import Gradient
@@ -16,7 +16,7 @@ from worker.dream.ascent.sampling import reflect_uncovered
 from worker.dream.ascent.tile_run import EPSILON, TileRun
 from worker.dream.ascent.tiling import layout
 from worker.dream.inputs import Mask
-from worker.dream.postprocess import region
+from worker.dream.postprocess import Share, region
 from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics
 from worker.dream.types import Image
@@ -56,7 +56,7 @@ def ascend(
     """
     params, progress = ascent.params, ascent.progress
     done = []
-    gradient = np.empty_like(image)
+    gradient: Image = scratch.empty(image.shape)
     share = None if ascent.mask is None else region(ascent.mask, *image.shape[:2])  # (H, W, 1)
     for iteration in range(first_iteration, params.iterations):
         progress.begin(octave, iteration)
@@ -66,9 +66,7 @@ def ascend(
             statistics = _statistics(_prepared(gradient, params, iteration), params, octave, iteration)
             if ascent.keep_gradient and iteration + 1 == params.iterations:
                 ascent.keep_gradient(octave, gradient)
-            if share is not None:
-                gradient *= share
-            _step(image, gradient, statistics.step)
+            _step(image, gradient, statistics.step, share)
         done.append(statistics)
         progress.iteration_done(image, ascent.plan.tile_size)
     return done
@@ -116,12 +114,15 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
             return
 
 
-def _step(image: Image, smoothed: Image, step: float) -> None:
-    """Computes image += step * smoothed in place, strip by strip on all cores."""
+def _step(image: Image, smoothed: Image, step: float, share: Share | None) -> None:
+    """Computes image += step * share * smoothed in place, strip by strip on all cores. May change `smoothed` too."""
 
     def add(rows: tuple[int, int]) -> None:
         strip = slice(*rows)
+        if share is not None:
+            smoothed[strip] *= share[strip]
         cv2.scaleAdd(smoothed[strip], step, image[strip], dst=image[strip])
+        scratch.release()
 
     for _ in device.pool(device.cores()).map(add, strips_of(*image.shape[:2])):
         pass

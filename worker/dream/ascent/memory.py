@@ -23,7 +23,8 @@ DEVICE_BYTES_PER_PX = 192  # of an image on a GPU: itself, its gradient, three b
 
 # On the CPU the engine may take the process's budget (device.memory_budget). The interpreter with TensorFlow, the
 # network, the compiled gradient, oneDNN's primitives for five octaves and the blur's strips take FIXED_BYTES of it; the
-# image, its gradient, its smaller octaves and a copy for masks take IMAGE_BYTES_PER_PX.
+# image, its gradient, its smaller octaves and a copy for masks take IMAGE_BYTES_PER_PX, up to half of the rest. What
+# does not fit there is in files (worker.dream.scratch), so that huge images have tiles as large as others.
 IMAGE_BYTES_PER_PX = 42
 FIXED_BYTES = 900 * 2**20
 LEAST_BYTES = 384 * 2**20  # for tiles, beyond the budget if need be: with less, halos would be most of the work
@@ -69,7 +70,13 @@ def tile_bytes(height: int, width: int) -> float:
     """Returns the memory, in bytes, available for the tiles of an image of this size."""
     if device.gpu() is not None:
         return device.free_gpu_bytes() * GPU_SHARE
-    return max(LEAST_BYTES, device.memory_budget() - IMAGE_BYTES_PER_PX * height * width - FIXED_BYTES)
+    arrays_bytes = min(IMAGE_BYTES_PER_PX * height * width, array_bytes())
+    return max(LEAST_BYTES, device.memory_budget() - FIXED_BYTES - arrays_bytes)
+
+
+def array_bytes() -> int:
+    """Returns how much memory, in bytes, arrays of the image's size may take in all."""
+    return max(0, device.memory_budget() - FIXED_BYTES) // 2
 
 
 def fits_device(height: int, width: int) -> bool:

@@ -4,15 +4,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image as Pillow
 
+from worker.dream import scratch
 from worker.dream.ascent import device
-from worker.dream.ascent.blur import gaussian
+from worker.dream.ascent.blur import gaussian, radius
+from worker.dream.resize import Channel, ReadRows, resized
 from worker.dream.types import Image
 
 _PARALLEL_COLORS_PX = 4_000_000  # larger images are processed one color at a time
-_BAND_ROWS = 512
 _ANTIALIAS = 0.5  # sigma, pixels, before each step down
 
 
@@ -20,10 +19,10 @@ def enlarged(image: Image, height: int, width: int) -> Image:
     """Returns the photograph resized to the job's size; the same array if it already has that size."""
     if image.shape[:2] == (height, width):
         return image
-    result = np.empty((height, width, 3), np.float32)
+    result: Image = scratch.empty((height, width, 3))
     for color in range(3):
-        for rows, resized in resized_bands(image[..., color], height, width):
-            result[rows, :, color] = np.clip(resized, 0, 255)  # Lanczos overshoots
+        for rows, larger in resized(_rows_of(image, color), (image.shape[0], image.shape[1]), height, width):
+            result[rows, :, color] = np.clip(larger, 0, 255)  # Lanczos overshoots
     return result
 
 
@@ -34,7 +33,7 @@ def pyramid(image: Image, sizes: list[tuple[int, int]], step: Callable[[], None]
     """
     octaves = [image]
     for height, width in sizes[-2::-1]:
-        below = np.empty((height, width, 3), np.float32)
+        below: Image = scratch.empty((height, width, 3))
         _each_color(partial(_shrink, octaves[-1], below), octaves[-1], step)
         octaves.append(below)
     return octaves[::-1]
@@ -55,26 +54,21 @@ def carry_into(octave: Image, previous: Image, step: Callable[[], None]) -> None
 
 
 def _shrink(image: Image, below: Image, color: int) -> None:
-    for rows, resized in _shrunk_bands(image[..., color], *below.shape[:2]):
-        below[rows, :, color] = resized
-
-
-def _shrunk_bands(
-    channel: npt.NDArray[np.float32], height: int, width: int
-) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-    return resized_bands(gaussian(channel.copy(), _ANTIALIAS), height, width)
+    for rows, smaller in _shrunk(image, below.shape[0], below.shape[1], color):
+        below[rows, :, color] = smaller
 
 
 def _blend(octave: Image, previous: Image, blend: float, color: int) -> None:
-    for rows, grown in resized_bands(previous[..., color], *octave.shape[:2]):
+    for rows, grown in resized(_rows_of(previous, color), previous.shape[:2], *octave.shape[:2]):
         octave[rows, :, color] = np.float32(blend) * octave[rows, :, color] + np.float32(1 - blend) * grown
 
 
 def _carry(octave: Image, previous: Image, color: int) -> None:
-    detail = previous[..., color].copy()  # (h, w)
-    for rows, photograph in _shrunk_bands(octave[..., color], *detail.shape):
-        detail[rows] -= photograph
-    for rows, grown in resized_bands(detail, *octave.shape[:2]):
+    height, width, _ = previous.shape
+    detail: Channel = scratch.empty((height, width))
+    for rows, photograph in _shrunk(octave, height, width, color):
+        np.subtract(previous[rows, :, color], photograph, out=detail[rows])
+    for rows, grown in resized(lambda top, bottom: detail[top:bottom], (height, width), *octave.shape[:2]):
         octave[rows, :, color] += grown
 
 
@@ -85,16 +79,17 @@ def _each_color(work: Callable[[int], None], larger: Image, step: Callable[[], N
         step()
 
 
-def resized_bands(
-    channel: npt.NDArray[np.float32], height: int, width: int
-) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
-    """Resizes one channel (h, w) by antialiased Lanczos (a = 3), in float.
+def _rows_of(image: Image, color: int) -> ReadRows:
+    return lambda top, bottom: np.ascontiguousarray(image[top:bottom, :, color])
 
-    Yields some rows at a time, so that no second image is held in memory.
-    """
-    picture = Pillow.fromarray(np.ascontiguousarray(channel))
-    scale = picture.height / height
-    for top in range(0, height, _BAND_ROWS):
-        bottom = min(top + _BAND_ROWS, height)
-        box = (0, top * scale, picture.width, min(bottom * scale, picture.height))
-        yield slice(top, bottom), np.asarray(picture.resize((width, bottom - top), Pillow.Resampling.LANCZOS, box))
+
+def _shrunk(image: Image, height: int, width: int, color: int) -> Iterator[tuple[slice, Channel]]:
+    """Resizes one color after a slight blur, which prevents aliasing."""
+    around = radius(_ANTIALIAS)
+
+    def blurred(top: int, bottom: int) -> Channel:
+        first, last = max(0, top - around), min(bottom + around, len(image))
+        rows = gaussian(np.ascontiguousarray(image[first:last, :, color]), _ANTIALIAS)
+        return rows[top - first : bottom - first]
+
+    return resized(blurred, (image.shape[0], image.shape[1]), height, width)

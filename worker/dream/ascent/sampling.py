@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from worker.dream import scratch
 from worker.dream.ascent.tiling import Box
 from worker.dream.types import Image
 
@@ -50,7 +51,8 @@ def reflect_uncovered(gradient: Image, shift: Shift) -> None:
     """Fills the margin that the moved image did not cover with the mirror image of the adjacent pixels."""
     by_y, by_x = shift
     _fill(gradient, by_y)
-    _fill(gradient.transpose(1, 0, 2), by_x)
+    for rows in scratch.bands(*gradient.shape[:2]) if by_x else ():
+        _fill(gradient[rows].transpose(1, 0, 2), by_x)
 
 
 def _fill(gradient: Image, by: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from shared.errors import NonFiniteGradient
+from worker.dream import scratch
 from worker.dream.ascent import device
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.helpers import CoreGradient, Helpers
@@ -131,3 +132,4 @@ class TileRun:
             raise NonFiniteGradient
         scale = 1 / (core.std + EPSILON) if self._normalized else 1.0
         write_core(self._gradient, core.gradient, tile.core, self._shift, scale=scale)
+        scratch.release()
