@@ -10,10 +10,10 @@ SHA256 ?=
 export IMAGE NETWORK WEIGHTS SHA256
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast lint pytest chaos compat simulate fuzz fmt bench bench-api bench-gpu bench-hostile bench-scale docs lock check clean
+.PHONY: help install demo up down test test-fast lint pytest chaos compat simulate fuzz fmt bench bench-api bench-gigapixel bench-gpu bench-hostile bench-scale docs lock check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/installed ## install everything into .venv (the other targets do so when needed)
 
@@ -64,6 +64,9 @@ bench: .venv/installed ## compare the engine with a plain reference (12 minutes;
 
 bench-api: .venv/installed ## measure the API on one core (needs wrk; two minutes)
 	$(VENV)/python -m tests.benchmarks.api.load
+
+bench-gigapixel: .venv/installed ## dream 40000x25000 within 4 GiB (half an hour, 40 GB of disk; SIZE="8000 12500" for less)
+	$(VENV)/python -m tests.benchmarks.engine.gigapixel $(if $(SIZE),--size $(SIZE))
 
 bench-gpu: .venv/installed ## measure the GPU's path, to send us (some minutes; SHORT=1, MIXED=1 for TensorFloat-32)
 	$(VENV)/python -m tests.benchmarks.engine.gpu $(if $(SHORT),--short) $(if $(MIXED),--mixed-precision)

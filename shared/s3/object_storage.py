@@ -25,6 +25,8 @@ DELETE_BATCH = 1000  # S3's limit
 PIECE_BYTES = 1 << 20
 COPY_PART_BYTES = 64 << 20
 IN_PARTS = TransferConfig(multipart_threshold=COPY_PART_BYTES, multipart_chunksize=COPY_PART_BYTES, max_concurrency=4)
+LARGEST_PUT_BYTES = 1 << 30  # S3 takes 5 GiB in one request; a request of that size should not have to be repeated
+SENT_IN_PARTS = TransferConfig(multipart_threshold=1, multipart_chunksize=COPY_PART_BYTES, use_threads=False)
 
 
 class S3ObjectStorage(MultipartUploads):
@@ -54,7 +56,13 @@ class S3ObjectStorage(MultipartUploads):
     ) -> bool:
         condition: Any = {"IfNoneMatch": "*"} if if_absent else {}
         content = io.BytesIO(body) if isinstance(body, bytes) else body  # sent in pieces, each with its own time limit
-        client = self._uploaders.for_size(_size(content))
+        size_bytes = _size(content)
+        if size_bytes > LARGEST_PUT_BYTES and not if_absent:
+            client = self._uploaders.for_size(SENT_IN_PARTS.multipart_chunksize)
+            with translated():
+                client.upload_fileobj(content, self.bucket, key, {"ContentType": content_type}, Config=SENT_IN_PARTS)
+            return True
+        client = self._uploaders.for_size(size_bytes)
         while True:
             try:
                 with translated():

@@ -34,6 +34,8 @@ from worker.monitoring import worker_metrics
 log = structlog.get_logger(__name__)
 
 PREVIEW_INTERVAL_S = 2.0
+CHECKPOINT_SHARE = 0.03  # of the time, which checkpoints may cost at most
+CHECKPOINT_COST = 4  # times the spooling: hashing and sending take a core meanwhile, 0.3 + 1.1 ns per byte on 2 cores
 PLACES = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
 
 # The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
@@ -76,6 +78,7 @@ class Attempt:
         self._previewed_at = clock.monotonic()
         self._last: ResumePoint | None = None
         self._due = False  # a checkpoint
+        self._spool_s_per_byte = 0.0
         self._last_saved = False
         self._sha256: dict[str, str] = {}  # of the pictures that came with the job
         self._alpha: Samples | None = None  # of the photograph
@@ -127,12 +130,18 @@ class Attempt:
         if octave_ended:
             self._pace.octave_done(now)
         self._due |= octave_ended or now - self._saved_at >= self._settings.checkpoint_interval_s
-        if self._due and self._save_in_background(point):
-            self._due, self._last_saved, self._saved_at = False, True, now
+        if self._due and now - self._saved_at >= self._rest_s(point) and self._save_in_background(point):
+            saved_at = self._clock.monotonic()
+            self._spool_s_per_byte = (saved_at - now) / point.image.nbytes
+            self._due, self._last_saved, self._saved_at = False, True, saved_at
         if now - self._previewed_at >= PREVIEW_INTERVAL_S and not self._previews.busy:
             self._previewed_at = now
             preview = images.preview(point.image)
             self._previews.start(lambda: self._show(preview))
+
+    def _rest_s(self, point: ResumePoint) -> float:
+        """Returns how long, in seconds, the engine runs at least before it is held up by this checkpoint."""
+        return self._spool_s_per_byte * point.image.nbytes * CHECKPOINT_COST / CHECKPOINT_SHARE
 
     def _begun(self) -> None:
         log.info("first_iteration_completed", since_submission_s=self._since_submission_s())

@@ -18,6 +18,7 @@ from shared.jobs.job import Document, Job
 from shared.jobs.lifecycle import JobLifecycle
 from shared.s3 import object_keys
 from worker.background import BackgroundTask
+from worker.dream import scratch
 from worker.dream.progress.observer import ResumePoint
 from worker.dream.types import Image
 from worker.monitoring import worker_metrics
@@ -123,14 +124,15 @@ def _spool(point: ResumePoint) -> BinaryIO:
 
     The engine may change the pixels again once this returns.
     """
-    pixels = np.ascontiguousarray(point.image, dtype="<f4")
-    height, width, _ = pixels.shape
+    image = point.image
+    height, width, _ = image.shape
     header = Header(
         octave=point.octave, iteration=point.iteration, tile_size=point.tile_size, height=height, width=width
     )
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the upload closes it
     file.write(header.model_dump_json().encode() + b"\n")
-    file.write(pixels.data)
+    for rows in scratch.bands(height, width):
+        file.write(np.ascontiguousarray(image[rows], dtype="<f4").data)
     return file
 
 
@@ -160,8 +162,9 @@ def _read(file: BinaryIO) -> ResumePoint | None:
         return None
     file.seek(0)
     header = Header.model_validate_json(file.readline())
-    image: Image = np.empty((header.height, header.width, 3), np.float32)
-    file.readinto(image.data.cast("B"))  # type: ignore[attr-defined]
+    image: Image = scratch.empty((header.height, header.width, 3))
+    for rows in scratch.bands(header.height, header.width):
+        file.readinto(image[rows].data.cast("B"))  # type: ignore[attr-defined]
     return ResumePoint(octave=header.octave, iteration=header.iteration, image=image, tile_size=header.tile_size)
 
 

@@ -20,8 +20,7 @@ from worker.doctor.finding import Finding, error, ok, warning
 if TYPE_CHECKING:
     from worker.dream.network import Network
 
-CHECKPOINT_BYTES_PER_PX = 12  # float32, three colors
-ARRAYS_AT_ONCE = 3  # a photograph, a checkpoint and a result in transit
+DISK_BYTES_PER_PX = 60  # an image that memory can't hold: photograph, arrays, a checkpoint and the result in transit
 GIB = 2**30
 EXAMPLES = {3: (1500, 2000), 12: (3000, 4000), 24: (4000, 6000)}  # megapixels -> (height, width)
 
@@ -39,7 +38,7 @@ def check_variables() -> Iterator[Finding]:
 
 def check_disk(settings: Settings) -> Iterator[Finding]:
     """Checks the space for images in transit, and that weights can be written."""
-    needed = ARRAYS_AT_ONCE * CHECKPOINT_BYTES_PER_PX * settings.max_pixels
+    needed = DISK_BYTES_PER_PX * settings.max_pixels
     folder = Path(tempfile.gettempdir())
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -11,6 +11,7 @@ from boto3.s3.transfer import TransferConfig
 
 from shared.clock import SystemClock
 from shared.errors import StorageUnavailable, UnfitService
+from shared.s3 import object_storage
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
 from tests.fakes.object_storage import MemoryObjectStorage
@@ -43,6 +44,21 @@ def test_a_file_is_put_from_where_it_stands_and_downloaded_in_pieces(storage):
     into = io.BytesIO()
     assert storage.download("big", into)
     assert into.getvalue() == content
+
+
+def test_an_object_too_large_for_one_request_is_sent_in_parts(s3, monkeypatch):
+    monkeypatch.setattr(object_storage, "LARGEST_PUT_BYTES", 1_000_000)
+    monkeypatch.setattr(
+        object_storage, "SENT_IN_PARTS", TransferConfig(1, multipart_chunksize=5 << 20, use_threads=False)
+    )
+    content = secrets.token_bytes(12_000_000)
+    file = io.BytesIO(content)
+
+    assert s3.put("huge", file, content_type="image/png")
+
+    assert s3.get("huge") == content
+    assert not file.closed
+    assert not list(s3.unfinished("huge", time.time() + 60))
 
 
 def test_what_is_not_there_is_none_or_false(storage):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from itertools import pairwise
 
 import pytest
 from PIL import Image as Pillow
@@ -16,6 +17,8 @@ from tests.zoo.exif import damaged
 from tests.zoo.jpeg import phone, with_exif
 from tests.zoo.png import chunk, with_chunks
 from tests.zoo.specimen import PICTURE, encoded
+from worker.attempts import checkpoints
+from worker.attempts.attempt import CHECKPOINT_COST, CHECKPOINT_SHARE
 
 
 @pytest.fixture
@@ -216,6 +219,27 @@ def test_a_drain_that_takes_too_long_hands_the_job_back_from_its_last_checkpoint
         runner.run_next()
     waiting = world.job(job.id)
     assert (waiting.state, waiting.deaths, world.notifier.wake_ups) == (JobState.QUEUED, 0, 1)
+
+
+def test_dear_checkpoints_are_rarer(world, monkeypatch):
+    # given iterations of 10 s, and a second for each checkpoint that the engine waits for
+    world.dreamer.during = lambda iteration: world.clock.sleep(10)
+    spool, spooled_at = checkpoints._spool, []
+
+    def slow(point):
+        spooled_at.append(world.clock.monotonic())
+        world.clock.sleep(1)
+        return spool(point)
+
+    monkeypatch.setattr(checkpoints, "_spool", slow)
+    job = world.submit(params=DreamParams(octaves=1, iterations=60))
+
+    world.runner(checkpoint_interval_s=20).run_next()
+
+    pauses = [later - earlier for earlier, later in pairwise(spooled_at)]
+    assert world.job(job.id).state is JobState.SUCCEEDED
+    assert min(pauses) >= CHECKPOINT_COST / CHECKPOINT_SHARE
+    assert 3 <= len(spooled_at) <= 7
 
 
 def test_a_corrupt_checkpoint_falls_back_to_the_one_before(world):
