@@ -258,9 +258,10 @@ class Attempt:
         return cast(BinaryIO, ActivityFile(file, self._lease.touch))
 
     def _keep_gradient(self, octave: int, gradient: Image) -> None:
-        picture = images.gradient_picture(gradient)
         key = object_keys.gradient(self._job.id, octave)
-        self.patiently(lambda: self._storage.put(key, picture, content_type="image/png"))
+        with tempfile.TemporaryFile() as file:
+            images.write_gradient(gradient, file)
+            self.patiently(lambda: self._upload(key, file, "image/png"))
 
     def _store_outputs(self, result: Image, format: Format, report: Report | FeatureMapsReport) -> None:  # noqa: A002
         recipe = {**report.recipe(), "kind": self._job.kind, "inputs": self._sha256}
@@ -268,16 +269,16 @@ class Attempt:
             encoded = images.encode(result, file, format=format, recipe=recipe, alpha=self._alpha)
             self._lease.move()
 
-            def upload() -> bool:
-                file.seek(0)
-                key = object_keys.output(self._job.id, self._job.claim or "", object_keys.result(encoded.format))
-                return self._storage.put(key, self._watched(file), content_type=images.CONTENT_TYPES[encoded.format])
-
-            self.patiently(upload)
+            key = object_keys.output(self._job.id, self._job.claim or "", object_keys.result(encoded.format))
+            self.patiently(lambda: self._upload(key, file, images.CONTENT_TYPES[encoded.format]))
         self._previews.wait()  # or an older one might arrive after the last
         self.patiently(lambda: self._put("preview.jpg", images.preview(result), "image/jpeg"))
         account = report.with_warnings((*self._warnings, *encoded.warnings)).to_json()
         self.patiently(lambda: self._put("report.json", account, "application/json"))
+
+    def _upload(self, key: str, file: BinaryIO, content_type: str) -> bool:
+        file.seek(0)
+        return self._storage.put(key, self._watched(file), content_type=content_type)
 
     def _put(self, name: str, body: bytes, content_type: str) -> bool:
         return self._storage.put(

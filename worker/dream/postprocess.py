@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from shared.params import DreamParams
 from worker.dream import scratch
 from worker.dream.inputs import Mask
-from worker.dream.resize import resized
+from worker.dream.resize import reduced, resized
 from worker.dream.types import Image
 
 Share = npt.NDArray[np.float32]  # (H, W, 1): a mask at the image's size
@@ -95,13 +95,8 @@ class Light:
             image[rows] += cv2.gemm(weights[rows], wide, 1, None, 0)[..., None]  # type: ignore[call-overload]  # None is allowed
 
     def _coarse(self, image: Image) -> npt.NDArray[np.float32]:
-        """Returns the mean luma of each cell. The two axes are reduced one after the other, the first by bands."""
+        """Returns the mean luma of each cell."""
         height, width, _ = image.shape
         cell = max(height, width) / self.CELLS
-        across, down = max(1, round(width / cell)), max(1, round(height / cell))
-        narrow = np.empty((height, across, 3), np.float32)
-        for rows in scratch.bands(height, width):
-            band = image[rows]
-            narrow[rows] = cv2.resize(band, (across, len(band)), interpolation=cv2.INTER_AREA).reshape(-1, across, 3)
-        small = cv2.resize(narrow, (across, down), interpolation=cv2.INTER_AREA).reshape(down, across, 3)
+        small = reduced(image, max(1, round(height / cell)), max(1, round(width / cell)))
         return np.asarray(cv2.transform(small, LUMA), np.float32)

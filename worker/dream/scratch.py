@@ -13,7 +13,8 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from shared.errors import LocalDiskError
 from worker.dream.ascent import memory
 
 BAND_PX = 2_000_000  # of the image's pixels, processed before the pages that were touched are released
+
+RELEASE_INTERVAL_S = 0.02
 
 _lock = threading.Lock()
 _in_memory_bytes = 0
@@ -46,8 +49,34 @@ def release() -> None:
 
     Call it after each part of an image that was read or written. Other threads may use the arrays meanwhile.
     """
-    for mapped in list(_maps):
+    with _lock:
+        maps = list(_maps)
+    for mapped in maps:
         mapped.madvise(mmap.MADV_DONTNEED)
+
+
+@contextmanager
+def releasing() -> Iterator[None]:
+    """Releases pages again and again, while a library reads or fills a whole array in one call."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(RELEASE_INTERVAL_S):
+            release()
+
+    thread = threading.Thread(target=run, name="release", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        release()
+
+
+def contents(file: BinaryIO) -> mmap.mmap:
+    """Returns a file's bytes without reading them; `release` releases them too."""
+    return _known(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def bands(height: int, width: int) -> Iterator[slice]:
@@ -79,8 +108,12 @@ def _mapped_file(size_bytes: int) -> mmap.mmap:
                 f"{size_bytes:,} bytes are needed, {free_bytes:,} are free ({exc.strerror}). Set TMPDIR to a larger "
                 "disk, or DREAM_MEMORY to more memory."
             ) from exc
-        mapped = mmap.mmap(file.fileno(), size_bytes)
-    _maps.add(mapped)
+        return _known(mmap.mmap(file.fileno(), size_bytes))
+
+
+def _known(mapped: mmap.mmap) -> mmap.mmap:
+    with _lock:
+        _maps.add(mapped)
     return mapped
 
 

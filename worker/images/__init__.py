@@ -1,7 +1,7 @@
 """Photographs in, pictures out: any file becomes sRGB numbers once, and a dream carries its recipe."""
 
 from worker.images.decode import Decoded, decode, decode_mask, mask_of
-from worker.images.encode import CONTENT_TYPES, RECIPE, Encoded, encode, gradient_picture, preview, to_pixels
+from worker.images.encode import CONTENT_TYPES, RECIPE, Encoded, encode, preview, to_pixels, write_gradient
 
 __all__ = [
     "CONTENT_TYPES",
@@ -11,8 +11,8 @@ __all__ = [
     "decode",
     "decode_mask",
     "encode",
-    "gradient_picture",
     "mask_of",
     "preview",
     "to_pixels",
+    "write_gradient",
 ]

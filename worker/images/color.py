@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.images.header import Colors
+from worker.dream import scratch
 from worker.dream.types import Image
 from worker.images.raster import Raster, Samples, Space
 
-BAND_PX = 4_000_000  # converted at a time, so that a picture is never held twice in floats
 SRGB: bytes = imagecodecs.cms_profile("srgb")
 SPACES: dict[bytes, Space] = {b"GRAY": "gray", b"RGB ": "rgb", b"CMYK": "cmyk"}  # of ICC profiles
 
@@ -85,13 +85,10 @@ def _as_rgb(raster: Raster) -> Raster:
 
 def _converted(raster: Raster, profile: bytes | None) -> Image:
     width, height = raster.size
-    image = np.empty((height, width, 3), np.float32)
-    rows = max(1, BAND_PX // width)
-    for top in range(0, height, rows):
-        band = np.ascontiguousarray(raster.samples[top : top + rows])
-        image[top : top + rows] = (
-            _floats(band, raster.space) if profile is None else _by_profile(band, raster.space, profile)
-        )
+    image: Image = scratch.empty((height, width, 3))
+    for rows in scratch.bands(height, width):
+        band = np.ascontiguousarray(raster.samples[rows])
+        image[rows] = _floats(band, raster.space) if profile is None else _by_profile(band, raster.space, profile)
     return image
 
 

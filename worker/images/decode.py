@@ -12,6 +12,7 @@ from shared.errors import DreamError, ImageUnreadable
 from shared.images.header import TURNS
 from shared.images.profile import read_profile
 from shared.images.read import check_pixels, read_header
+from worker.dream import scratch
 from worker.dream.inputs import Mask
 from worker.dream.postprocess import LUMA
 from worker.dream.types import Image
@@ -19,6 +20,8 @@ from worker.images.color import to_srgb
 from worker.images.decoders import decode_pixels
 from worker.images.ground import is_opaque, lay_on_ground, lay_on_white
 from worker.images.raster import Samples
+
+BLOCK_PX = 512  # turned at a time: rows become columns, so that a band of rows would touch the whole picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -46,8 +49,10 @@ def decode_mask(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | N
 
 def mask_of(image: Image) -> Mask:
     """Returns a decoded picture as a mask: (height, width), 1 where it is white."""
-    gray: Mask = np.asarray(cv2.transform(image, LUMA), np.float32)
-    gray /= 255
+    gray: Mask = scratch.empty(image.shape[:2])
+    for rows in scratch.bands(*image.shape[:2]):
+        gray[rows] = cv2.transform(image[rows], LUMA)
+        gray[rows] /= 255
     return gray
 
 
@@ -75,7 +80,14 @@ def _upright(array: Samples, steps: int, *, mirrored: bool) -> Samples:
     """Mirrors left to right if asked for, then turns counterclockwise in steps of 90 degrees."""
     if steps == 0 and not mirrored:
         return array
-    return np.ascontiguousarray(np.rot90(np.fliplr(array) if mirrored else array, steps))
+    turned = np.rot90(np.fliplr(array) if mirrored else array, steps)  # a view
+    upright = scratch.empty(turned.shape, array.dtype)
+    for top in range(0, len(turned), BLOCK_PX):
+        for left in range(0, turned.shape[1], BLOCK_PX):
+            block = slice(top, top + BLOCK_PX), slice(left, left + BLOCK_PX)
+            upright[block] = turned[block]
+            scratch.release()
+    return upright
 
 
 @contextmanager

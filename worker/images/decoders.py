@@ -24,6 +24,7 @@ from shared.images.formats.png import PngHeader
 from shared.images.formats.tiff import TiffHeader
 from shared.images.formats.webp import WebpHeader
 from shared.images.header import Header
+from worker.images.large import decode_large, is_large
 from worker.images.raster import Raster, Samples, scaled
 from worker.images.tiff import decode_tiff
 
@@ -33,7 +34,8 @@ Open = Callable[[BinaryIO], Pillow.Image]
 
 def decode_pixels(file: BinaryIO, header: Header) -> Raster:
     """Returns the picture as it is stored, before its orientation. Raises whatever the decoder does on damaged data."""
-    raster = _DECODERS[type(header)](file, header)
+    large = decode_large(file, header) if is_large(header.size) else None
+    raster = _DECODERS[type(header)](file, header) if large is None else _of_array(large)
     if raster.size != header.size:
         held, expected = (f"{width} x {height}" for width, height in (raster.size, header.size))
         raise ValueError(f"it holds {held} pixels and its header says {expected}")

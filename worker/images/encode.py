@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import cv2
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
@@ -15,9 +16,12 @@ from PIL import ImageCms, PngImagePlugin
 
 from shared.networks.catalog import LONGEST_SIDE
 from shared.params import Format
+from worker.dream import scratch
+from worker.dream.resize import reduced
 from worker.dream.types import Image
 from worker.images import xmp
-from worker.images.png16 import write_png16
+from worker.images.large import is_large
+from worker.images.png_writer import with_bits, write_png
 from worker.images.raster import Samples
 
 CONTENT_TYPES: dict[Format, str] = {
@@ -29,7 +33,7 @@ CONTENT_TYPES: dict[Format, str] = {
 RECIPE = "dreamqueue"  # the PNG text chunk that holds the recipe
 PREVIEW_PX = 512  # the longer side
 MAX_EXIF_BYTES = 65_000  # of the recipe in a JPEG's EXIF segment, whose length has 16 bits
-_BAND_ROWS = 256  # converted at a time, so that a picture is never held twice in floats
+QUALITY = 95  # of JPEGs
 _IMAGE_DESCRIPTION = 0x010E  # EXIF tag
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _DATE_FIELD = slice(24, 36)  # of an ICC profile's header: six numbers of two bytes, year to second
@@ -81,20 +85,41 @@ def _write(image: Image, alpha: Samples | None, file: BinaryIO, format: Format, 
     if longest is not None and max(image.shape) > longest:
         raise ValueError(f"a side has more than {longest} pixels")
     if format == "png16":
-        write_png16(image, file, profile=profile, text={RECIPE: text}, alpha=alpha)
+        write_png(image, file, bits=16, profile=profile, text={RECIPE: text}, alpha=alpha)
+        return
+    large = is_large((image.shape[1], image.shape[0]))
+    if large and format == "png":
+        write_png(image, file, bits=8, profile=profile, text={RECIPE: text}, alpha=alpha)
+        return
+    if large and format == "jpeg":
+        _write_large_jpeg(image, file, profile, text)
         return
     picture = Pillow.fromarray(to_pixels(image))
     if alpha is not None:
-        picture.putalpha(Pillow.fromarray(_eight_bits(alpha)))
+        picture.putalpha(Pillow.fromarray(with_bits(alpha, 8)))
     if format == "png":
         chunk = PngImagePlugin.PngInfo()
         chunk.add_itxt(RECIPE, text)
         picture.save(file, "PNG", icc_profile=profile, pnginfo=chunk, compress_level=4)  # 6 is twice as slow
     elif format == "jpeg":
-        kept = {"exif": _exif(text)} if len(text) <= MAX_EXIF_BYTES else {"extra": xmp.segments(text)}
-        picture.save(file, "JPEG", icc_profile=profile, quality=95, subsampling=0, **kept)
+        picture.save(file, "JPEG", icc_profile=profile, quality=QUALITY, subsampling=0, **_jpeg_recipe(text))
     else:
         picture.save(file, "WEBP", icc_profile=profile, exif=_exif(text), quality=92)
+
+
+def _jpeg_recipe(text: str) -> dict[str, bytes]:
+    return {"exif": _exif(text)} if len(text) <= MAX_EXIF_BYTES else {"extra": xmp.segments(text)}
+
+
+def _write_large_jpeg(image: Image, file: BinaryIO, profile: bytes, text: str) -> None:
+    """Writes a JPEG without a copy of its pixels in memory; its metadata are those of a small one."""
+    small = io.BytesIO()
+    Pillow.new("RGB", (8, 8)).save(small, "JPEG", icc_profile=profile, **_jpeg_recipe(text))
+    head = small.getvalue()
+    with scratch.releasing():
+        coded = imagecodecs.jpeg8_encode(to_pixels(image), level=QUALITY, subsampling="444")
+    file.write(head[: head.index(b"\xff\xdb")])  # all segments before the quantization tables
+    file.write(memoryview(coded)[coded.index(b"\xff\xdb") :])
 
 
 def _exif(text: str) -> bytes:
@@ -110,16 +135,23 @@ def _resized(alpha: Samples, height: int, width: int) -> Samples:
     return cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def _eight_bits(alpha: Samples) -> npt.NDArray[np.uint8]:
-    return alpha if alpha.dtype == np.uint8 else np.rint(alpha / np.float32(257)).astype(np.uint8)
+def write_gradient(gradient: Image, file: BinaryIO) -> None:
+    """Writes a PNG of a gradient: gray is nothing, three standard deviations either way are black and white."""
+    spread = _spread(gradient) or 1.0
+    shown: Image = scratch.empty(gradient.shape)
+    for rows in scratch.bands(*gradient.shape[:2]):
+        shown[rows] = 127.5 + gradient[rows] * np.float32(127.5 / (3 * spread))
+    write_png(shown, file, bits=8)
 
 
-def gradient_picture(gradient: Image) -> bytes:
-    """Returns a PNG of a gradient: gray is nothing, three standard deviations either way are black and white."""
-    spread = float(gradient.std()) or 1.0
-    file = io.BytesIO()
-    Pillow.fromarray(to_pixels(127.5 + gradient * np.float32(127.5 / (3 * spread)))).save(file, "PNG")
-    return file.getvalue()
+def _spread(image: Image) -> float:
+    """Returns the standard deviation over pixels and colors."""
+    sums = np.zeros(2)
+    for rows in scratch.bands(*image.shape[:2]):
+        band = image[rows].astype(np.float64)
+        sums += band.sum(), np.square(band).sum()
+    mean, square = sums / image.size
+    return float(np.sqrt(max(0.0, square - mean**2)))
 
 
 def _srgb_tag() -> bytes:
@@ -132,17 +164,16 @@ def preview(image: Image) -> bytes:
     """Returns a small JPEG of the picture so far. Pixels beyond 0..255, as within an octave, are clipped."""
     height, width, _ = image.shape
     scale = min(1.0, PREVIEW_PX / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = reduced(image, max(1, round(height * scale)), max(1, round(width * scale)))
     file = io.BytesIO()
-    Pillow.fromarray(to_pixels(small)).save(file, "JPEG", quality=85)  # type: ignore[arg-type]
+    Pillow.fromarray(to_pixels(small)).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 
 def to_pixels(image: Image) -> npt.NDArray[np.uint8]:
-    """Rounds to uint8 (H, W, 3): the only place where a dream is rounded."""
-    pixels = np.empty(image.shape, np.uint8)
-    for top in range(0, len(image), _BAND_ROWS):
-        band = np.rint(image[top : top + _BAND_ROWS])
-        pixels[top : top + _BAND_ROWS] = np.clip(band, 0, 255, out=band)
+    """Rounds to uint8 (H, W, 3)."""
+    pixels: npt.NDArray[np.uint8] = scratch.empty(image.shape, np.uint8)
+    for rows in scratch.bands(*image.shape[:2]):
+        band = np.rint(image[rows])
+        pixels[rows] = np.clip(band, 0, 255, out=band)
     return pixels

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from worker.dream import scratch
 from worker.dream.types import Image
 from worker.images.raster import Samples
 
@@ -14,7 +15,8 @@ NEARLY_NONE = 1e-4
 
 
 def is_opaque(alpha: Samples) -> bool:
-    return bool(alpha.min() == np.iinfo(alpha.dtype).max)
+    full = np.iinfo(alpha.dtype).max
+    return all(alpha[rows].min() == full for rows in scratch.bands(*alpha.shape))
 
 
 def lay_on_ground(image: Image, alpha: Samples) -> None:
@@ -42,6 +44,7 @@ def lay_on_ground(image: Image, alpha: Samples) -> None:
         band -= behind
         band *= share
         band += behind
+        scratch.release()
 
 
 def lay_on_white(image: Image, alpha: Samples) -> None:
@@ -52,6 +55,7 @@ def lay_on_white(image: Image, alpha: Samples) -> None:
         band -= 255
         band *= (alpha[top : top + ROWS] / full)[..., None]
         band += 255
+        scratch.release()
 
 
 def _shrunk(image: Image, alpha: Samples) -> tuple[Image, npt.NDArray[np.float32]]:
@@ -67,6 +71,7 @@ def _shrunk(image: Image, alpha: Samples) -> tuple[Image, npt.NDArray[np.float32
         starts = np.arange(0, width, cell)
         weights[row] = np.add.reduceat(share.sum(axis=0), starts)
         colors[row] = np.add.reduceat((image[band] * share[..., None]).sum(axis=0), starts, axis=0)
+        scratch.release()
     return colors / cell**2, weights / cell**2
 
 

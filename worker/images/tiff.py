@@ -5,14 +5,18 @@ from typing import BinaryIO
 import numpy as np
 import tifffile
 
-from shared.images.formats.plain import pixels_only
 from shared.images.formats.tiff import CMYK, COLORS, INDEXED, RGB, WHITE_IS_ZERO, YCBCR, TiffHeader
+from worker.dream import scratch
+from worker.images.large import is_large, plain_file
 from worker.images.raster import Raster, Samples, scaled
 
 
 def decode_tiff(file: BinaryIO, header: TiffHeader) -> Raster:
-    with tifffile.TiffFile(pixels_only(file, header)) as opened:
-        pixels: Samples = opened.pages[0].asarray(maxworkers=1)
+    with plain_file(file, header) as plain, tifffile.TiffFile(plain, name="image") as opened:
+        page = opened.pages[0]
+        plain_numbers = header.bits in {8, 16} and not header.is_float
+        out = scratch.empty(page.shape, f"u{header.bits // 8}") if plain_numbers and is_large(header.size) else None
+        pixels: Samples = page.asarray(maxworkers=1, out=out)
     width, height = header.size
     if header.samples > 1 and pixels.shape == (header.samples, height, width):
         pixels = np.moveaxis(pixels, 0, -1)

@@ -31,6 +31,7 @@ DAMAGED = "The image can't be read: the JPEG's header is damaged."
 @dataclass(frozen=True, kw_only=True)
 class JpegHeader(Header):
     bits: int  # per sample
+    components: int  # 1: gray, 3: color, 4: CMYK
     head: tuple[Span, ...]  # the segments that decoding needs
     scan: int  # where the first scan's segment begins
     end: int  # behind the picture's end marker
@@ -154,6 +155,7 @@ def _header(reader: Reader, found: _Found, *, scan: int, data: int) -> JpegHeade
         colors=Colors(profile=tuple(whole)),
         notes=tuple(notes),
         bits=found.bits,
+        components=len(found.components),
         head=tuple(found.head),
         scan=scan,
         end=_end(reader, data),

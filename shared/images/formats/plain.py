@@ -21,12 +21,12 @@ ALPHA, EXIF, ANIMATED, ICC = 0x10, 0x08, 0x02, 0x20  # bits of a WebP's VP8X
 ALPHA_HINT = 1 << 28  # in the header of VP8L
 
 
-def pixels_only(file: BinaryIO, header: Header) -> BinaryIO:
-    """Returns the coded picture alone, in the smallest file that holds it.
+def pixels_only(file: BinaryIO, header: Header, into: BinaryIO | None = None) -> BinaryIO:
+    """Returns the coded picture alone, in the smallest file that holds it: `into`, or one in memory.
 
     It has one frame and neither profile, orientation nor canvas, so that decoders can't interpret those.
     """
-    into = io.BytesIO()
+    into = io.BytesIO() if into is None else into
     if isinstance(header, JpegHeader):
         _jpeg(file, header, into, b"")
     elif isinstance(header, PngHeader):

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image as Pillow
 
 from shared.errors import ImageUnreadable
-from tests.zoo import icc, modern, png, tiff
+from tests.zoo import everything, icc, modern, png, tiff
 from tests.zoo.specimen import PICTURE, encoded, pixels, transparent
 from worker import images
-from worker.images import color
+from worker.dream.ascent import memory
+from worker.images import color, large
 
 
 def decode(data: bytes) -> images.Decoded:
@@ -153,3 +154,16 @@ def test_damaged_pixels_are_refused_with_a_sentence():
 
     with pytest.raises(ImageUnreadable, match="can't be read"):
         decode(data[:at] + b"\xff" * 20 + data[at + 20 :])
+
+
+@pytest.mark.parametrize("specimen", everything.specimens(), ids=str)
+def test_a_large_picture_is_decoded_like_a_small_one(monkeypatch, specimen):
+    usual = decode(specimen.data)
+    monkeypatch.setattr(large, "LARGE_PX", 0)
+    monkeypatch.setattr(memory, "array_bytes", lambda: 0)  # all arrays are in files
+
+    found = decode(specimen.data)
+
+    assert np.array_equal(found.image, usual.image)
+    assert np.array_equal(found.alpha, usual.alpha)
+    assert found.notes == usual.notes

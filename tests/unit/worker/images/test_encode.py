@@ -9,6 +9,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms
 
 from worker import images
+from worker.images import large
 
 PICTURE = np.random.default_rng(0).uniform(0, 255, (40, 50, 3)).astype(np.float32)
 
@@ -104,5 +105,29 @@ def test_a_mask_is_one_where_its_picture_is_white():
 
 
 def test_a_gradient_of_nothing_is_gray_and_its_picture_is_a_png():
-    gray = np.asarray(Pillow.open(io.BytesIO(images.gradient_picture(np.zeros((4, 5, 3), np.float32)))))
-    assert (gray == 128).all()
+    file = io.BytesIO()
+    images.write_gradient(np.zeros((4, 5, 3), np.float32), file)
+    assert (np.asarray(Pillow.open(file)) == 128).all()
+
+
+@pytest.mark.parametrize("alpha", [None, 8, 16])
+@pytest.mark.parametrize("form", ["png", "jpeg"])
+def test_a_large_picture_has_the_pixels_and_the_metadata_of_a_small_one(monkeypatch, form, alpha):
+    random = np.random.default_rng(0)
+    image = cv2.GaussianBlur(random.uniform(-40, 300, (300, 500, 3)).astype(np.float32), (0, 0), 3)
+    mask = None if alpha is None else random.integers(0, 2**alpha, (300, 500)).astype(f"u{alpha // 8}")
+    recipe = {"words": "ü" * 70_000}  # more than a JPEG's EXIF holds
+
+    def saved():
+        file = io.BytesIO()
+        images.encode(image, file, format=form, recipe=recipe, alpha=mask)
+        picture = Pillow.open(file)
+        return np.asarray(picture), picture.info, file.getvalue()
+
+    usual, usual_info, _ = saved()
+    monkeypatch.setattr(large, "LARGE_PX", 0)
+    pixels, info, data = saved()
+
+    assert np.array_equal(pixels, usual)
+    assert info == usual_info
+    assert saved()[2] == data

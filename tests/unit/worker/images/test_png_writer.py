@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from worker.images.png16 import write_png16
+from worker.images.png_writer import write_png
 
 
 def written(image, **text):
     file = io.BytesIO()
-    write_png16(image, file, profile=b"a profile", text=text)
+    write_png(image, file, bits=16, profile=b"a profile", text=text)
     return file.getvalue()
 
 
