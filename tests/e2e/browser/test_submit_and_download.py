@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 
 import pillow_heif
 import pytest
@@ -258,7 +259,7 @@ def test_a_photograph_that_the_browser_cannot_show_is_dreamed_all_the_same(page,
 
 
 def test_a_dream_has_the_name_of_its_photograph_everywhere_and_keeps_a_new_one(page, client, photograph, tmp_path):
-    named = photograph.rename(tmp_path / "Müllers Katze.png")
+    named = shutil.copy(photograph, tmp_path / "Müllers Katze.png")
     steps.dream(page, named)
     job = page.url.rsplit("/", 1)[-1]
 
