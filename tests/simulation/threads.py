@@ -15,7 +15,10 @@ import ulid
 from tests.simulation.scheduler import Scheduler, Task
 
 THREADED = ("worker.attempts.lease", "worker.background", "worker.attempts.checkpoints")
-SPOOLING = ("worker.attempts.attempt", "worker.attempts.checkpoints", "worker.host", "api.jobs.image_intake")
+SPOOLING = (
+    *("worker.attempts.attempt", "worker.attempts.checkpoints", "worker.attempts.outputs"),
+    *("worker.host", "api.jobs.image_intake"),
+)
 POOLED = ("shared.webhooks.dispatcher", "worker.recovery.reconciliation")
 
 

@@ -20,8 +20,9 @@ from worker import images
 from worker.attempts.checkpoints import Checkpoints
 from worker.attempts.dreamer import Dreamer
 from worker.attempts.lease import LeaseKeeper
+from worker.attempts.outputs import Outputs
 from worker.attempts.patience import Patience
-from worker.background import ActivityFile, BackgroundTask
+from worker.background import ActivityFile
 from worker.dream.feature_maps import FeatureMapsReport
 from worker.dream.guide import shrunk
 from worker.dream.inputs import Inputs
@@ -74,6 +75,7 @@ class Attempt:
         self._settings = settings
         self._checkpoints = Checkpoints(job, storage=storage, lifecycle=lifecycle)
         self.patiently = Patience(lease=lease, clock=clock, settings=settings).run
+        self._outputs = Outputs(job, store=store, storage=storage, lease=lease, patiently=self.patiently)
         self._saved_at = clock.monotonic()
         self._previewed_at = clock.monotonic()
         self._last: ResumePoint | None = None
@@ -83,7 +85,6 @@ class Attempt:
         self._sha256: dict[str, str] = {}  # of the pictures that came with the job
         self._alpha: Samples | None = None  # of the photograph
         self._warnings: tuple[str, ...] = ()  # for the report
-        self._previews = BackgroundTask("preview")
         self._pace = worker_metrics.Pace()
 
     def run(self, kept: Collection[str]) -> None:
@@ -100,7 +101,7 @@ class Attempt:
             guide=shrunk(self._fetch("guide", images.decode).image) if self._job.guide else None,
             mask=self._fetch("mask", images.decode_mask) if self._job.mask else None,
         )
-        keep_gradient = self._keep_gradient if params.keep_gradients else None
+        keep_gradient = self._outputs.store_gradient if params.keep_gradients else None
         with self._dreamer.share(self._job, params, inputs.guide) as shared:
             # The engine consumes the photograph: no name here may keep it alive.
             result, report = self._dreamer.dream(
@@ -134,10 +135,9 @@ class Attempt:
             saved_at = self._clock.monotonic()
             self._spool_s_per_byte = (saved_at - now) / point.image.nbytes
             self._due, self._last_saved, self._saved_at = False, True, saved_at
-        if now - self._previewed_at >= PREVIEW_INTERVAL_S and not self._previews.busy:
+        if now - self._previewed_at >= PREVIEW_INTERVAL_S and not self._outputs.busy:
             self._previewed_at = now
-            preview = images.preview(point.image)
-            self._previews.start(lambda: self._show(preview))
+            self._outputs.show(point.image)
 
     def _rest_s(self, point: ResumePoint) -> float:
         """Returns how long, in seconds, the engine runs at least before it is held up by this checkpoint."""
@@ -163,7 +163,7 @@ class Attempt:
     def discard(self) -> None:
         """Removes what an attempt stored whose outputs don't count, and its checkpoints if no attempt needs them."""
         self._checkpoints.finish_uploads()
-        self._previews.wait()
+        self._outputs.wait()
         records = self._lifecycle.records
         if records.is_deleted(self._job.id):
             self._lifecycle.delete(self._job.id)
@@ -179,7 +179,7 @@ class Attempt:
     def finish_uploads(self) -> None:
         """Waits for the running uploads of a checkpoint and a preview."""
         self._checkpoints.finish_uploads()
-        self._previews.wait()
+        self._outputs.wait()
 
     @property
     def _params(self) -> DreamParams:
@@ -200,8 +200,7 @@ class Attempt:
         self._alpha = decoded.alpha
         self._warnings += decoded.notes
         if self._job.input.format in HARD_TO_SHOW:
-            photograph = images.preview(decoded.image)
-            self._previews.start(lambda: self._keep_photograph(photograph))
+            self._outputs.store_photograph(decoded.image)
         return decoded.image
 
     def _fetch(self, part: str, decode: Callable[..., T]) -> T:
@@ -241,46 +240,10 @@ class Attempt:
             log.warning("checkpoint_failed", reason=str(exc))
             return True
 
-    def _show(self, preview: bytes) -> None:
-        try:
-            self._put("preview.jpg", preview, "image/jpeg")
-            self._store.preview_stored(self._job)
-        except DreamError as exc:
-            log.warning("preview_upload_failed", reason=str(exc))
-
-    def _keep_photograph(self, photograph: bytes) -> None:
-        try:
-            self._put("photograph.jpg", photograph, "image/jpeg")
-        except DreamError as exc:
-            log.warning("preview_upload_failed", reason=str(exc))
-
     def _watched(self, file: BinaryIO) -> BinaryIO:
         return cast(BinaryIO, ActivityFile(file, self._lease.touch))
 
-    def _keep_gradient(self, octave: int, gradient: Image) -> None:
-        key = object_keys.gradient(self._job.id, octave)
-        with tempfile.TemporaryFile() as file:
-            images.write_gradient(gradient, file)
-            self.patiently(lambda: self._upload(key, file, "image/png"))
-
     def _store_outputs(self, result: Image, format: Format, report: Report | FeatureMapsReport) -> None:  # noqa: A002
         recipe = {**report.recipe(), "kind": self._job.kind, "inputs": self._sha256}
-        with tempfile.TemporaryFile() as file:
-            encoded = images.encode(result, file, format=format, recipe=recipe, alpha=self._alpha)
-            self._lease.move()
-
-            key = object_keys.output(self._job.id, self._job.claim or "", object_keys.result(encoded.format))
-            self.patiently(lambda: self._upload(key, file, images.CONTENT_TYPES[encoded.format]))
-        self._previews.wait()  # or an older one might arrive after the last
-        self.patiently(lambda: self._put("preview.jpg", images.preview(result), "image/jpeg"))
-        account = report.with_warnings((*self._warnings, *encoded.warnings)).to_json()
-        self.patiently(lambda: self._put("report.json", account, "application/json"))
-
-    def _upload(self, key: str, file: BinaryIO, content_type: str) -> bool:
-        file.seek(0)
-        return self._storage.put(key, self._watched(file), content_type=content_type)
-
-    def _put(self, name: str, body: bytes, content_type: str) -> bool:
-        return self._storage.put(
-            object_keys.output(self._job.id, self._job.claim or "", name), body, content_type=content_type
-        )
+        warnings = self._outputs.store_result(result, format=format, recipe=recipe, alpha=self._alpha)
+        self._outputs.store_report(report.with_warnings((*self._warnings, *warnings)))

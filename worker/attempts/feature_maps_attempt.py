@@ -19,5 +19,5 @@ class FeatureMapsAttempt(Attempt):
         self._lease.enter("maps", stall_s=STALL_DREAM_S)
         made = self._dreamer.feature_maps(image, params)
         self._lease.enter("store", stall_s=STALL_STORE_S)
-        self.patiently(lambda: self._put("maps.npz", made.numbers, "application/octet-stream"))
+        self.patiently(lambda: self._outputs.put("maps.npz", made.numbers, "application/octet-stream"))
         self._store_outputs(made.picture, "png", made.report)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -28,6 +29,7 @@ RELEASE_INTERVAL_S = 0.02
 
 _lock = threading.Lock()
 _in_memory_bytes = 0
+_freed_bytes: "deque[int]" = deque()  # of arrays that are gone, still in _in_memory_bytes
 _maps: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
 
 
@@ -40,7 +42,7 @@ def empty(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.NDAr
     if not _reserve(size_bytes):
         return np.frombuffer(_mapped_file(size_bytes), dtype).reshape(shape)
     array = np.empty(shape, dtype)
-    weakref.finalize(array, _reserve, -size_bytes)
+    weakref.finalize(array, _freed_bytes.append, size_bytes)  # takes no lock: it may run while this thread holds one
     return array
 
 
@@ -88,10 +90,12 @@ def bands(height: int, width: int) -> Iterator[slice]:
 
 
 def _reserve(size_bytes: int) -> bool:
-    """Counts an array in memory, or one that is gone if negative. Returns False, without counting, if it exceeds."""
+    """Counts an array in memory. Returns False, without counting it, if there is no room for it."""
     global _in_memory_bytes  # noqa: PLW0603 - memory is the process's
     with _lock:
-        if size_bytes > 0 and _in_memory_bytes + size_bytes > memory.array_bytes():
+        while _freed_bytes:
+            _in_memory_bytes -= _freed_bytes.pop()
+        if _in_memory_bytes + size_bytes > memory.array_bytes():
             return False
         _in_memory_bytes += size_bytes
         return True
