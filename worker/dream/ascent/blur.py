@@ -4,8 +4,11 @@ The result equals scipy.ndimage.gaussian_filter (cut at 4 sigma, half-sample ref
 time. The blur works in place because every further array of the image's size reduces the largest possible image.
 """
 
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -61,52 +64,96 @@ def _mix(sigma: float) -> npt.NDArray[np.float32]:
     return np.full((1, 3), 1 / 3, np.float32) if sigma >= _GRAY_SIGMA else color_matrix(sigma)
 
 
-def smooth(gradient: Image, sigma: float, pool: Executor, threads: int, *, over_colors: bool) -> Statistics:
-    """Computes gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g in place; over the colors as well if asked.
+class Preparation:
+    """Blurs a gradient and mixes its colors in place, strip by strip from top to bottom, as its rows become complete.
 
-    gradient: float32 (H, W, 3). Returns the result's statistics.
-    The result is deterministic, because the strips do not depend on `threads`.
+    gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, over the colors as well if asked. Without the blur over y
+    and x, the colors are mixed to the same degree. The result does not depend on when and where the strips run.
     """
-    blurs = [(s, radius(s), _mix(s) if over_colors else None) for s in (sigma, 2 * sigma, sigma / 2)]
-    height = len(gradient)
-    reach = max(around for _, around, _ in blurs)
-    strips = strips_of(height, gradient.shape[1])
-    above = gradient[:0].copy()  # the rows above the current strips, as they were before being overwritten
-    moments = []
-    for first in range(0, len(strips), threads):
-        group = strips[first : first + threads]
-        top, bottom = group[0][0], min(group[-1][1] + reach, height)
-        source = np.concatenate([above, gradient[top:bottom]])  # (len(above) + rows + below, W, 3)
-        offset = top - len(above)
-        above = gradient[max(0, group[-1][1] - reach) : group[-1][1]].copy()
-        jobs = [pool.submit(_smooth_strip, source, offset, gradient, rows, blurs) for rows in group]
-        moments += [job.result() for job in jobs]
+
+    def __init__(self, gradient: Image, sigma: float, *, over_colors: bool, blurs: bool, threads: int) -> None:
+        """gradient: float32 (H, W, 3).   threads: strips that are prepared together, which saves copies."""
+        self._gradient, self._threads = gradient, threads
+        self._blurs = [(s, radius(s), _mix(s) if over_colors else None) for s in (sigma, 2 * sigma, sigma / 2)]
+        self._reach = max(around for _, around, _ in self._blurs) if blurs else 0
+        self._mixed = mean_color_matrix(sigma) if over_colors else None
+        self._prepare = self._smooth if blurs else self._mix
+        self._strips = strips_of(*gradient.shape[:2])
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins with the first row, also again if the gradient was computed again."""
+        self._above = self._gradient[:0].copy()  # the rows above the next strips, as they were before being overwritten
+        self._next = 0  # strip
+        self._ready: deque[Callable[[], None]] = deque()
+        self._moments: dict[int, Moments] = {}
+
+    def work(self, complete: int) -> Callable[[], None] | None:
+        """Returns the next strip's work, which may run on any thread; None if the rows that it needs are not complete.
+
+        complete: rows, from the top, that have their final values. Call it from one thread at a time.
+        """
+        if not self._ready and self._next < len(self._strips):
+            self._cut(complete)
+        return self._ready.popleft() if self._ready else None
+
+    def finish(self, pool: Executor) -> Statistics:
+        """Prepares what is left, once the whole gradient is complete. Returns the result's statistics.
+
+        Work that was handed out must have ended.
+        """
+        while first := self.work(len(self._gradient)):
+            together, self._ready = [first, *self._ready], deque()
+            for done in [pool.submit(strip) for strip in together]:
+                done.result()
+        return _statistics([self._moments[strip] for strip in range(len(self._strips))], self._gradient.size)
+
+    def _cut(self, complete: int) -> None:
+        """Readies the next strips, if all rows that they need are complete."""
+        group = self._strips[self._next : self._next + self._threads]
+        top, bottom = group[0][0], min(group[-1][1] + self._reach, len(self._gradient))
+        if bottom > complete:
+            return
+        if self._reach:
+            source = np.concatenate([self._above, self._gradient[top:bottom]])  # (len(above) + rows + below, W, 3)
+            offset = top - len(self._above)
+            self._above = self._gradient[max(0, group[-1][1] - self._reach) : group[-1][1]].copy()
+        else:
+            source, offset = self._gradient, 0
+        for index, rows in enumerate(group, start=self._next):
+            self._ready.append(partial(self._run, index, source, offset, rows))
+        self._next += len(group)
+
+    def _run(self, index: int, source: Image, offset: int, rows: tuple[int, int]) -> None:
+        self._prepare(source, offset, rows)
+        self._moments[index] = _moments(self._gradient[slice(*rows)])
         scratch.release()
-    return _statistics(moments, gradient.size)
 
+    def _smooth(self, source: Image, offset: int, rows: tuple[int, int]) -> None:
+        """Blurs one strip. `source` holds the original rows from `offset` on."""
+        start, stop = rows
+        total: Image | None = None
+        for sigma, around, colors in self._blurs:
+            low, high = max(start - around - offset, 0), stop + around - offset
+            mixed: Image = source[low:high]
+            if colors is not None:
+                mixed = cv2.transform(mixed, colors)  # type: ignore[assignment]
+            blurred = gaussian(mixed, sigma)[start - offset - low :][: stop - start]  # (rows, W, 3), or (rows, W): gray
+            if blurred.ndim == 2:
+                blurred = cv2.merge([blurred] * 3)  # type: ignore[assignment]
+            total = blurred if total is None else cv2.add(total, blurred, dst=total)  # type: ignore[assignment]
+        self._gradient[start:stop] = total
 
-def unsmoothed(gradient: Image, sigma: float, pool: Executor, *, over_colors: bool) -> Statistics:
-    """Prepares the gradient without the blur over y and x of `smooth`: mixes the colors to the same degree, if asked.
-
-    Returns the result's statistics.
-    """
-    mixed = mean_color_matrix(sigma)
-
-    def prepare(rows: tuple[int, int]) -> Moments:
-        strip = gradient[slice(*rows)]
-        if over_colors:
-            strip[:] = cv2.transform(strip, mixed)
-        moments = _moments(strip)
-        scratch.release()
-        return moments
-
-    return _statistics(list(pool.map(prepare, strips_of(*gradient.shape[:2]))), gradient.size)
+    def _mix(self, source: Image, offset: int, rows: tuple[int, int]) -> None:
+        strip = source[rows[0] - offset : rows[1] - offset]
+        if self._mixed is not None:
+            strip[:] = cv2.transform(strip, self._mixed)
 
 
 def mean_color_matrix(sigma: float) -> npt.NDArray[np.float32]:
-    """Returns the mean of the three color matrices of `smooth`, (3, 3).
+    """Returns the mean of the three color matrices, (3, 3).
 
-    It is a third of the effect of `smooth` on the colors of a gradient that its blurs over y and x leave unchanged.
+    It is a third of their effect on the colors of a gradient that its blurs over y and x leave unchanged.
     """
     return (color_matrix(sigma) + color_matrix(2 * sigma) + color_matrix(sigma / 2)) / np.float32(3)
 
@@ -119,29 +166,6 @@ def strips_of(height: int, width: int) -> list[tuple[int, int]]:
     pairs = max(1, round(height * width / (2 * _STRIP_PX)))
     count = min(2 * pairs, max(1, height // _STRIP_ROWS))
     return list(pairwise(height * edge // count for edge in range(count + 1)))
-
-
-def _smooth_strip(
-    source: Image,
-    offset: int,
-    gradient: Image,
-    rows: tuple[int, int],
-    blurs: list[tuple[float, int, npt.NDArray[np.float32] | None]],
-) -> Moments:
-    """Blurs one strip and writes it into `gradient`. `source` holds the original rows from `offset` on."""
-    start, stop = rows
-    total: Image | None = None
-    for sigma, around, colors in blurs:
-        low, high = max(start - around - offset, 0), stop + around - offset
-        mixed: Image = source[low:high]
-        if colors is not None:
-            mixed = cv2.transform(mixed, colors)  # type: ignore[assignment]
-        blurred = gaussian(mixed, sigma)[start - offset - low :][: stop - start]  # (rows, W, 3), or (rows, W) if gray
-        if blurred.ndim == 2:
-            blurred = cv2.merge([blurred] * 3)  # type: ignore[assignment]
-        total = blurred if total is None else cv2.add(total, blurred, dst=total)  # type: ignore[assignment]
-    gradient[start:stop] = total
-    return _moments(gradient[start:stop])
 
 
 def _moments(strip: Image) -> Moments:

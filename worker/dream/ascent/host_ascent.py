@@ -8,11 +8,10 @@ import cv2
 from shared.params import DreamParams
 from worker.dream import scratch
 from worker.dream.ascent import device, rng
-from worker.dream.ascent.blur import Statistics, sigmas, smooth, strips_of, unsmoothed
+from worker.dream.ascent.blur import Preparation, Statistics, sigmas, strips_of
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.memory import OUT_OF_MEMORY, TilePlan
-from worker.dream.ascent.sampling import reflect_uncovered
 from worker.dream.ascent.tile_run import EPSILON, TileRun
 from worker.dream.ascent.tiling import layout
 from worker.dream.inputs import Mask
@@ -60,10 +59,15 @@ def ascend(
     share = None if ascent.mask is None else region(ascent.mask, *image.shape[:2])  # (H, W, 1)
     for iteration in range(first_iteration, params.iterations):
         progress.begin(octave, iteration)
+        preparation = _preparation(gradient, params, iteration)
         with progress.timed("network"):
-            (fill or tiled_gradient)(ascent, image, gradient, octave, iteration)
+            if fill is not None:
+                fill(ascent, image, gradient, octave, iteration)
+            else:
+                tiled_gradient(ascent, image, gradient, octave, iteration, preparation=preparation)
         with progress.timed("blur"):
-            statistics = _statistics(_prepared(gradient, params, iteration), params, octave, iteration)
+            prepared = preparation.finish(device.pool(device.cores()))
+            statistics = _statistics(prepared, params, octave, iteration)
             if ascent.keep_gradient and iteration + 1 == params.iterations:
                 ascent.keep_gradient(octave, gradient)
             _step(image, gradient, statistics.step, share)
@@ -72,18 +76,28 @@ def ascend(
     return done
 
 
-def _prepared(gradient: Image, params: DreamParams, iteration: int) -> Statistics:
-    """Blurs the gradient and mixes its colors in place, as the parameters ask. Returns the result's statistics."""
-    sigma = sigmas(iteration, params.iterations)[0]
-    pool, over_colors = device.pool(device.cores()), params.color != "free"
-    if params.smooth:
-        return smooth(gradient, sigma, pool, device.cores(), over_colors=over_colors)
-    return unsmoothed(gradient, sigma, pool, over_colors=over_colors)
+def _preparation(gradient: Image, params: DreamParams, iteration: int) -> Preparation:
+    return Preparation(
+        gradient,
+        sigmas(iteration, params.iterations)[0],
+        over_colors=params.color != "free",
+        blurs=params.smooth,
+        threads=device.cores(),
+    )
 
 
-def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, iteration: int) -> None:
+def tiled_gradient(
+    ascent: Ascent,
+    image: Image,
+    gradient: Image,
+    octave: int,
+    iteration: int,
+    *,
+    preparation: Preparation | None = None,
+) -> None:
     """Fills `gradient` with the objective's gradient.
 
+    preparation: of that gradient, which is begun as far as cores are free while tiles are computed.
     With `normalize: std` each tile's core is divided by its own standard deviation. When memory runs out, starts the
     iteration again with fewer or smaller tiles, which is possible because the image has not been modified yet.
     Raises NonFiniteGradient, OutOfMemory, and whatever the observer raises.
@@ -93,6 +107,8 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
         shift = rng.shift(random, ascent.params.jitter or 0, *image.shape[:2])
         tile_size, stride = ascent.plan.tile_size, ascent.stride
         plan = layout(*image.shape[:2], tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
+        if preparation is not None:
+            preparation.begin()
         try:
             run = TileRun(
                 plan.tiles(random),
@@ -103,6 +119,7 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
                 at_once=ascent.plan.batch,
                 normalized=ascent.params.normalize == "std",
                 helpers=ascent.helpers,
+                preparation=preparation,
             )
             for tile in run:
                 ascent.progress.tile_done(tile.core_px)
@@ -110,7 +127,6 @@ def tiled_gradient(ascent: Ascent, image: Image, gradient: Image, octave: int, i
             ascent.plan.shrink(octave, iteration, exc)
             ascent.progress.begin(octave, iteration)
         else:
-            reflect_uncovered(gradient, shift)
             return
 
 

@@ -3,12 +3,15 @@
 The image is never moved as a whole: windows are read, and cores written, at shifted positions.
 """
 
+from collections import Counter
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from worker.dream import scratch
-from worker.dream.ascent.tiling import Box
+from worker.dream.ascent.tiling import Box, Tile
 from worker.dream.types import Image
 
 Shift = tuple[int, int]  # (y, x) pixels, at most half of the image: (0, 0) of the moved image is `shift` in the image
@@ -53,6 +56,38 @@ def reflect_uncovered(gradient: Image, shift: Shift) -> None:
     _fill(gradient, by_y)
     for rows in scratch.bands(*gradient.shape[:2]) if by_x else ():
         _fill(gradient[rows].transpose(1, 0, 2), by_x)
+
+
+class CompleteRows:
+    """Counts the gradient's rows, from the top, whose values are final: cores are written, and the margins filled.
+
+    Fills the margins that the shift leaves uncovered as soon as it can. Use it from one thread.
+    """
+
+    def __init__(self, gradient: Image, tiles: Iterable[Tile], shift: Shift) -> None:
+        """tiles: all tiles of the gradient."""
+        self._gradient, self._shift = gradient, shift
+        self._missing = Counter(tile.core[0] for tile in tiles)  # cores that are not written, by their rows
+        self.count = 0
+
+    def written(self, tile: Tile) -> None:
+        """Notes that the tile's core is in the gradient."""
+        self._missing[tile.core[0]] -= 1
+        self._missing = +self._missing
+        by_y, by_x = self._shift
+        height = len(self._gradient)
+        if not self._missing:
+            covered = height
+        elif by_y < 0:  # the margin mirrors the rows above it, which must not be prepared before
+            covered = min(min(self._missing)[0] + by_y, height + 2 * by_y)
+        else:
+            covered = min(min(self._missing)[0] + by_y, height)
+        if covered <= self.count or covered < 2 * by_y:
+            return
+        if (by_y > 0 and self.count == 0) or (by_y < 0 and covered == height):
+            _fill(self._gradient, by_y)
+        _fill(self._gradient[self.count : covered].transpose(1, 0, 2), by_x)
+        self.count = covered
 
 
 def _fill(gradient: Image, by: int) -> None:

@@ -1,11 +1,12 @@
 """Computes the tiles of one iteration, on this machine's cores and by helpers, in any order.
 
-The result does not depend on who computes a tile, nor on the order, because each tile writes only its own core.
+The result does not depend on who computes a tile, nor on the order, because each tile writes only its own core. While
+helpers compute the last tiles, this machine's cores blur the rows that are complete: a blur can't be given away.
 """
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -16,9 +17,10 @@ import tensorflow as tf
 from shared.errors import NonFiniteGradient
 from worker.dream import scratch
 from worker.dream.ascent import device
+from worker.dream.ascent.blur import Preparation
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.helpers import CoreGradient, Helpers
-from worker.dream.ascent.sampling import Shift, read_window, write_core
+from worker.dream.ascent.sampling import CompleteRows, Shift, read_window, write_core
 from worker.dream.ascent.tiling import Tile
 from worker.dream.types import Image
 
@@ -53,7 +55,7 @@ class TileRun:
     or by closing the iterator, no thread reads the image or writes the gradient.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is computed, how, and by whom
         self,
         tiles: Iterable[Tile],
         image: Image,
@@ -64,13 +66,18 @@ class TileRun:
         at_once: int,
         normalized: bool,
         helpers: Helpers | None,
+        preparation: Preparation | None = None,
     ) -> None:
+        """preparation: of the gradient; begun while tiles are computed, not finished."""
         self._todo = deque(tiles)
+        self._unwritten = len(self._todo)
+        self._rows = CompleteRows(gradient, self._todo, shift)
+        self._preparation = preparation
         self._image, self._gradient, self._shift = image, gradient, shift
         self._compute, self._at_once, self._normalized = compute, at_once, normalized
         self._helpers = helpers
         self._pool: ThreadPoolExecutor = device.pool(device.cores())
-        self._own: dict[Future[Any], Tile] = {}
+        self._own: dict[Future[Any], Tile | None] = {}  # None: a strip of the preparation
         self._sent: dict[Future[Any], Tile] = {}
 
     def __iter__(self) -> Iterator[Tile]:
@@ -86,9 +93,9 @@ class TileRun:
             wait(self._own)
 
     def _assign(self) -> None:
-        """Gives tiles to the free cores, and to helpers what then remains; at the end takes theirs back."""
-        while self._todo and len(self._own) < self._at_once:
-            self._start(self._todo.popleft())
+        """Gives work to the free cores, and to helpers the tiles that then remain; at the end takes theirs back."""
+        while len(self._own) < self._at_once and self._start_next():
+            pass
         if self._helpers is None:
             return
         while self._todo and self._helpers.has_room(self._todo[0].window_px):
@@ -100,6 +107,24 @@ class TileRun:
             if not future.done() and self._helpers.take_back(future):
                 self._start(self._sent.pop(future))
 
+    def _start_next(self) -> bool:
+        """Begins a tile or a strip on a core. Strips wait until helpers can soon have computed what remains.
+
+        Returns False if there is neither.
+        """
+        if len(self._todo) <= len(self._sent) and (strip := self._strip()):
+            self._own[self._pool.submit(strip)] = None
+        elif self._todo:
+            self._start(self._todo.popleft())
+        else:
+            return False
+        return True
+
+    def _strip(self) -> Callable[[], None] | None:
+        if self._preparation is None or not self._unwritten:  # nothing to wait for: it is finished by others
+            return None
+        return self._preparation.work(self._rows.count)
+
     def _start(self, tile: Tile) -> None:
         self._own[self._pool.submit(self._run, tile)] = tile
 
@@ -109,14 +134,18 @@ class TileRun:
         for future in done:
             result = future.result()
             if future in self._own:
-                yield self._own.pop(future)
-                continue
-            tile = self._sent.pop(future)
-            if result is None:
-                self._todo.appendleft(tile)
+                tile = self._own.pop(future)
+                if tile is None:
+                    continue
             else:
+                tile = self._sent.pop(future)
+                if result is None:
+                    self._todo.appendleft(tile)
+                    continue
                 self._write(tile, result)
-                yield tile
+            self._unwritten -= 1
+            self._rows.written(tile)
+            yield tile
 
     def _run(self, tile: Tile) -> None:
         began_s = time.perf_counter()

@@ -7,6 +7,10 @@ from tests.benchmarks.engine import reference
 from worker.dream.ascent import blur
 
 
+def a_preparation(gradient, sigma=4.1, *, over_colors=True, blurs=True, threads=2):
+    return blur.Preparation(gradient, sigma, over_colors=over_colors, blurs=blurs, threads=threads)
+
+
 @pytest.mark.parametrize("color", ["keep", "free"])
 @pytest.mark.parametrize("shape", [(300, 211, 3), (64, 64, 3), (700, 900, 3)])
 @pytest.mark.parametrize("iteration", [0, 5, 9])
@@ -16,7 +20,7 @@ def test_the_blur_is_scipys(shape, color, iteration):
 
     with ThreadPoolExecutor(2) as pool:
         sigma = blur.sigmas(iteration, 10)[0]
-        statistics = blur.smooth(gradient, sigma, pool, 2, over_colors=color == "keep")
+        statistics = a_preparation(gradient, sigma, over_colors=color == "keep").finish(pool)
 
     np.testing.assert_allclose(gradient, expected, atol=2e-6)
     assert statistics.std == pytest.approx(expected.std(), rel=1e-5)
@@ -29,10 +33,46 @@ def test_the_blur_does_not_depend_on_its_threads():
     for threads in (1, 3):
         with ThreadPoolExecutor(threads) as pool:
             blurred = gradient.copy()
-            statistics = blur.smooth(blurred, 4.1, pool, threads, over_colors=True)
+            statistics = a_preparation(blurred, threads=threads).finish(pool)
             results.append((blurred.tobytes(), statistics))
 
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("blurs", [True, False])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_strips_are_the_same_when_the_rows_below_are_not_there_yet(blurs, threads):
+    gradient = np.random.default_rng(1).normal(size=(900, 70, 3)).astype(np.float32)
+    whole, growing = gradient.copy(), np.full_like(gradient, np.nan)
+    early = 0
+    with ThreadPoolExecutor(1) as pool:
+        expected = a_preparation(whole, blurs=blurs).finish(pool)
+        preparation = a_preparation(growing, blurs=blurs, threads=threads)
+        for complete in range(0, 901, 50):
+            growing[complete - 50 : complete] = gradient[complete - 50 : complete]
+            while complete < 900 and (strip := preparation.work(complete)):
+                strip()
+                early += 1
+
+        assert preparation.finish(pool) == expected
+
+    assert early > 6
+    assert whole.tobytes() == growing.tobytes()
+
+
+def test_a_preparation_can_begin_again():
+    gradient = np.random.default_rng(1).normal(size=(900, 70, 3)).astype(np.float32)
+    once, again = gradient.copy(), gradient.copy()
+    with ThreadPoolExecutor(1) as pool:
+        expected = a_preparation(once).finish(pool)
+        preparation = a_preparation(again)
+        preparation.work(900)()
+        again[:] = gradient
+        preparation.begin()
+
+        assert preparation.finish(pool) == expected
+
+    assert once.tobytes() == again.tobytes()
 
 
 def test_sigma_grows_with_the_iterations():

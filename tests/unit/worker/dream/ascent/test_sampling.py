@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from tests.benchmarks.engine import reference
-from worker.dream.ascent.sampling import read_window, reflect_uncovered, write_core
+from worker.dream.ascent.sampling import CompleteRows, read_window, reflect_uncovered, write_core
+from worker.dream.ascent.tiling import Tile
 
 SHIFTS = [(0, 0), (3, -5), (-16, 16), (20, 0), (0, -30)]
 
@@ -40,3 +43,32 @@ def test_a_core_that_has_moved_out_of_the_picture_is_dropped(picture):
     write_core(gradient, picture[37:] * 0, ((37, 41), (0, 63)), (20, 0), scale=1.0)
 
     np.testing.assert_array_equal(gradient, picture)
+
+
+@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("cuts", [[0, 41], [0, 17, 41], [0, 10, 21, 32, 41], [0, 4, 8, 33, 37, 41]])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_rows_are_counted_once_nothing_changes_them(picture, shift, cuts, seed):
+    spans = [(rows, columns) for rows in pairwise(cuts) for columns in [(0, 30), (30, 63)]]
+    tiles = [Tile(core=span, window=span) for span in spans]
+    gradient, taken = np.full_like(picture, np.nan), np.full_like(picture, np.nan)
+    rows = CompleteRows(gradient, tiles, shift)
+
+    for tile in np.random.default_rng(seed).permutation(np.array(tiles, object)):
+        write_core(gradient, picture[tuple(slice(*span) for span in tile.core)], tile.core, shift, scale=1.0)
+        before = rows.count
+        rows.written(tile)
+        taken[before : rows.count] = gradient[before : rows.count]
+        gradient[: rows.count] = np.nan  # as if they were blurred at once
+
+    assert rows.count == 41
+    np.testing.assert_array_equal(taken, reference.move(picture, (-shift[0], -shift[1])))
+
+
+def test_rows_are_counted_before_the_last_tile(picture):
+    tiles = [Tile(core=(rows, (0, 63)), window=(rows, (0, 63))) for rows in [(0, 20), (20, 41)]]
+    rows = CompleteRows(picture, tiles, (3, 0))
+
+    rows.written(tiles[0])
+
+    assert rows.count == 23

@@ -10,9 +10,11 @@ import pytest
 from shared.errors import NonFiniteGradient
 from tests.fakes.toy_networks import photograph
 from worker.dream import engine
+from worker.dream.ascent.blur import Preparation
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.helpers import CoreGradient
-from worker.dream.ascent.tile_run import core_gradient
+from worker.dream.ascent.tile_run import TileRun, core_gradient
+from worker.dream.ascent.tiling import Tile
 
 
 class ThreadHelpers:
@@ -139,6 +141,44 @@ def test_the_last_tile_is_taken_back_from_a_slow_helper(toy, toy_params):
 
     assert begun.is_set()
     assert helpers.taken_back > 0
+
+
+def test_finished_rows_are_blurred_while_a_helper_computes_the_last_tile():
+    blurred = threading.Event()
+
+    class Recorded(Preparation):
+        def _run(self, *args):
+            super()._run(*args)
+            blurred.set()
+
+    class LastTile(ThreadHelpers):
+        def answer(self, future, tile, window):
+            if tile.core[0][1] == 400:
+                assert blurred.wait(60)
+            super().answer(future, tile, window)
+
+        def take_back(self, future):
+            return False
+
+    image, gradient = photograph(400, 300), np.empty((400, 300, 3), np.float32)
+    tiles = [Tile(core=((top, top + 100), (0, 300)), window=((top, top + 100), (0, 300))) for top in range(0, 400, 100)]
+    helpers = LastTile(lambda windows: windows)
+    preparation = Recorded(gradient, 1.0, over_colors=True, blurs=True, threads=1)
+
+    found = TileRun(
+        tiles,
+        image,
+        gradient,
+        (0, 0),
+        compute=lambda windows: windows,
+        at_once=1,
+        normalized=True,
+        helpers=helpers,
+        preparation=preparation,
+    )
+
+    assert len(list(found)) == 4
+    assert helpers.computed > 0
 
 
 def test_a_core_that_is_not_finite_has_no_standard_deviation():
