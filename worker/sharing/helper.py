@@ -79,11 +79,11 @@ class TileHelper:
             core = core_gradient(gradient, window, request.core_slices)
         except OUT_OF_MEMORY as exc:
             log.warning("tile_failed", job_id=request.job_id, reason=type(exc).__name__)
-            self._exchange.answer(request, answer.model_copy(update={"is_computed": False}).pack())
+            self._exchange.answer(request, answer.model_copy(update={"is_computed": False}))
             return
         compute_s = time.monotonic() - taken_s
         answer = answer.model_copy(update={"std": core.std, "compute_s": compute_s})
-        self._exchange.answer(request, answer.pack(core.gradient))
+        self._exchange.answer(request, answer, core.gradient)
         worker_metrics.TILES_FOR_OTHERS.inc()
 
     def _gradient(self, request: TileRequest) -> Gradient | None:

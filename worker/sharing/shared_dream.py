@@ -20,7 +20,7 @@ from worker.dream.ascent.helpers import CoreGradient
 from worker.dream.ascent.tiling import Tile
 from worker.dream.types import Image
 from worker.monitoring import worker_metrics
-from worker.sharing.messages import BYTES_PER_PX, TileAnswer, TileRequest, pixels
+from worker.sharing.messages import BYTES_PER_PX, TileAnswer, TileRequest
 from worker.sharing.pace import Pace
 from worker.sharing.tile_exchange import TileExchange
 
@@ -69,7 +69,7 @@ class SharedDream:
         self._number = 0
         self._helpers = 0  # idle workers at the last look
         self._ended = threading.Event()
-        self._senders = ThreadPoolExecutor(2, thread_name_prefix="send_tile")
+        self._senders = ThreadPoolExecutor(1, thread_name_prefix="send_tile")  # the first window arrives soonest
         self._threads: list[threading.Thread] = []
         self.tiles: Counter[str] = Counter()  # computed by helpers, by worker
 
@@ -190,16 +190,17 @@ class SharedDream:
         while not self._ended.is_set():
             began_s = time.thread_time()
             try:
-                received = self._exchange.receive(self._job_id, self._claim)
-                if received is not None:
-                    self._complete(*received, cost_s=time.thread_time() - began_s)
+                answer = self._exchange.receive(self._job_id, self._claim)
+                if answer is not None:
+                    self._complete(answer, began_s)
             except DreamError as exc:
                 self._pause(exc)
                 self._ended.wait(LOOK_EVERY_S)
             except ValueError as exc:  # of another version
                 log.warning("tile_answer_unreadable", reason=str(exc))
 
-    def _complete(self, answer: TileAnswer, packed: bytes, *, cost_s: float) -> None:
+    def _complete(self, answer: TileAnswer, began_s: float) -> None:
+        """Fetches an answered tile. began_s: this thread's processor time before it received the answer."""
         with self._lock:
             future = next((f for f, sent in self._sent.items() if sent.request.number == answer.number), None)
             sent = self._sent.get(future) if future is not None else None
@@ -207,10 +208,10 @@ class SharedDream:
             return
         core = None
         if answer.is_computed:
-            core = CoreGradient(pixels(packed, *sent.request.core_shape), answer.std)
+            core = CoreGradient(self._exchange.core(sent.request), answer.std)
             self._pace.answered(
                 sent.request.window_px,
-                cost_s=sent.cost_s + cost_s,
+                cost_s=sent.cost_s + time.thread_time() - began_s,
                 latency_s=2 * (sent.send_s + answer.take_s) + answer.compute_s,  # it travels back as it came
                 turnaround_s=time.monotonic() - sent.sent_at,
             )

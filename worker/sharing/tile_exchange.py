@@ -1,10 +1,12 @@
 """Passes windows and answers between workers: pixels as short-lived keys in Redis, requests as Celery tasks.
 
 A window's key belongs to whoever removes it. So a tile is either taken by one helper or withdrawn by its coordinator.
+Pixels travel in pieces, which Redis doesn't write to its append-only file.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from typing import cast
 
 import redis
@@ -17,7 +19,7 @@ from shared.redis.connection import connect
 from shared.redis.scripts import translated
 from shared.settings import Settings
 from worker.dream.types import Image
-from worker.sharing.messages import TileAnswer, TileRequest, pixel_bytes, pixels
+from worker.sharing.messages import TileAnswer, TileRequest, joined, pieces
 
 KEEP_MS = 60_000  # pixels that nobody comes for disappear; longer than a tile takes on a slow helper
 LONGEST_WAIT_S = 1.0  # below redis_timeout_s
@@ -30,6 +32,8 @@ class TileExchange:
     def __init__(self, client: redis.Redis, app: Celery) -> None:
         self._redis = client  # answers in bytes
         self._app = app
+        script = resources.files("shared.redis") / "lua" / "append_pixels.lua"
+        self._append = client.register_script(script.read_text())
 
     @classmethod
     def connect(cls, settings: Settings) -> "TileExchange":
@@ -40,12 +44,14 @@ class TileExchange:
     @translated()
     def send_guide(self, job_id: str, claim: str, guide: Image) -> None:
         """Stores the guide that helpers of this attempt need, or keeps it stored."""
-        self._redis.set(_key("guide", job_id, claim), pixel_bytes(guide), px=KEEP_MS)
+        key = _key("guide", job_id, claim)
+        if not self._redis.pexpire(key, KEEP_MS):
+            self._store(key, guide)
 
     def send(self, request: TileRequest, window: Image, numerics: str) -> None:
         """Stores the window and adds the request to the queue of helpers with those numerics."""
         with translated():
-            self._redis.set(_window_key(request), pixel_bytes(window), px=KEEP_MS)
+            self._store(_window_key(request), window)
         with _broker_errors(), self._app.producer_pool.acquire(block=True, timeout=3) as producer:
             self._app.send_task(
                 TILE_TASK,
@@ -62,12 +68,17 @@ class TileExchange:
         return bool(self._redis.delete(_window_key(request)))
 
     @translated()
-    def receive(self, job_id: str, claim: str) -> tuple[TileAnswer, bytes] | None:
-        """Waits for an answer to this attempt's requests, for a second at most."""
+    def receive(self, job_id: str, claim: str) -> TileAnswer | None:
+        """Waits for an answer to this attempt's requests, for a second at most. Raises ValueError for another one's."""
         found = cast(
             tuple[bytes, bytes] | None, self._redis.blpop([_key("answers", job_id, claim)], timeout=LONGEST_WAIT_S)
         )
         return TileAnswer.unpack(found[1]) if found else None
+
+    @translated()
+    def core(self, request: TileRequest) -> Image:
+        """Removes and returns the gradient that was computed for a request, (h, w, 3). Raises ValueError without it."""
+        return joined(self._removed(_core_key(request)), *request.core_shape)
 
     @translated()
     def close(self, job_id: str, claim: str) -> None:
@@ -85,25 +96,45 @@ class TileExchange:
     @translated()
     def take(self, request: TileRequest) -> Image | None:
         """Removes and returns the window, (h, w, 3); None if its coordinator has withdrawn it or is gone."""
-        found = cast(bytes | None, self._redis.getdel(_window_key(request)))
-        return None if found is None else pixels(found, *request.window)
+        found = self._removed(_window_key(request))
+        return joined(found, *request.window) if found else None
 
     @translated()
     def guide(self, request: TileRequest) -> Image | None:
         """Returns the guide of the request's attempt, (h, w, 3); None if it has none or is gone."""
         if request.guide is None:
             return None
-        found = cast(bytes | None, self._redis.get(_key("guide", request.job_id, request.claim)))
-        return None if found is None else pixels(found, *request.guide)
+        found = cast(list[bytes], self._redis.lrange(_key("guide", request.job_id, request.claim), 0, -1))
+        return joined(found, *request.guide) if found else None
 
     @translated()
-    def answer(self, request: TileRequest, packed: bytes) -> None:
-        """Sends a packed TileAnswer to the request's coordinator."""
+    def answer(self, request: TileRequest, answer: TileAnswer, core: Image | None = None) -> None:
+        """Sends the core's gradient, if it was computed, and the answer to the request's coordinator."""
+        if core is not None:
+            self._store(_core_key(request), core)
         key = _key("answers", request.job_id, request.claim)
         pipe = self._redis.pipeline(transaction=True)
-        pipe.rpush(key, packed)
+        pipe.rpush(key, answer.pack())
         pipe.pexpire(key, KEEP_MS)
         pipe.execute()
+
+    # --- both ---
+
+    def _store(self, key: str, image: Image) -> None:
+        for index, piece in enumerate(pieces(image)):
+            self._append(keys=[key], args=[piece, index, KEEP_MS])
+
+    def _removed(self, key: str) -> list[bytes]:
+        """Removes and returns the pieces, at once; an empty list if there are none."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.lrange(key, 0, -1)
+        pipe.delete(key)
+        found, _ = pipe.execute()
+        return cast(list[bytes], found)
+
+
+def _core_key(request: TileRequest) -> str:
+    return f"{_key('core', request.job_id, request.claim)}:{request.number}"
 
 
 def _window_key(request: TileRequest) -> str:
