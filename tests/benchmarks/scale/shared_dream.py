@@ -17,6 +17,7 @@ import cv2
 import skimage.data
 from PIL import Image
 
+from shared.redis.job_store import RedisJobStore
 from tests.benchmarks.scale.__main__ import Fleet, grown
 
 GOALS = {"efficientnet-lite0": 1.75, "googlenet": 1.85}  # at 24 megapixels
@@ -32,6 +33,9 @@ def photograph(path: Path, megapixels: float) -> Path:
 
 def dreamt(fleet: Fleet, photo: Path, params: dict) -> dict:
     """Runs one job to its end. Returns its times, its helpers, its tile and the checksum of its result."""
+    store = RedisJobStore.connect(fleet.stack.settings)
+    while any(worker.job_id for worker in store.workers()):
+        time.sleep(0.2)  # until all have registered as idle
     client, before = fleet.client, fleet.processor_s()
     job = client.submit(photo, params)
     while not client.get(job.id).state.is_terminal:
