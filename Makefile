@@ -59,7 +59,7 @@ fmt: .venv/installed ## format the code and apply automatic fixes
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix
 
-bench: .venv/installed ## compare the engine with a plain reference (12 minutes; SHORT=1: one)
+bench: .venv/installed ## compare the engine with a plain reference (16 minutes; SHORT=1: one)
 	$(VENV)/python -m tests.benchmarks.engine $(if $(SHORT),--short)
 
 bench-api: .venv/installed ## measure the API on one core (needs wrk; two minutes)
@@ -74,8 +74,9 @@ bench-gpu: .venv/installed ## measure the GPU's path, to send us (some minutes; 
 bench-hostile: .venv/installed ## measure what honest clients see among 1,000 hostile connections (a minute; SEED=7)
 	$(VENV)/python -m tests.benchmarks.api.hostile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-bench-scale: .venv/installed ## measure a second worker's gain, the queue's overhead and a rebuild (some minutes)
+bench-scale: .venv/installed ## measure a second worker's gain, the queue's overhead and a rebuild (quarter of an hour)
 	$(VENV)/python -m tests.benchmarks.scale
+	$(VENV)/python -m tests.benchmarks.scale.shared_dream
 	$(VENV)/python -m tests.benchmarks.scale.rebuild
 
 COMPILE := $(VENV)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

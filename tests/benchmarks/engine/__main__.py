@@ -51,6 +51,11 @@ def main():
     if not args.short:
         found["cosines"] = cosines()
         console.print(cosine_table(found["cosines"]))
+        if device.cores() >= 2:
+            console.print("[dim]a dream of 24 megapixels by two workers …")
+            found["shared"] = in_a_process("--rounds", "1", module="tests.benchmarks.scale.shared_dream")
+            gain, goal = found["shared"]["gain"], found["shared"]["goal"]
+            console.print(f"two workers of one core each: {gain:.2f} times as fast as one (goal: {goal})")
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(found, indent=1) + "\n")
     console.print(f"[dim]{args.json}")
@@ -77,8 +82,8 @@ def memories(*, short):
     return found
 
 
-def in_a_process(*args):
-    command = [sys.executable, "-m", "tests.benchmarks.engine.memory", *args]
+def in_a_process(*args, module="tests.benchmarks.engine.memory"):
+    command = [sys.executable, "-m", module, *args]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
