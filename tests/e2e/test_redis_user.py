@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import redis
 
@@ -10,8 +11,13 @@ from deploy.local.embedded_services import StackState, embedded_redis
 from deploy.local.process import ROOT, Child
 from deploy.local.stack import Stack
 from shared.jobs.job import JobState
+from shared.params import Target
 from shared.settings import Settings
 from tests.fakes.pictures import a_picture
+from tests.fakes.toy_networks import photograph as pixels_of
+from worker.dream.ascent.tiling import Tile
+from worker.sharing.messages import TileAnswer, TileRequest
+from worker.sharing.tile_exchange import TileExchange
 
 ACL = re.compile(r"<!-- acl -->\n```\n(.*?)\n```", re.DOTALL)
 
@@ -56,4 +62,27 @@ def test_every_command_that_the_service_sends_is_allowed(restricted, tmp_path):
     finally:
         running.stop()
 
+    assert admin.acl_log() == []
+
+
+def test_workers_may_share_a_dream(restricted):
+    settings, admin = restricted
+    exchange, image = TileExchange.connect(settings), pixels_of(64, 64)
+    tile = Tile(core=((0, 64), (0, 64)), window=((0, 64), (0, 64)))
+    fields = {"job_id": "j", "claim": "c", "model": "toy", "weights_sha256": "0" * 64, "guide": (64, 64)}
+    first, second = (TileRequest.of(tile, number=n, layers=(Target(layer="layer2"),), **fields) for n in (1, 2))
+
+    exchange.send_guide("j", "c", image)
+    exchange.send_guide("j", "c", image)
+    exchange.send(first, image, "numerics")
+    exchange.send(second, image, "numerics")
+
+    assert exchange.has_memory()
+    assert np.array_equal(exchange.guide(first), image)
+    assert np.array_equal(exchange.take(first), image)
+    exchange.answer(first, TileAnswer(number=1, worker="h"), image)
+    assert exchange.receive("j", "c").number == 1
+    assert np.array_equal(exchange.core(first), image)
+    assert exchange.withdraw(second)
+    exchange.close("j", "c")
     assert admin.acl_log() == []
