@@ -56,10 +56,10 @@ class Stage:
         self._endings: list[tuple[float, Callable[[], None]]] = []  # of lasting troubles, and when they are due
 
     def start(self) -> None:
-        self.photograph, large = self.home / "photograph.png", self.home / "large.png"
+        self.photograph, large = self.home / "photograph.png", self.home / "large.jpg"
         self.home.mkdir(parents=True, exist_ok=True)
         Image.fromarray(skimage.data.chelsea()).crop((100, 50, 260, 170)).save(self.photograph)
-        Image.fromarray(skimage.data.astronaut()).resize((1000, 800)).save(large)
+        Image.fromarray(skimage.data.astronaut()).resize((1600, 1200)).save(large, quality=90)
         self.stack.start()
         settings = self.stack.settings
         self.store, self.storage = RedisJobStore.connect(settings), S3ObjectStorage.connect(settings)

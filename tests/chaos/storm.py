@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import redis
 
 from deploy.local.time_limit import TimeLimit, slowdown
 from shared.celery_app import QUEUE, CeleryNotifier
@@ -16,15 +17,15 @@ from shared.errors import DreamError
 from shared.interfaces import ObjectStorage
 from shared.s3 import object_keys
 from shared.s3.job_records import JobRecords
+from tests.chaos.sharing import Sharing
 from tests.chaos.stage import LEASE_S
-from tests.chaos.troubles import Troubles
 from tests.waiting import exit_code
 
 DRAIN_S = 15.0  # on an idle machine, like all limits here
 STUCK_S = 180.0  # enough to load TensorFlow twice
 
 
-class Storm(Troubles):
+class Storm(Sharing):
     """Causes faults in one stack. Use it from the main thread: its processes end with the thread that starts them."""
 
     def cause_faults(self, jobs: int, seconds: float) -> None:
@@ -33,7 +34,7 @@ class Storm(Troubles):
         Each fault occurs before the stack has fully recovered from the previous one.
         """
         began = time.monotonic()
-        kinds = {**self._kinds(), **self._lasting_kinds()}
+        kinds = {**self._kinds(), **self._sharing_kinds(), **self._lasting_kinds()}
         self._copy_redis()
         deck: list[str] = []
         self.crowd.begin(jobs, seconds * 0.8)
@@ -42,7 +43,7 @@ class Storm(Troubles):
             if not deck:  # every kind once before any is repeated
                 deck = self.random.sample(sorted(kinds), len(kinds))
             kind = deck.pop()
-            with suppress(DreamError, psutil.NoSuchProcess):
+            with suppress(DreamError, redis.RedisError, psutil.NoSuchProcess):  # stopped by an earlier fault
                 kinds[kind]()
                 self.faults[kind] += 1
             self._supervise(self.random.uniform(1.0, 4.0))
@@ -114,8 +115,7 @@ class Storm(Troubles):
 
     def _freeze_child(self) -> None:
         _, child = self._dreaming()
-        child.suspend()
-        self._frozen.append((time.monotonic() + self.random.uniform(0.5, 2.5) * LEASE_S, child))
+        self._freeze(child)
 
     def _drain(self, *, group: bool) -> None:
         name, _ = self._dreaming()
@@ -156,9 +156,7 @@ class Storm(Troubles):
             self.stack.kill_component(name)
             self._relaunch(name)
         else:
-            process = psutil.Process(self.stack.children[name].pid)
-            process.suspend()
-            self._frozen.append((time.monotonic() + self.random.uniform(0.5, 2.5) * LEASE_S, process))
+            self._freeze(psutil.Process(self.stack.children[name].pid))
 
 
 def left(storage: ObjectStorage) -> int:

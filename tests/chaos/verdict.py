@@ -31,7 +31,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     resumed: int = 0
-    shared: int = 0
+    shared: set[str] = field(default_factory=set)  # jobs of which a helper computed tiles
     attempts: int = 0
     repeated_s: float = 0.0
     broken: list[str] = field(default_factory=list)
@@ -50,7 +50,8 @@ class Verdict:
             *(("  " + kind, n) for kind, n in sorted(self.left.items())),
         ]
         rows += [("attempts", self.attempts), ("resumed from a checkpoint", self.resumed)]
-        rows += [("attempts with tiles of helpers", self.shared)]
+        rows += [("dreams with tiles of helpers", len(self.shared | storm.shared))]
+        rows += [(f"  {role} hit in the middle", n) for role, n in sorted(storm.shared_hits.items())]
         rows += [("seconds of work repeated", round(self.repeated_s, 1))]
         return "\n".join(f"{name:<36}{value:>8}" for name, value in rows)
 
@@ -168,7 +169,8 @@ def _read_logs(storm: Storm, verdict: Verdict) -> None:
     for record in _records(storm.home / "logs"):
         if record.get("event") == "job_settled" and record.get("won"):
             won[f"{record['job_id']} retry_count {record.get('retry_count', 0)}"] += 1
-        verdict.shared += record.get("event") == "tiles_computed_by_helpers"
+        if record.get("event") == "tiles_computed_by_helpers":
+            verdict.shared.add(record["job_id"])
         if record.get("event") == "dream_started":
             verdict.attempts += 1
             verdict.resumed += record["resumed_from"] is not None
