@@ -5,7 +5,7 @@ from typing import Any
 from shared.networks.looks.preset import GOOGLENET, Preset, layer
 
 # How google/deepdream climbed: sharp, with the details of one octave carried into the next.
-SHARP = {
+SHARP: dict[str, Any] = {
     "octaves": 4,
     "octave_scale": 0.714,
     "jitter": 32,
@@ -16,8 +16,10 @@ SHARP = {
 }
 
 
-def _look(name: str, title: str, sentence: str, node: str, **params: object) -> Preset:
-    given: dict[str, Any] = {"model": GOOGLENET, "layers": [layer(node)], **params}
+def _look(
+    name: str, title: str, sentence: str, node: str, *, channels: list[int] | None = None, **params: object
+) -> Preset:
+    given: dict[str, Any] = {"model": GOOGLENET, "layers": [layer(node, channels=channels)], **params}
     return Preset(name=f"googlenet-{name}", title=title, sentence=sentence, params=given)
 
 
@@ -36,6 +38,46 @@ LOOKS = (
         "Towers, cars and heads of birds and dogs in the mist: the layer that made DeepDream famous.",
         "inception_4c/output",
         iterations=20,
+        step_size=2.5,
+    ),
+    _look(
+        "hounds",
+        "Hounds",
+        "Black and tan hounds, owls and lynxes: four channels, each of which knows one animal.",
+        "inception_4d/output",
+        channels=[40, 208, 360, 392],
+        octaves=4,
+        iterations=16,
+        step_size=2.5,
+    ),
+    _look(
+        "bubbles",
+        "Bubbles",
+        "Glass bubbles, silver balls and foam over everything: three channels.",
+        "inception_4c/output",
+        channels=[16, 32, 56],
+        octaves=4,
+        iterations=16,
+        step_size=2.5,
+    ),
+    _look(
+        "bells",
+        "Bells",
+        "Bells, bottles and bishops' miters rise from the ground and out of the clouds: three channels.",
+        "inception_4c/output",
+        channels=[152, 208, 264],
+        octaves=4,
+        iterations=16,
+        step_size=2.5,
+    ),
+    _look(
+        "cars",
+        "Cars",
+        "Windshields, bumpers and wheels: whatever has corners drives away. Three channels.",
+        "inception_4c/output",
+        channels=[160, 176, 440],
+        octaves=4,
+        iterations=16,
         step_size=2.5,
     ),
     _look(
