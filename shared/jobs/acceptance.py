@@ -54,10 +54,16 @@ class Acceptance:
         """Gives a submission up permanently, unless it was accepted. Returns True if it is given up.
 
         From then on no process can accept it, however long that process was delayed, so its objects may be removed.
+        A job that was accepted and has been deleted since has no manifest either; its tombstone was written before the
+        manifest was removed.
         """
-        if self._storage.put(object_keys.manifest(job_id), VOID, content_type=JSON, if_absent=True):
-            return True
-        return self.records.fate(job_id) == "void"
+        manifest = object_keys.manifest(job_id)
+        if not self._storage.put(manifest, VOID, content_type=JSON, if_absent=True):
+            return self.records.fate(job_id) == "void"
+        if self.records.is_deleted(job_id):
+            self._storage.delete([manifest])
+            return False
+        return True
 
     def discard(self, job_id: str) -> None:
         """Removes the objects of a submission that was refused before its manifest was sent, or given up."""

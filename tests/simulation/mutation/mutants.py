@@ -21,7 +21,7 @@ MUTANTS = (
     Mutant(
         "a submission is given up without a decision",
         ACCEPTANCE,
-        ((f"if self._storage.put(object_keys.manifest(job_id), VOID, {CONDITIONAL}:", "if False:"),
+        ((f"if not self._storage.put(manifest, VOID, {CONDITIONAL}:", "if True:"),
          ('return self.records.fate(job_id) == "void"', "return self.records.manifest(job_id) is None")),
     ),
     Mutant(

@@ -127,6 +127,13 @@ def test_a_submission_that_was_given_up_while_it_was_held_up_is_never_accepted(w
     assert world.store.get(manifest.id) is None
 
 
+def test_an_accepted_job_that_was_deleted_since_is_not_given_up(world):
+    job = world.accepted()
+    world.lifecycle.delete(job.id)
+    assert not world.lifecycle.give_up(job.id)
+    assert list(world.storage.keys(object_keys.job(job.id))) == []
+
+
 def test_an_accepted_job_is_not_given_up(world):
     job = world.accepted()
     assert not world.lifecycle.give_up(job.id)
