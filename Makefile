@@ -31,8 +31,8 @@ down: .venv/installed ## stop what `make up` started, from any terminal
 
 test: lint pytest ## everything that CI runs: lint and every test
 
-test-fast: .venv/installed ## the tests that need neither Redis, S3 nor a browser
-	$(VENV)/pytest -m "not service and not browser" $(TESTS)
+test-fast: .venv/installed ## the quick tests, which need neither Redis, S3 nor a browser
+	$(VENV)/pytest -m "not service and not browser and not slow" $(TESTS)
 
 lint: .venv/installed ## check formatting, lint, types and import rules
 	$(VENV)/ruff format --check

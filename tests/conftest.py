@@ -43,11 +43,21 @@ class Services:
     s3: Child
 
 
+# Tests that start programs by fixtures of their own.
+STARTING = tuple(
+    TESTS / place
+    for place in (
+        *("chaos", "e2e", "examples", "fuzz", "integration/openapi"),
+        *("integration/shared/test_redis_requirements.py", "integration/worker/test_celery_parent.py"),
+    )
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what `make test-fast` leaves out, by folder and by fixtures, their own fixtures included."""
     for item in items:
         uses = getattr(item, "fixturenames", ())
-        if "redis_and_s3" in uses or item.path.is_relative_to(TESTS / "e2e"):
+        if "redis_and_s3" in uses or any(item.path.is_relative_to(place) for place in STARTING):
             item.add_marker(pytest.mark.service)
         if "chromium" in uses:
             item.add_marker(pytest.mark.browser)

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from deploy.local.process import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_no_seed_breaks_a_promise():

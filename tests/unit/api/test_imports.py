@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("tensorflow", "numpy", "scipy", "cv2", "worker")
 MODULES = 900  # a measure of the start's time that is the same on every machine; 772 when this was written
 LOOK = """

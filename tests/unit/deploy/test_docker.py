@@ -16,6 +16,8 @@ from deploy.local.process import ROOT
 from shared.settings import Settings
 from shared.version import VERSION
 
+pytestmark = pytest.mark.slow
+
 DOCKER, COMPOSE = ROOT / "deploy" / "docker", ROOT / "deploy" / "compose"
 IMAGES = ["api", "worker"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

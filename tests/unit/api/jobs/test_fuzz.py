@@ -24,6 +24,8 @@ from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
 from tests.fakes.pictures import a_picture, a_turned_picture, an_animation, encode
 from worker import images
 
+pytestmark = pytest.mark.slow
+
 MAX_PIXELS = 1_000_000
 CLEAR = (ImageTooLarge, ImageUnreadable, UnsupportedImage)
 EXAMPLES = 2_000

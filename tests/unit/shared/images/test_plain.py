@@ -12,6 +12,8 @@ from tests.zoo.everything import specimens
 from tests.zoo.specimen import PICTURE, encoded, pixels
 from worker import images
 
+pytestmark = pytest.mark.slow
+
 SECRET = b"N48.8584 E2.2945"
 BLOCK = exif.block(exif.orientation(6), (0x8825, 2, len(SECRET), b"\x26\0\0\0"), extra=SECRET)
 TAGS = [(270, "s", 0, SECRET.decode(), True), (700, "B", len(SECRET), SECRET, True), (274, "H", 1, 6, True)]

@@ -9,6 +9,8 @@ from api.jobs.image_intake import read_input_image
 from tests.zoo.everything import specimens
 from worker import images
 
+pytestmark = pytest.mark.slow
+
 MAX_PIXELS = 10_000_000
 ZOO = specimens()
 

@@ -19,6 +19,8 @@ from worker.dream.ascent import device
 from worker.dream.engine import dream
 from worker.networks import registry
 
+pytestmark = pytest.mark.slow
+
 ALONE = """
 from worker.dream import engine# as a worker's process: nothing else comes before it
 from tests.unit.worker.dream.test_import_order import fingerprint

@@ -158,6 +158,7 @@ def test_a_dream_in_files_resumes_to_the_same_bytes(room):
     assert np.array_equal(dreamed(resume=points[2]), undisturbed)
 
 
+@pytest.mark.slow
 def test_memory_stays_within_the_budget_when_the_image_does_not_fit():
     found = in_a_process("peak", "--size", "4000", "6000", "--octaves", "2", "--budget-gib", "1.25")
     assert found["of_budget"] <= 1.05

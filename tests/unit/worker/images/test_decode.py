@@ -156,6 +156,7 @@ def test_damaged_pixels_are_refused_with_a_sentence():
         decode(data[:at] + b"\xff" * 20 + data[at + 20 :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("specimen", everything.specimens(), ids=str)
 def test_a_large_picture_is_decoded_like_a_small_one(monkeypatch, specimen):
     usual = decode(specimen.data)

@@ -16,6 +16,8 @@ from worker import images
 from worker.dream.ascent import memory
 from worker.images import large
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 5000, 7000
 MEASURE = """
 import json, sys

@@ -13,6 +13,8 @@ from PIL import Image
 from deploy.local.process import ROOT
 from tests.fakes.pictures import a_picture
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs" / "networks.md").read_text()
 
 

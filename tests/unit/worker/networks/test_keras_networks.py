@@ -20,7 +20,10 @@ from worker.networks import describe, registry
 from worker.networks.preprocessing import PREPROCESSING
 
 # Keras's own, when it turns its variables into arrays.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
 
 # One of each preprocessing and naming; ResNet50 and VGG19 add nothing but time.
 APPLICATIONS = ["inceptionv3", "vgg16", "mobilenetv2"]
