@@ -10,6 +10,7 @@ from deploy.local import components
 from deploy.local.embedded_services import StackState
 from deploy.local.process import Child
 from tests.e2e.browser import steps
+from tests.waiting import wait_until
 
 ADMIN_KEY = "an-admin-key-for-tests-only-000000"
 
@@ -53,11 +54,26 @@ def test_a_user_logs_in_submits_a_job_and_logs_out(open_page, private, key, phot
     steps.dream(page, photograph)
     expect(page.get_by_alt_text("The dream")).to_be_visible()
 
+    # when the user logs out while a change of the draft is still to be stored
+    page.go_back()
+    held = []
+
+    def hold(route):
+        held.append(route)
+        if len(held) > 1:
+            route.continue_()
+
+    page.route("**/login", hold)
+    page.get_by_label("Depth, exact").fill("3")
     page.get_by_role("button", name="Log out").click()
+    wait_until(lambda: page.wait_for_timeout(100) or held, what="leaving the page")
+    page.wait_for_timeout(1000)  # longer than the draft waits
+    held[0].continue_()
+
     page.wait_for_url("**/login")
     page.goto("/gallery")
     page.wait_for_url("**/login**")
-    # and leaves no photograph in the browser
+    # then it leaves no photograph in the browser
     page.get_by_label("Your key").fill(key)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/gallery")

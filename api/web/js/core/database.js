@@ -4,6 +4,7 @@ const NAME = "dreamqueue";
 const VERSION = 2;
 export const PHOTOGRAPHS = "photographs";
 export const DRAFTS = "drafts";
+let cleared = false; // until the page is loaded again
 
 /** @returns {Promise<IDBDatabase | null>} */
 function open() {
@@ -30,9 +31,17 @@ function open() {
  * @param {IDBTransactionMode} mode
  * @param {(store: IDBObjectStore) => IDBRequest | null} action
  */
-export async function use(name, mode, action) {
+export function use(name, mode, action) {
+  return transact(name, mode, action, () => mode === "readonly" || !cleared);
+}
+
+async function transact(name, mode, action, allowed) {
   const db = await open();
   if (!db) return null;
+  if (!allowed()) {
+    db.close();
+    return null;
+  }
   db.onversionchange = () => db.close();
   return new Promise((done) => {
     const transaction = db.transaction(name, mode);
@@ -43,7 +52,8 @@ export async function use(name, mode, action) {
   }).finally(() => db.close());
 }
 
-/** Removes everything that the page keeps in this browser's database. */
+/** Removes everything that the page keeps in this browser's database. Nothing that is still to be stored is stored then. */
 export async function clearDatabase() {
-  for (const name of [PHOTOGRAPHS, DRAFTS]) await use(name, "readwrite", (store) => store.clear());
+  cleared = true;
+  for (const name of [PHOTOGRAPHS, DRAFTS]) await transact(name, "readwrite", (store) => store.clear(), () => true);
 }
