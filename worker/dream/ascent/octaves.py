@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 
 from worker.dream import scratch
-from worker.dream.ascent import device
+from worker.dream.ascent import device, memory
 from worker.dream.ascent.blur import gaussian, radius
 from worker.dream.resize import Channel, ReadRows, resized
 from worker.dream.types import Image
 
-_PARALLEL_COLORS_PX = 4_000_000  # larger images are processed one color at a time
+_PARALLEL_COLORS_PX = 4_000_000  # larger images are processed one color at a time where memory is short
+_PARALLEL_COLORS_BYTES = 512 * 2**20  # for arrays: a color's bands take some 70 MB
 _ANTIALIAS = 0.5  # sigma, pixels, before each step down
 
 
@@ -73,8 +74,8 @@ def _carry(octave: Image, previous: Image, color: int) -> None:
 
 
 def _each_color(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:
-    """Processes the colors in parallel, or one at a time for a large image, whose copies would take much memory."""
-    several = larger.size <= _PARALLEL_COLORS_PX * 3
+    """Processes the colors in parallel, or one at a time for a large image where memory is short."""
+    several = larger.size <= _PARALLEL_COLORS_PX * 3 or memory.array_bytes() >= _PARALLEL_COLORS_BYTES
     for _ in device.pool(device.cores()).map(work, range(3)) if several else map(work, range(3)):
         step()
 
