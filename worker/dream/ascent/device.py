@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.client import device_lib
 
 from shared.version import VERSION
 
@@ -87,8 +88,13 @@ def free_gpu_bytes() -> int:
     name = gpu()
     if name is None:
         return 0
-    total = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0]).get("memory_bytes")
-    return int(total or 8 * 2**30) - int(tf.config.experimental.get_memory_info(name)["current"])
+    return _gpu_memory_limit() - int(tf.config.experimental.get_memory_info(name)["current"])
+
+
+@lru_cache(maxsize=1)
+def _gpu_memory_limit() -> int:
+    """Returns how much of the GPU's memory TensorFlow may take, bytes; its public functions do not tell."""
+    return next(int(one.memory_limit) for one in device_lib.list_local_devices() if one.device_type == "GPU")
 
 
 def memory_budget() -> int:

@@ -18,6 +18,7 @@ USUAL_ON_CPU, USUAL_HALOS = 896, 16  # tiles of so many pixels, or of so many ha
 COMFORTABLE = 512  # smaller tiles lose more by halos and seams than they gain by running in parallel
 HALOS_PER_TILE = 7  # a tile of fewer has too many cuts for its halo, and below 6 a narrower one (see tiling)
 LARGEST_BATCH = 16
+GPU_BATCH_BYTES = 2**31 * 4  # TensorFlow's GPU kernels count values in int32; a tensor of more ends the process
 GPU_SHARE = 0.6  # of the free GPU memory, for tiles; the rest is for the image, the blur and cuDNN's workspace
 DEVICE_BYTES_PER_PX = 192  # of an image on a GPU: itself, its gradient, three blurs and their margins, the next image
 
@@ -67,9 +68,13 @@ def batch_for(network: Network, tile_size: int, height: int, width: int, threads
 
 
 def tile_bytes(height: int, width: int) -> float:
-    """Returns the memory, in bytes, available for the tiles of an image of this size."""
+    """Returns the memory, in bytes, available for the tiles of an image of this size.
+
+    On a GPU at most `GPU_BATCH_BYTES`. Most cards have that much free, so the batch, which can change the last bits of
+    a pixel there, does not depend on what else the card holds. Larger batches are not faster.
+    """
     if device.gpu() is not None:
-        return device.free_gpu_bytes() * GPU_SHARE
+        return min(device.free_gpu_bytes() * GPU_SHARE, GPU_BATCH_BYTES)
     arrays_bytes = min(IMAGE_BYTES_PER_PX * height * width, array_bytes())
     return max(LEAST_BYTES, device.memory_budget() - FIXED_BYTES - arrays_bytes)
 

@@ -1,5 +1,6 @@
 import dataclasses
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,3 +136,28 @@ def test_a_requested_tile_that_memory_cannot_hold_is_made_smaller(lite0, budget)
     assert smaller < 2048
     assert smaller**2 * lite0.gradient_bytes_per_px <= LEAST_BYTES
     assert choose_tile_size(lite0, DreamParams(tile_size=256), 1500, 2000) == 256
+
+
+def test_free_gpu_memory_is_what_tensorflow_may_take_and_has_not(monkeypatch):
+    devices = [
+        SimpleNamespace(device_type="CPU", memory_limit=1),
+        SimpleNamespace(device_type="GPU", memory_limit=79e9),
+    ]
+    monkeypatch.setattr(device, "gpu", lambda: "/device:GPU:0")
+    monkeypatch.setattr(device.device_lib, "list_local_devices", lambda: devices)
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"current": 4e9, "peak": 5e9})
+    device._gpu_memory_limit.cache_clear()
+
+    assert device.free_gpu_bytes() == 75_000_000_000
+
+    device._gpu_memory_limit.cache_clear()
+
+
+@pytest.mark.parametrize("tile_size", [512, 2048, 4096])
+def test_no_batch_on_a_large_gpu_has_tensors_of_more_values_than_its_kernels_count(toy, monkeypatch, tile_size):
+    monkeypatch.setattr(device, "gpu", lambda: "/device:GPU:0")
+    monkeypatch.setattr(device, "free_gpu_bytes", lambda: 80 * 2**30)
+
+    batch = batch_for(toy, tile_size, 12000, 12000, threads=2)
+
+    assert batch == 1 or batch * tile_size**2 * toy.gradient_bytes_per_px / 4 <= 2**31
