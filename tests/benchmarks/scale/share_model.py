@@ -69,7 +69,7 @@ LITE0 = Costs(  # one core of an AMD EPYC, as `python -m tests.benchmarks.scale.
     tile=0.45e-6, blur=0.030e-6, rest=0.056e-6, handling=0.7e-9, redis=0.9e-9, network=10 * GBIT, latency=3.6e-9
 )
 GOOGLENET = replace(LITE0, tile=1.5e-6)
-GPU = replace(LITE0, tile=0.01e-6, blur=0.003e-6, rest=0.005e-6)  # assumed: nothing has been measured
+GPU = replace(LITE0, tile=0.0128e-6, blur=0.0014e-6, rest=0.016e-6)  # GoogLeNet on an H100; see docs/SPEED.md
 
 
 def cores(costs: Costs, count: int) -> Costs:
@@ -88,7 +88,7 @@ def main() -> None:
         "GoogLeNet, 100 megapixels, 1 core each": (GOOGLENET, large),
         "GoogLeNet, 100 megapixels, 4 cores each": (cores(GOOGLENET, 4), large),
         "GoogLeNet, 100 megapixels, 16 cores each": (cores(GOOGLENET, 16), large),
-        "GPUs, 100 megapixels (assumed costs; they do not share)": (GPU, large),
+        "GPUs, 100 megapixels (an H100's costs; they do not share)": (GPU, large),
     }
     sys.stdout.write(f"| workers | {' | '.join(map(str, COUNTS))} |\n|---|{'---|' * len(COUNTS)}\n")
     for title, (costs, octaves) in rows.items():
