@@ -14,7 +14,7 @@ from shared.interfaces import JobStore, Notifier, ObjectStorage
 from shared.jobs.fleet import Fleet
 from shared.jobs.job import Job, JobState, Kind
 from shared.jobs.job_events import JobQueries, PollResult
-from shared.jobs.lifecycle import JobLifecycle
+from shared.jobs.lifecycle import RETRYABLE, JobLifecycle
 from shared.params import DreamParams
 from shared.rate_limit import RateLimit
 from shared.s3 import object_keys
@@ -112,7 +112,7 @@ class JobService:
         Raises WrongState or ResultExpired.
         """
         job, now = self.get(owner, job_id), self.clock.now()
-        if job.state not in {JobState.FAILED, JobState.CANCELED}:
+        if job.state not in RETRYABLE:
             raise WrongState(f"Only a failed or canceled job can be retried; this one is {job.state}.")
         if deadline is not None:
             job = replace(job, deadline_at=None if deadline.seconds is None else now + deadline.seconds)

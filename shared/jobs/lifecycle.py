@@ -23,6 +23,7 @@ from shared.s3.job_records import Sequel, Step, leftovers
 from shared.webhooks import delivery
 
 ACKNOWLEDGE_TRIES = 3
+RETRYABLE = frozenset({JobState.FAILED, JobState.CANCELED})
 
 
 class JobLifecycle(Acceptance):
@@ -125,12 +126,12 @@ class JobLifecycle(Acceptance):
     def retry(self, job: Job, *, now: float) -> Job:
         """Queues a failed or canceled job again, with the deadline that `job` has.
 
-        now: Unix time, seconds.
+        now: when the retry was asked for, Unix time, seconds.
         Raises ResultExpired or JobNotFound when retention or a delete came first.
         Order: `pending` of the next retry; the sequel, which rules out expiry and fixes the deadline; Redis; a wake-up.
         A retry that loses against a delete removes its own `pending`, because the delete did not see it. One that has
         ended already, which a rolled-back Redis does not know, is not marked as pending again: its webhook would be
-        sent again, perhaps months later.
+        sent again, perhaps months later. If it had ended before `now`, the caller asks for the retry after it.
         """
         retry_count = job.retry_count + 1
         if self.records.outcome(job.id, retry_count) is None:
@@ -143,8 +144,10 @@ class JobLifecycle(Acceptance):
             self.delete(job.id)
             raise JobNotFound
         outcome = self.records.outcome(job.id, retry_count)
-        if outcome is not None:  # a concurrent request queued this retry, and it has already ended
+        if outcome is not None:  # an earlier request queued this retry, and it has already ended
             self.close(job.id, outcome)
+            if outcome.finished_at < now and outcome.state in RETRYABLE:
+                return self.retry(replace(job, retry_count=retry_count), now=now)
         known = self._store.retry(job.id, retry_count=retry_count, deadline_at=sequel.deadline_at)
         known = known or self.restore(job.id, now=now)
         with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up

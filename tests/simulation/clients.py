@@ -123,9 +123,10 @@ class Clients:
         witness = self.world.witness
         while True:
             witness.requested(what, job_id)
+            asked_at = self.world.scheduler.now
             answer = self._ask(lambda at: act(self.world.services[at]), self.rng.choice((5.0, 30.0)))
             if answer.error is None and answer.value is not None:
-                witness.granted(what, job_id, answer.value if isinstance(answer.value, Job) else None)
+                witness.granted(what, job_id, answer.value if isinstance(answer.value, Job) else None, asked_at)
             done = answer.value is not None or (
                 answer.error is not None and not getattr(answer.error, "retryable", False)
             )

@@ -77,10 +77,10 @@ class Witness:
     def requested(self, what: str, job_id: str) -> None:
         self.requests[what, job_id] += 1
 
-    def granted(self, what: str, job_id: str, job: Job | None) -> None:
+    def granted(self, what: str, job_id: str, job: Job | None, asked_at: float) -> None:
         now = self.world.scheduler.now
-        if what == "delete":
-            self.deleted.setdefault(job_id, now)
+        if what == "delete":  # Redis can lose it while the response is still on its way
+            self.deleted.setdefault(job_id, asked_at)
         elif what == "cancel" and job is not None and job.state not in {JobState.SUCCEEDED, JobState.FAILED}:
             self.canceled.setdefault((job_id, job.retry_count), now)
         elif what == "retry" and job is not None:

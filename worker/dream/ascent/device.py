@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.client import device_lib
 
 from shared.version import VERSION
 
@@ -94,6 +93,8 @@ def free_gpu_bytes() -> int:
 @lru_cache(maxsize=1)
 def _gpu_memory_limit() -> int:
     """Returns how much of the GPU's memory TensorFlow may take, bytes; its public functions do not tell."""
+    from tensorflow.python.client import device_lib  # noqa: PLC0415 - private, and needed on a GPU alone
+
     return next(int(one.memory_limit) for one in device_lib.list_local_devices() if one.device_type == "GPU")
 
 

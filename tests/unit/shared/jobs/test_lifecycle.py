@@ -342,6 +342,24 @@ def test_a_retry_that_a_rolled_back_redis_forgot_does_not_send_its_webhook_again
     assert not [key for key in world.storage.objects if key.startswith(object_keys.webhook(""))]
 
 
+def test_a_retry_follows_the_last_one_that_failed_although_redis_was_rolled_back_behind_it(world):
+    failed = world.known(JobState.FAILED)
+    for _ in range(2):
+        world.settle(world.lifecycle.retry(world.store.get(failed.id), now=NOW), JobState.FAILED)
+    world.store.jobs[failed.id] = failed  # Redis is rolled back
+
+    retried = world.lifecycle.retry(failed, now=NOW + 60)
+
+    assert (retried.state, retried.retry_count) == (JobState.QUEUED, 3)
+    assert world.records.pending_retries(failed.id) == [3]
+
+
+def test_a_repeated_retry_request_does_not_retry_twice(world):
+    failed = world.known(JobState.FAILED)
+    world.settle(world.lifecycle.retry(failed, now=NOW - 1), JobState.FAILED)
+    assert world.lifecycle.retry(failed, now=NOW - 1).retry_count == 1
+
+
 def test_a_retried_job_keeps_its_photograph_whatever_retention_wanted(world):
     failed = world.known(JobState.FAILED)
     world.lifecycle.retry(failed, now=NOW)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.client import device_lib
 
 from shared.errors import OutOfMemory
 from shared.params import DreamParams
@@ -144,7 +145,7 @@ def test_free_gpu_memory_is_what_tensorflow_may_take_and_has_not(monkeypatch):
         SimpleNamespace(device_type="GPU", memory_limit=79e9),
     ]
     monkeypatch.setattr(device, "gpu", lambda: "/device:GPU:0")
-    monkeypatch.setattr(device.device_lib, "list_local_devices", lambda: devices)
+    monkeypatch.setattr(device_lib, "list_local_devices", lambda: devices)
     monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"current": 4e9, "peak": 5e9})
     device._gpu_memory_limit.cache_clear()
 
