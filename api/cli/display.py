@@ -1,6 +1,7 @@
 """Renders jobs, networks and keys for the terminal. Text from users is never interpreted as markup."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from types import TracebackType
 
 from rich.console import Console, RenderableType
@@ -20,7 +21,7 @@ from shared.params import FeatureMapsParams
 
 STYLES = {"succeeded": "green", "failed": "red", "canceled": "yellow", "running": "cyan", "canceling": "yellow"}
 SURE_FROM = 0.1  # share of the work from which the time left is one number
-NAME_WIDTH = 12  # what a list shows of long names at least
+NAME_WIDTH = 18  # what a list shows of long names at least
 
 
 class JobProgressBars:
@@ -138,6 +139,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def age(seconds: float) -> str:
+    """Formats how long ago something was, in the largest unit that fits: `42 s`, `3 min`, `2 h`, `12 d`."""
+    whole = max(0, int(seconds))
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if whole >= size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
 def job_table(job: JobView) -> Table:
     table = Table(show_header=False, box=None)
     rows: dict[str, RenderableType | None] = {
@@ -165,16 +175,19 @@ def job_table(job: JobView) -> Table:
     return table
 
 
-def jobs_table(page: JobPage) -> Table:
-    """Returns one line per job, at 80 columns too: only the name and the look are cut."""
-    table = _table("job", (job.id for job in page.jobs), "state", "done", "submitted (UTC)", wide=("name", "look"))
+def jobs_table(page: JobPage, *, now: datetime | None = None) -> Table:
+    """Returns one line per job, at 80 columns too: only the name and the look are cut.
+
+    now: what the age is counted from; the present by default.
+    """
+    now = now or datetime.now(UTC)
+    table = _table("job", (job.id for job in page.jobs), "state", "age", wide=("name", "look"))
     table.columns[-2].min_width = min(NAME_WIDTH, max((len(job.name or "") for job in page.jobs), default=0))
     for job in page.jobs:
         table.add_row(
             job.id,
-            _styled(job.state),
-            f"{job.progress.fraction:.0%}",
-            f"{job.created_at:%Y-%m-%d %H:%M}",
+            _state_and_progress(job),
+            age((now - job.created_at).total_seconds()),
             _cut(Text(job.name or "")),
             _cut(Text(job.preset) if job.preset else _layers(job)),
         )
@@ -246,6 +259,11 @@ def _layers(job: JobView) -> Text:
     if isinstance(job.params, FeatureMapsParams):
         return Text(f"maps of {job.params.layer}")
     return Text(", ".join(target.layer for target in job.params.layers or ()))
+
+
+def _state_and_progress(job: JobView) -> Text:
+    state = _styled(job.state)
+    return state.append(f" {job.progress.fraction:.0%}") if job.state == "running" else state
 
 
 def _styled(state: str) -> Text:

@@ -1,9 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
 
-from api.cli.display import JobProgressBars, duration, job_table, jobs_table, keys_table, models_table, time_left
+from api.cli.display import JobProgressBars, age, duration, job_table, jobs_table, keys_table, models_table, time_left
 from api.schemas.account_views import KeyList, KeyView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import ModelList, ModelView
@@ -22,6 +22,11 @@ def view(job, **changes):
 )
 def test_durations_have_at_most_two_units(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(-1, "0 s"), (59, "59 s"), (185, "3 min"), (7810, "2 h"), (1e6, "11 d")])
+def test_an_age_has_one_unit(seconds, text):
+    assert age(seconds) == text
 
 
 def test_the_time_left_is_a_range_until_a_tenth_is_done():
@@ -65,15 +70,16 @@ def printed(capsys, table, width=80):
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_list_of_jobs_has_a_line_per_job_with_its_whole_id_and_date_at_80_columns(capsys):
+def test_a_list_of_jobs_has_a_line_per_job_with_its_whole_id_and_age_at_80_columns(capsys):
     name = "IMG_1234 [from a phone] with a long name.heic"
     jobs = tuple(view(an_ended_job(JobState.SUCCEEDED), name=name) for _ in range(3))
 
-    lines = printed(capsys, jobs_table(JobPage(jobs=jobs, next_cursor=None)))
+    later = jobs[0].created_at + timedelta(hours=2)
+    lines = printed(capsys, jobs_table(JobPage(jobs=jobs, next_cursor=None), now=later))
 
     assert len(lines) == 1 + len(jobs)
     for line, job in zip(lines[1:], jobs, strict=True):
-        for whole in (job.id, "succeeded", f"{job.created_at:%Y-%m-%d %H:%M}", "IMG_1234"):
+        for whole in (job.id, "succeeded", " 2 h ", "IMG_1234 [from a"):
             assert whole in line
 
 
