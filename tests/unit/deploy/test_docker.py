@@ -141,6 +141,16 @@ def test_a_service_is_confined_and_has_a_healthcheck(name):
     assert "healthcheck" in service or name == "api"  # its image has one
 
 
+def test_others_images_have_exact_tags_and_can_be_pinned_by_digest():
+    template = (COMPOSE / ".env.example").read_text()
+    for name, service in services("compose.yaml").items():
+        if service["image"].startswith("dreamqueue-"):
+            continue
+        variable, tag = re.fullmatch(r"\$\{(\w+_IMAGE):-[\w/.-]+:([\w.-]+)\}", service["image"]).groups()
+        assert re.search(r"\d+\.\d+", tag), name
+        assert f"#{variable}=" in template
+
+
 def test_only_the_proxy_and_the_dashboards_are_published():
     published = {name: s["ports"] for name, s in services("compose.yaml").items() if "ports" in s}
 
