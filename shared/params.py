@@ -16,7 +16,8 @@ class Frozen(BaseModel):
 
 ModelName = Annotated[str, Field(max_length=100, description="The network, as `GET /v1/models` lists it.")]
 LayerName = Annotated[str, Field(max_length=100, description="Layer name, as `GET /v1/models/{name}/layers` lists it.")]
-MAX_CHANNELS = 256
+MAX_CHANNELS = 4096  # of a target: more than any layer of our networks has
+MAX_DRAWN = 256  # feature maps: each is an image
 MAX_TARGETS = 16
 
 
@@ -27,15 +28,18 @@ def _unique(channels: tuple[int, ...]) -> tuple[int, ...]:
     return channels
 
 
-Channels = Annotated[
-    Annotated[
-        tuple[Annotated[int, Field(ge=0)], ...],
-        # fail_fast: a long list of wrong numbers costs no more than one of them.
-        Field(min_length=1, max_length=MAX_CHANNELS, fail_fast=True, json_schema_extra={"uniqueItems": True}),
-        AfterValidator(_unique),
-    ]
-    | None,
-    Field(description="Channel numbers, each once."),
+_Numbers = tuple[Annotated[int, Field(ge=0)], ...]
+_ONCE = {"uniqueItems": True}
+# fail_fast: a long list of wrong numbers costs no more than one of them.
+_Several = Annotated[
+    _Numbers,
+    Field(min_length=1, max_length=MAX_CHANNELS, fail_fast=True, json_schema_extra=_ONCE),
+    AfterValidator(_unique),
+]
+_Drawn = Annotated[
+    _Numbers,
+    Field(min_length=1, max_length=MAX_DRAWN, fail_fast=True, json_schema_extra=_ONCE),
+    AfterValidator(_unique),
 ]
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -44,7 +48,7 @@ class Target(Frozen):
     """A layer of the network, all or some of its channels, and its weight."""
 
     layer: LayerName
-    channels: Annotated[Channels, Field(description="Channel numbers; null means all of them.")] = None
+    channels: Annotated[_Several | None, Field(description="Channel numbers; null means all of them.")] = None
     weight: Annotated[
         float, Field(ge=-1000, le=1000, description="Weight of this target; a negative weight suppresses it.")
     ] = 1.0
@@ -162,8 +166,8 @@ class FeatureMapsParams(Frozen):
 
     model: ModelName = DEFAULT_MODEL
     layer: Annotated[LayerName | None, Field(description="Null means the network's default layer.")] = None
-    channels: Annotated[Channels, Field(description="Channel numbers; null means the strongest ones.")] = None
-    count: Annotated[int, Field(ge=1, le=256, description="How many of the strongest channels are drawn.")] = 36
+    channels: Annotated[_Drawn | None, Field(description="Channel numbers; null means the strongest ones.")] = None
+    count: Annotated[int, Field(ge=1, le=MAX_DRAWN, description="How many of the strongest channels are drawn.")] = 36
 
 
 # Serialized with all fields, the two cannot be confused: each refuses the other's fields.

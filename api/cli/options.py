@@ -11,9 +11,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from api.cli.connection import Target as ServerTarget
-from shared.params import DreamParams, Target
-
-MAX_CHANNELS = 4096  # in a range; as DreamParams allows
+from shared.params import MAX_CHANNELS, DreamParams, Target
 
 # Help for parameters whose description speaks of HTTP or JSON.
 COMMAND_WORDS = {

@@ -26,7 +26,7 @@ Record = TypeVar("Record", bound=BaseModel)
 FILES = ("image", "guide", "mask")
 TEXTS = tuple(JobForm.model_fields)
 PARAMS = {*DreamParams.model_fields, *FeatureMapsParams.model_fields}
-MAX_TEXT_BYTES = 256 << 10  # 16 layers with 256 channels each are the longest parameters there are
+MAX_TEXT_BYTES = 256 << 10  # twice what 16 layers with all of their channels take
 LONGEST_WAIT_S = 30
 LONGEST_KEY = 255
 WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)

@@ -204,11 +204,16 @@ def test_an_ordinary_panorama_is_not_too_thin(submit):
     ("channels", "detail"),
     [([0] * 4096, "at most 256"), ([*range(30), 3], "channel 3 is listed twice"), ([], "at least 1")],
 )
-def test_a_channel_is_chosen_once_and_not_more_than_256_are(submit, channels, detail):
+def test_a_channel_is_drawn_once_and_not_more_than_256_are(submit, channels, detail):
     answer = submit(kind="feature_maps", params={"channels": channels})
 
     assert (answer.status_code, answer.json["path"]) == (422, "params.channels")
     assert detail in answer.json["detail"]
+
+
+@pytest.mark.parametrize(("channels", "status"), [([*range(1280)], 202), ([*range(4097)], 422), ([3, 3], 422)])
+def test_a_dream_may_have_every_channel_of_a_layer_by_number(submit, channels, status):
+    assert submit(params={"layers": [{"layer": "head", "channels": channels}]}).status_code == status
 
 
 def test_a_dream_of_too_much_work_is_refused_with_the_number(world, settings):
