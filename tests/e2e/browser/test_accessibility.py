@@ -131,6 +131,42 @@ def test_every_view_fits_a_phone(open_page, done, photograph):
         assert_fits(page)
 
 
+SMALL_TARGETS = """() => {
+  const targets = [...document.querySelectorAll("a, button, input, select, textarea, summary, label:has(input)")];
+  const small = targets.filter((target) => {
+    const { width, height } = target.getBoundingClientRect();
+    const inText = target.tagName === "A" && target.closest("p, li, dd, td");
+    const visible = target.checkVisibility({ opacityProperty: true }) && !target.matches(".skip");
+    const within = target.tagName === "INPUT" && target.closest("label");
+    return visible && width > 1 && !inText && !within && Math.min(width, height) < 43.5;
+  });
+  return small.map((target) => target.outerHTML.slice(0, 120));
+}"""
+
+
+def test_fingers_find_targets_of_44_px_on_every_view(open_page, done):
+    page = open_page("/", width=390, height=844, is_mobile=True, has_touch=True, device_scale_factor=2)
+    for view in (*VIEWS, f"/jobs/{done.id}"):
+        page.goto(view)
+        settled(page)
+        if view == "/":
+            page.locator(".sample").first.tap()
+            page.wait_for_selector(".stage.filled")
+        page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+        assert page.evaluate(SMALL_TARGETS) == [], view
+
+
+def test_depth_intensity_and_size_are_in_sight_on_a_laptop(open_page):
+    page = open_page("/", width=1280, height=860)
+    page.locator(".sample").first.click()
+    page.wait_for_selector(".stage.filled")
+    page.evaluate("scrollTo(0, 0)")
+    launch = page.locator(".launch").bounding_box()
+    for setting in ("Depth", "Intensity", "Half"):
+        box = page.get_by_text(setting, exact=True).first.bounding_box()
+        assert box["y"] + box["height"] <= launch["y"], setting
+
+
 def assert_fits(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

@@ -16,7 +16,7 @@ export async function looks() {
   return (await getCached("/v1/presets")).presets;
 }
 
-const MOST_CARDS = 12; // three rows: the settings below stay in sight
+const MOST_CARDS = 8; // two rows: depth, intensity and size stay in sight
 
 const isServed = (look) => !look.availability || look.availability === "ready";
 
