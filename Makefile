@@ -10,6 +10,10 @@ SHA256 ?=
 export IMAGE NETWORK WEIGHTS SHA256
 
 .DEFAULT_GOAL := help
+# Two processes, each with its own Redis, S3 and stack. File by file, in order: the longest tests come first.
+# One process, as a debugger needs: TESTS="-n 0 -k tiling".
+IN_PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help install demo up down test test-fast lint pytest chaos compat simulate fuzz fmt bench bench-api bench-gigapixel bench-gpu bench-hostile bench-scale docs lock check clean
 
 help: ## list the targets
@@ -32,7 +36,7 @@ down: .venv/installed ## stop what `make up` started, from any terminal
 test: lint pytest ## everything that CI runs: lint and every test
 
 test-fast: .venv/installed ## the quick tests, which need neither Redis, S3 nor a browser
-	$(VENV)/pytest -m "not service and not browser and not slow" $(TESTS)
+	$(VENV)/pytest $(IN_PARALLEL) -m "not service and not browser and not slow" $(TESTS)
 
 lint: .venv/installed ## check formatting, lint, types and import rules
 	$(VENV)/ruff format --check
@@ -41,7 +45,7 @@ lint: .venv/installed ## check formatting, lint, types and import rules
 	$(VENV)/lint-imports
 
 pytest: .venv/installed ## run every test, on a real Redis and S3 (TESTS="-k tiling" for some)
-	$(VENV)/pytest $(TESTS)
+	$(VENV)/pytest $(IN_PARALLEL) $(TESTS)
 
 chaos: .venv/installed ## crash parts of a real stack at random, count lost jobs (JOBS=200 SECONDS=600 SEED=7)
 	$(VENV)/python -m tests.chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
