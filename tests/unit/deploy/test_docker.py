@@ -141,7 +141,7 @@ def test_a_service_is_confined_and_has_a_healthcheck(name):
     assert "healthcheck" in service or name == "api"  # its image has one
 
 
-def test_others_images_have_exact_tags_and_can_be_pinned_by_digest():
+def test_third_party_images_have_exact_tags_and_can_be_pinned_by_digest():
     template = (COMPOSE / ".env.example").read_text()
     for name, service in services("compose.yaml").items():
         if service["image"].startswith("dreamqueue-"):
@@ -204,7 +204,7 @@ def test_only_settings_that_exist_are_set():
 
 
 def test_all_variables_of_compose_are_in_the_example():
-    example = set(re.findall(r"^(\w+)=", (COMPOSE / ".env.example").read_text(), re.MULTILINE))
+    example = set(re.findall(r"^#?(\w+)=", (COMPOSE / ".env.example").read_text(), re.MULTILINE))
     used = set()
     for file in COMPOSE.glob("*.yaml"):
         used |= set(re.findall(r"(?<!\$)\$\{(\w+)", file.read_text()))
