@@ -112,7 +112,7 @@ def _install(network: str, weights: str, sha256: str) -> None:
     if sha256:
         command += ["--sha256", sha256]
     done = subprocess.run(  # noqa: S603 - our own program, with what the user has named
-        command, env={**os.environ, "DREAM_MODEL_DIR": str(HOME / "models")}, check=False
+        command, env={"DREAM_MODEL_DIR": str(HOME / "models"), **os.environ}, check=False
     )
     if done.returncode:
         raise DemoFailed(f"The weights of {network} could not be installed.")

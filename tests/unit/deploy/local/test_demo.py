@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from api.schemas.network_views import ModelList, ModelView, PresetList, PresetView
@@ -58,3 +60,16 @@ def test_another_network_is_fetched_first_and_dreams_its_first_look():
 def test_a_network_that_can_not_be_had_ends_the_demo_with_a_sentence(network, message):
     with pytest.raises(demo.DemoFailed, match=message):
         demo._params(Server(FAILED), network)
+
+
+@pytest.mark.parametrize("named", [None, "elsewhere"])
+def test_weights_are_installed_where_the_workers_look_for_them(monkeypatch, tmp_path, named):
+    monkeypatch.setattr(demo, "HOME", tmp_path)
+    monkeypatch.setenv("DREAM_MODEL_DIR", named) if named else monkeypatch.delenv("DREAM_MODEL_DIR", raising=False)
+    environments = []
+    ran = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(demo.subprocess, "run", lambda command, env, check: environments.append(env) or ran)
+
+    demo._install(GOOGLENET, "weights.caffemodel", "")
+
+    assert environments[0]["DREAM_MODEL_DIR"] == (named or str(tmp_path / "models"))
