@@ -62,6 +62,7 @@ class GatewayWorker(UvicornWorker):
         "access_log": False,  # the application logs its requests
         "proxy_headers": False,  # the gateway and ProxyFix read them
         "server_header": False,
+        "timeout_notify": 2,  # seconds between two calls of `callback_notify`
     }
 
     def load_wsgi(self) -> None:
@@ -75,10 +76,16 @@ class GatewayWorker(UvicornWorker):
         self.config.app = self.wsgi
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
         self._install_sigquit_handler()
-        server = StreamEndingServer(self.config)
-        await server.serve(sockets=self.sockets)
-        if not server.started:
+        self.server = StreamEndingServer(self.config)
+        await self.server.serve(sockets=self.sockets)
+        if not self.server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    async def callback_notify(self) -> None:
+        """Gives a sign of life. Stops when gunicorn's main process was killed, because the next one needs the port."""
+        await super().callback_notify()
+        if os.getppid() != self.ppid:
+            self.server.should_exit = True
 
 
 worker_class = GatewayWorker

@@ -61,6 +61,14 @@ def test_metrics_count_all_processes_and_their_folder_is_removed(api):
     assert places(process.pid) == []
 
 
+def test_no_process_outlives_a_killed_main_process(api):
+    url, process = api
+
+    process.kill()
+
+    wait_until(lambda: not answers(f"{url}/healthz"), what="the port to be free")
+
+
 def test_a_connection_is_kept_alive_and_pipelined(api):
     url, _ = api
     with httpx.Client(base_url=url) as client:
