@@ -14,7 +14,7 @@ KNOWN_FAILURES = {"out_of_memory", "deadline_exceeded", "worker_died", "local_di
 def violations(world: World, reference: "dict[int, bytes]") -> list[str]:
     """Lists the violations, each a sentence that begins with its kind."""
     broken = [f"crash: {crash}" for crash in world.scheduler.crashes]
-    broken += world.witness.broken
+    broken += [*world.witness.broken, *world.witness.late_starts.values()]
     jobs = _folders(world)
     delete_requested = world.witness.delete_requested()
     for seed, sending in world.witness.sendings.items():

@@ -50,6 +50,7 @@ class Witness:
         self.receivers: dict[int, str] = {}  # how a job's receiver answers, by seed
         self.refusals: Counter[str] = Counter()  # attempts to deliver a message that failed
         self.gone: set[str] = set()  # messages answered with 410
+        self.late_starts: dict[str, str] = {}  # violations, unless this `completed` is sent again
         self.removed: set[str] = set()  # messages that were delivered or given up
         self.closed: dict[str, float] = {}  # messages that are removed and no longer owed: since when
         self.checkpoints: dict[str, set[str]] = defaultdict(set)  # keys that Redis heard of, by job
@@ -171,11 +172,18 @@ class Witness:
         return status
 
     def _delivered(self, message: MessageId) -> None:
+        """Checks the order. A `started` that S3 got late may follow `completed` if that is sent once more after it."""
+        self.late_starts.pop(str(message), None)
         if str(message) in self.delivered:
             return  # a repetition, which may come at any time
         earlier = [known for known in map(MessageId.parse, self.delivered) if known.job_id == message.job_id]
-        if earlier and max(earlier) > message:
-            self.broken.append(f"webhook out of order: {message} after {max(earlier)}")
+        if not earlier or max(earlier) <= message:
+            return
+        violation = f"webhook out of order: {message} after {max(earlier)}"
+        if max(earlier) == message.completed:
+            self.late_starts[str(message.completed)] = violation
+        else:
+            self.broken.append(violation)
 
     # --- reported by the stores ---
 
