@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 import structlog
 
 from shared.clock import Clock
-from shared.errors import ClaimLost, DreamError, LocalDiskError, OutOfMemory, StoreUnavailable
+from shared.errors import ClaimLost, DreamError, LocalDiskError, OutOfMemory, StorageUnavailable, StoreUnavailable
 from shared.interfaces import JobStore, Notifier, ObjectStorage
 from shared.jobs.job import Job, JobError, JobState, Outcome
 from shared.jobs.lifecycle import JobLifecycle
@@ -229,7 +229,7 @@ class Runner:
     def _confirm(self, lease: LeaseKeeper) -> None:
         try:
             lease.confirm()
-        except StoreUnavailable:
+        except (StoreUnavailable, StorageUnavailable):
             log.warning("claim_unconfirmed")  # not needed: the first outcome in S3 decides
 
     def _hand_back(self, job: Job, *, died: bool = False) -> None:

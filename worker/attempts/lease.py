@@ -92,7 +92,11 @@ class LeaseKeeper:
         self.move()
 
     def confirm(self) -> None:
-        """Checks in Redis that the claim still holds. Raises ClaimLost, Canceled, Deleted or StoreUnavailable."""
+        """Checks in Redis that the claim still holds.
+
+        Raises what `move` raises, StoreUnavailable, and StorageUnavailable when Redis lacks the job and S3 can't say
+        whether it was deleted.
+        """
         self._renew(self._progress())
         self.move()
 

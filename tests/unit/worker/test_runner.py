@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image as Pillow
 
-from shared.errors import ModelUnavailable, NonFiniteGradient, StoreUnavailable
+from shared.errors import ModelUnavailable, NonFiniteGradient, StorageUnavailable, StoreUnavailable
 from shared.jobs.job import InputImage, JobState
 from shared.params import DreamParams
 from shared.s3 import object_keys
@@ -278,6 +278,31 @@ def test_a_worker_that_lost_its_claim_stores_nothing(world):
     assert world.job(job.id).state is JobState.QUEUED
     assert world.outcome(job.id) is None
     assert list(world.storage.keys(object_keys.attempts(job.id))) == []
+
+
+def test_a_finished_dream_is_kept_although_neither_redis_nor_s3_confirms_the_claim(world):
+    # given a Redis that was wiped, and an S3 that fails when it is asked whether the job was deleted
+    job = world.submit()
+    size, asked = world.storage.size, []
+
+    def failing_once(key):
+        if key == object_keys.tombstone(job.id) and not asked:
+            asked.append(key)
+            raise StorageUnavailable
+        return size(key)
+
+    def wipe(_):
+        world.store.wipe()
+        world.storage.size = failing_once
+
+    world.dreamer.during = wipe
+
+    # when
+    world.runner().run_next()
+
+    # then
+    assert asked
+    assert world.outcome(job.id).state is JobState.SUCCEEDED
 
 
 def test_a_winner_whom_the_caretaker_told_redis_about_keeps_its_pictures(world):
