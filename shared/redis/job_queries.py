@@ -11,7 +11,6 @@ from shared.jobs.job import Job, JobProgress, JobState
 from shared.jobs.job_events import JobEvent, PollResult
 from shared.rate_limit import RateLimit, RateLimitUsage
 from shared.redis.job_hash import from_flat
-from shared.redis.job_store import RedisJobStore
 from shared.redis.scripts import translated
 
 MAX_EVENTS = 256
@@ -23,10 +22,6 @@ class RedisJobQueries:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._poll = client.register_script((resources.files("shared.redis") / "lua" / "poll.lua").read_text())
-
-    @classmethod
-    def of_store(cls, store: RedisJobStore) -> "RedisJobQueries":
-        return cls(store.redis)
 
     @translated()
     def poll(

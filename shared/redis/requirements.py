@@ -38,7 +38,7 @@ def unmet(client: redis.Redis) -> list[Unmet]:
             Unmet(
                 requirement="permissions",
                 problem=f"The Redis user lacks a permission: {_sentence(exc)}",
-                remedy="Grant the commands and keys that docs/CONFIGURATION.md lists.",
+                remedy="Grant the commands and keys that docs/REDIS.md lists.",
             )
         ]
     except redis.AuthenticationWrongNumberOfArgsError as exc:

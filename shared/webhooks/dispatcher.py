@@ -17,7 +17,7 @@ from shared.webhooks.delivery import Delivery, MessageId, secret_of, sign
 
 log = structlog.get_logger(__name__)
 
-# Waits between attempts, seconds: short at first, 23.5 hours in total.
+# Waits between tries, seconds: short at first, 23.5 hours in total.
 WAITS_S = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 28080)
 STARTED_ATTEMPTS = 5  # of a "started" message while "completed" waits behind it: 13 minutes
 AT_ONCE = 8
@@ -40,7 +40,7 @@ class _JobQueue:
 
     @property
     def has_completed(self) -> bool:
-        """Tells whether the end of the first message's attempt is queued too."""
+        """Tells whether the `completed` message of the same `retry_count` is queued too."""
         message = MessageId.parse(self.first.id)
         return message is not None and object_keys.webhook(str(message.completed)) in self.followers
 
@@ -146,7 +146,7 @@ class WebhookDispatcher:
         return True
 
     def _has_ended(self, message: MessageId) -> bool:
-        """Tells whether that attempt's job has an outcome, or had one: a delete removes it after the tombstone."""
+        """Tells whether the job has an outcome at that `retry_count`, or had one: a delete leaves a tombstone alone."""
         ends = (object_keys.outcome(message.job_id, message.retry_count), object_keys.tombstone(message.job_id))
         return any(self._storage.size(key) is not None for key in ends)
 

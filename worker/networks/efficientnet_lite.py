@@ -60,15 +60,6 @@ def load(path: Path, model: Model) -> Network:
     )
 
 
-def classify(path: Path, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Returns the 1000 ImageNet class scores of a (224, 224, 3) RGB image; used to check the weights."""
-    state = read_state_dict(path)
-    head = _activations(_layers(state), tf.cast(pixels[None], tf.float32), ["head"])[0]  # (1, 7, 7, 1280)
-    pooled = tf.reduce_mean(head, axis=(1, 2))  # (1, 1280)
-    scores: npt.NDArray[np.float32] = (pooled @ state["_fc.weight"].T + state["_fc.bias"]).numpy()[0]  # (1000,)
-    return scores
-
-
 def _activations(layers: Mapping[str, Conv], images: tf.Tensor, wanted: Sequence[str]) -> list[tf.Tensor]:
     found: dict[str, tf.Tensor] = {}
     x = (images - 127.0) / 128.0  # (n, h, w, 3)

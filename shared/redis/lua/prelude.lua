@@ -1,4 +1,4 @@
--- Precedes each of the other scripts here: keeps a job's hash and all indexes consistent with each other.
+-- Precedes the other scripts here, but for poll and append_pixels: keeps a job's hash and its indexes consistent.
 -- These are the keys that it maintains; docs/architecture.md lists all.
 --
 -- dream:job:{id}                             the job, a hash
@@ -14,9 +14,6 @@
 -- dream:counts                               number of jobs by kind:state
 -- dream:leases                               ids of claimed jobs by the end of their lease, milliseconds of Redis TIME
 -- dream:deadlines                            ids of jobs that have not ended, by deadline, Unix seconds
--- dream:admitted:{owner}                     submissions in progress, by the end of their reservation, same unit
--- dream:generation                           id of this data set; missing after a wipe, until it is rebuilt from S3
--- dream:rebuild                              token of the rebuild in progress
 
 local TERMINAL = { succeeded = true, failed = true, canceled = true, expired = true }
 local CLAIMED = { running = true, canceling = true }

@@ -50,7 +50,7 @@ def ascend(
     """Runs the octave's iterations from `first_iteration` on, in place. Returns the statistics of each.
 
     image: float32 (H, W, 3), 0..255 at the start; not clipped afterwards.
-    fill: computes the gradient elsewhere than on the CPU's cores, like `tiled_gradient`.
+    fill: takes the place of `tiled_gradient`, to compute the gradient on a GPU; has its arguments.
     Raises NonFiniteGradient (not retryable), OutOfMemory, and whatever the observer raises.
     """
     params, progress = ascent.params, ascent.progress

@@ -13,7 +13,7 @@ from worker.dream.report import TileChange
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError, MemoryError)
 
 SMALLEST_TILE = 128  # the minimum in shared.params
-LARGEST_ON_CPU, LARGEST_ON_GPU = 1024, 2048  # larger tiles hardly reduce the share of the halos
+LARGEST_ON_CPU, LARGEST_ON_GPU = 1024, 2048  # where no speeds are measured, unless the halo needs more
 USUAL_ON_CPU, USUAL_HALOS = 896, 16  # tiles of so many pixels, or of so many halos: larger ones are not faster
 COMFORTABLE = 512  # smaller tiles lose more by halos and seams than they gain by running in parallel
 HALOS_PER_TILE = 7  # a tile of fewer has too many cuts for its halo, and below 6 a narrower one (see tiling)
@@ -34,7 +34,7 @@ LEAST_BYTES = 384 * 2**20  # for tiles, beyond the budget if need be: with less,
 def tile_size_for(
     network: Network, height: int, width: int, *, halo: int = 0, stride: int = 1, speeds: TileSpeeds | None = None
 ) -> int:
-    """Returns the tile edge for an image of this size, in pixels, a multiple of 16: the fastest one that fits.
+    """Returns the tile edge for an image of this size, in pixels: the fastest one that fits.
 
     halo, stride: the targets', in pixels. Where memory is short, fewer tiles run at once before a tile becomes too
     small for its halo.
