@@ -172,7 +172,7 @@ class Runner:
             keys = attempt.patiently(lambda: self._lifecycle.records.keys(job.id))
             if attempt.patiently(lambda: self._ended_before(job, keys)):
                 return None
-            attempt.patiently(lambda: self._lifecycle.begin(job, now=self._clock.now()))
+            attempt.patiently(lambda: self._lifecycle.queue_started(job, now=self._clock.now()))
             attempt.run(keys)
             self._confirm(lease)
         except Canceled:

@@ -69,7 +69,7 @@ class TileMeasurements:
 
     def _edges(self, network: Network) -> list[int]:
         """Returns the sizes that memory allows to measure."""
-        px = memory.tile_bytes(0, 0) / network.gradient_bytes_per_px / self._at_once
+        px = memory.bytes_for_tiles(0, 0) / network.gradient_bytes_per_px / self._at_once
         return [edge for edge in EDGES_PX if edge**2 <= px]
 
     def _key(self, network: Network) -> str:

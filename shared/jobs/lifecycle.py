@@ -42,7 +42,7 @@ class JobLifecycle(Acceptance):
         job = self._store.claim(worker, models, lease_s=lease_s, max_running=max_running)
         return job if job and self._acknowledge(job, lease_s) else None
 
-    def begin(self, job: Job, *, now: float) -> None:
+    def queue_started(self, job: Job, *, now: float) -> None:
         """Queues the webhook for the job's start: after the claim, and before any step that could fail.
 
         now: Unix time, seconds.

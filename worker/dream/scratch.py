@@ -95,7 +95,7 @@ def _reserve(size_bytes: int) -> bool:
     with _lock:
         while _freed_bytes:
             _in_memory_bytes -= _freed_bytes.pop()
-        if _in_memory_bytes + size_bytes > memory.array_bytes():
+        if _in_memory_bytes + size_bytes > memory.bytes_for_arrays():
             return False
         _in_memory_bytes += size_bytes
         return True

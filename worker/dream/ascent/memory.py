@@ -40,7 +40,7 @@ def tile_size_for(
     small for its halo.
     speeds: as measured on this machine; None chooses what is usually fast.
     """
-    px = tile_bytes(height, width) / network.gradient_bytes_per_px
+    px = bytes_for_tiles(height, width) / network.gradient_bytes_per_px
     if device.gpu() is not None:
         return _edge(px, LARGEST_ON_GPU)
     comfortable, at_once = max(COMFORTABLE, HALOS_PER_TILE * halo), device.cores()
@@ -57,17 +57,17 @@ def _edge(px: float, largest: int) -> int:
 
 def largest_tile(network: Network, height: int, width: int) -> int:
     """Returns the largest tile edge of which one fits memory, in pixels, a multiple of 16."""
-    px = tile_bytes(height, width) / network.gradient_bytes_per_px
+    px = bytes_for_tiles(height, width) / network.gradient_bytes_per_px
     return max(int(math.sqrt(px)) // 16 * 16, 2 * SMALLEST_TILE)
 
 
 def batch_for(network: Network, tile_size: int, height: int, width: int, threads: int) -> int:
     """Returns how many tiles of that size run at once."""
-    fitting = int(tile_bytes(height, width) / (tile_size**2 * network.gradient_bytes_per_px))
+    fitting = int(bytes_for_tiles(height, width) / (tile_size**2 * network.gradient_bytes_per_px))
     return min(max(fitting, 1), threads if device.gpu() is None else LARGEST_BATCH)
 
 
-def tile_bytes(height: int, width: int) -> float:
+def bytes_for_tiles(height: int, width: int) -> float:
     """Returns the memory, in bytes, available for the tiles of an image of this size.
 
     On a GPU at most `GPU_BATCH_BYTES`. Most cards have that much free, so the batch, which can change the last bits of
@@ -75,11 +75,11 @@ def tile_bytes(height: int, width: int) -> float:
     """
     if device.gpu() is not None:
         return min(device.free_gpu_bytes() * GPU_SHARE, GPU_BATCH_BYTES)
-    arrays_bytes = min(IMAGE_BYTES_PER_PX * height * width, array_bytes())
+    arrays_bytes = min(IMAGE_BYTES_PER_PX * height * width, bytes_for_arrays())
     return max(LEAST_BYTES, device.memory_budget() - FIXED_BYTES - arrays_bytes)
 
 
-def array_bytes() -> int:
+def bytes_for_arrays() -> int:
     """Returns how much memory, in bytes, arrays of the image's size may take in all."""
     return max(0, device.memory_budget() - FIXED_BYTES) // 2
 

@@ -75,7 +75,7 @@ def _carry(octave: Image, previous: Image, color: int) -> None:
 
 def _each_color(work: Callable[[int], None], larger: Image, step: Callable[[], None]) -> None:
     """Processes the colors in parallel, or one at a time for a large image where memory is short."""
-    several = larger.size <= _PARALLEL_COLORS_PX * 3 or memory.array_bytes() >= _PARALLEL_COLORS_BYTES
+    several = larger.size <= _PARALLEL_COLORS_PX * 3 or memory.bytes_for_arrays() >= _PARALLEL_COLORS_BYTES
     for _ in device.pool(device.cores()).map(work, range(3)) if several else map(work, range(3)):
         step()
 

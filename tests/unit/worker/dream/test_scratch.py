@@ -26,7 +26,7 @@ def room(monkeypatch):
     gc.collect()
     scratch.empty((1,))  # counts what is gone
     taken_bytes = scratch._in_memory_bytes
-    return lambda size_bytes: monkeypatch.setattr(memory, "array_bytes", lambda: taken_bytes + size_bytes)
+    return lambda size_bytes: monkeypatch.setattr(memory, "bytes_for_arrays", lambda: taken_bytes + size_bytes)
 
 
 def maps():
@@ -81,7 +81,7 @@ def test_an_array_may_be_collected_while_another_is_counted(monkeypatch):
         gc.collect()
         return 10**9
 
-    monkeypatch.setattr(memory, "array_bytes", collect)
+    monkeypatch.setattr(memory, "bytes_for_arrays", collect)
     for _ in range(3):
         cycle = [scratch.empty((10,))]
         cycle.append(cycle)
@@ -167,6 +167,8 @@ def test_memory_stays_within_the_budget_when_the_image_does_not_fit():
 def test_half_of_the_memory_is_left_to_tiles():
     device.set_memory_budget(3 * 2**30)
     try:
-        assert memory.tile_bytes(40_000, 25_000) == memory.array_bytes() == (3 * 2**30 - memory.FIXED_BYTES) // 2
+        assert (
+            memory.bytes_for_tiles(40_000, 25_000) == memory.bytes_for_arrays() == (3 * 2**30 - memory.FIXED_BYTES) // 2
+        )
     finally:
         device.set_memory_budget(None)

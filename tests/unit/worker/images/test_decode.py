@@ -161,7 +161,7 @@ def test_damaged_pixels_are_refused_with_a_sentence():
 def test_a_large_picture_is_decoded_like_a_small_one(monkeypatch, specimen):
     usual = decode(specimen.data)
     monkeypatch.setattr(large, "LARGE_PX", 0)
-    monkeypatch.setattr(memory, "array_bytes", lambda: 0)  # all arrays are in files
+    monkeypatch.setattr(memory, "bytes_for_arrays", lambda: 0)  # all arrays are in files
 
     found = decode(specimen.data)
 

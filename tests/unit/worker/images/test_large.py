@@ -27,7 +27,7 @@ from worker import images
 from worker.dream.ascent import memory
 from worker.images import large
 
-large.LARGE_PX, memory.array_bytes = 0, lambda: 0
+large.LARGE_PX, memory.bytes_for_arrays = 0, lambda: 0
 source, target, form = sys.argv[1:]
 idle = resident_bytes("VmRSS")
 peaks = []
@@ -83,7 +83,7 @@ def test_a_disk_without_room_is_not_a_damaged_picture(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(large, "LARGE_PX", 0)
-    monkeypatch.setattr(memory, "array_bytes", lambda: 0)
+    monkeypatch.setattr(memory, "bytes_for_arrays", lambda: 0)
     monkeypatch.setattr("worker.dream.scratch._allocate", full)
 
     with (folder / "a.png").open("rb") as file, pytest.raises(LocalDiskError, match="105,000,000 bytes are needed"):

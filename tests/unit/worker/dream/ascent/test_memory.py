@@ -18,8 +18,8 @@ from worker.dream.ascent.memory import (
     HALOS_PER_TILE,
     IMAGE_BYTES_PER_PX,
     LEAST_BYTES,
-    array_bytes,
     batch_for,
+    bytes_for_arrays,
     tile_size_for,
 )
 from worker.dream.engine import choose_tile_size
@@ -90,7 +90,7 @@ def test_image_and_tiles_stay_within_the_budget_or_tiles_take_the_least_that_the
     at_once = batch_for(lite0, tile, side, side, 2)
 
     tiles_bytes = at_once * tile**2 * lite0.gradient_bytes_per_px
-    arrays_bytes = min(IMAGE_BYTES_PER_PX * side**2, array_bytes())  # the rest of them is in files
+    arrays_bytes = min(IMAGE_BYTES_PER_PX * side**2, bytes_for_arrays())  # the rest of them is in files
     assert tiles_bytes <= max(LEAST_BYTES, gib * 2**30 - FIXED_BYTES - arrays_bytes)
 
 

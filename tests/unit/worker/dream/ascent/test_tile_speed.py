@@ -2,7 +2,7 @@ import pytest
 
 from worker.dream.ascent import device
 from worker.dream.ascent.gradient import gradient_of
-from worker.dream.ascent.memory import COMFORTABLE, HALOS_PER_TILE, tile_bytes, tile_size_for
+from worker.dream.ascent.memory import COMFORTABLE, HALOS_PER_TILE, bytes_for_tiles, tile_size_for
 from worker.dream.ascent.tile_speed import EDGES_PX, TURNS, TileSpeeds, measure, window_runner
 from worker.dream.ascent.tiling import Axis, Layout
 
@@ -91,7 +91,7 @@ def test_measured_tiles_still_fit_memory(lite0, plenty):
 
     edge = tile_size_for(lite0, 3000, 4000, halo=48, stride=16, speeds=FLAT)
 
-    assert 2 * edge**2 * lite0.gradient_bytes_per_px <= tile_bytes(3000, 4000)
+    assert 2 * edge**2 * lite0.gradient_bytes_per_px <= bytes_for_tiles(3000, 4000)
 
 
 def test_a_core_without_a_window_counts(plenty):
