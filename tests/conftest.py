@@ -1,6 +1,7 @@
 """Starts a real Redis and a real S3 on free ports, once per run, for the tests that need them."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,13 @@ STARTING = tuple(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what `make test-fast` leaves out, by folder and by fixtures, their own fixtures included."""
+    """Marks what `make test-fast` leaves out, by folder and by fixtures, their own fixtures included.
+
+    Refuses two tests of one name: pytest-xdist would run only one of them, and say nothing.
+    """
+    named = Counter(item.nodeid for item in items)
+    if twice := [name for name, count in named.items() if count > 1]:
+        raise pytest.UsageError(f"Several tests have the same name; rename them: {', '.join(twice)}")
     for item in items:
         uses = getattr(item, "fixturenames", ())
         if "redis_and_s3" in uses or any(item.path.is_relative_to(place) for place in STARTING):
