@@ -65,7 +65,7 @@ def test_a_user_logs_in_submits_a_job_and_logs_out(open_page, private, key, phot
 
     page.route("**/login", hold)
     page.get_by_label("Depth, exact").fill("3")
-    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Log out").click(no_wait_after=True)  # it would wait for what is held
     wait_until(lambda: page.wait_for_timeout(100) or held, what="leaving the page")
     page.wait_for_timeout(1000)  # longer than the draft waits
     held[0].continue_()
