@@ -82,7 +82,7 @@ class GatewayWorker(UvicornWorker):
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     async def callback_notify(self) -> None:
-        """Gives a sign of life. Stops when gunicorn's main process was killed, because the next one needs the port."""
+        """Reports to gunicorn. Stops if gunicorn's main process was killed, because the next one needs the port."""
         await super().callback_notify()
         if os.getppid() != self.ppid:
             self.server.should_exit = True

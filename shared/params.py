@@ -28,17 +28,17 @@ def _unique(channels: tuple[int, ...]) -> tuple[int, ...]:
     return channels
 
 
-_Numbers = tuple[Annotated[int, Field(ge=0)], ...]
-_ONCE = {"uniqueItems": True}
+_ChannelNumbers = tuple[Annotated[int, Field(ge=0)], ...]
+_UNIQUE_ITEMS = {"uniqueItems": True}
 # fail_fast: a long list of wrong numbers costs no more than one of them.
-_Several = Annotated[
-    _Numbers,
-    Field(min_length=1, max_length=MAX_CHANNELS, fail_fast=True, json_schema_extra=_ONCE),
+_TargetChannels = Annotated[
+    _ChannelNumbers,
+    Field(min_length=1, max_length=MAX_CHANNELS, fail_fast=True, json_schema_extra=_UNIQUE_ITEMS),
     AfterValidator(_unique),
 ]
-_Drawn = Annotated[
-    _Numbers,
-    Field(min_length=1, max_length=MAX_DRAWN, fail_fast=True, json_schema_extra=_ONCE),
+_DrawnChannels = Annotated[
+    _ChannelNumbers,
+    Field(min_length=1, max_length=MAX_DRAWN, fail_fast=True, json_schema_extra=_UNIQUE_ITEMS),
     AfterValidator(_unique),
 ]
 DEFAULT_MODEL = "efficientnet-lite0"
@@ -48,7 +48,7 @@ class Target(Frozen):
     """A layer of the network, all or some of its channels, and its weight."""
 
     layer: LayerName
-    channels: Annotated[_Several | None, Field(description="Channel numbers; null means all of them.")] = None
+    channels: Annotated[_TargetChannels | None, Field(description="Channel numbers; null means all of them.")] = None
     weight: Annotated[
         float, Field(ge=-1000, le=1000, description="Weight of this target; a negative weight suppresses it.")
     ] = 1.0
@@ -166,7 +166,9 @@ class FeatureMapsParams(Frozen):
 
     model: ModelName = DEFAULT_MODEL
     layer: Annotated[LayerName | None, Field(description="Null means the network's default layer.")] = None
-    channels: Annotated[_Drawn | None, Field(description="Channel numbers; null means the strongest ones.")] = None
+    channels: Annotated[_DrawnChannels | None, Field(description="Channel numbers; null means the strongest ones.")] = (
+        None
+    )
     count: Annotated[int, Field(ge=1, le=MAX_DRAWN, description="How many of the strongest channels are drawn.")] = 36
 
 

@@ -73,7 +73,7 @@ class TileMeasurements:
         return [edge for edge in EDGES_PX if edge**2 <= px]
 
     def _key(self, network: Network) -> str:
-        """Returns everything that the speeds depend on: another processor or library is measured anew."""
+        """Returns everything that the speeds depend on: another processor or library is measured again."""
         isa = os.environ.get("ONEDNN_MAX_CPU_ISA", "all")
         machine = f"{_processor()}, {device.cores()} cores, {self._at_once} tiles at once, {isa} instructions"
         return f"{network.name} {network.weights_sha256[:16]}, {machine}, TensorFlow {tf.__version__}"

@@ -18,6 +18,7 @@ import skimage.data
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
+from scipy.spatial import distance
 
 from shared.networks import catalog
 from shared.params import DreamParams
@@ -115,7 +116,7 @@ def on_the_device(network, size, args, host):
     return {
         "us": dict(zip(ways, microseconds(list(ways.values()), size, iterations), strict=True)),
         "gray_levels_from_host": float(np.abs(image - of_host).max()),
-        "change_cosine_to_host": cosine(image - start, of_host - start),
+        "change_cosine_to_host": 1 - distance.cosine((image - start).ravel(), (of_host - start).ravel()),
         "repeats_byte_for_byte": image.tobytes() == again.tobytes(),
         "one_iteration": traffic,
         "device_bytes_per_px": device_bytes_per_px(network, size, tiles_of(args)[0]),
@@ -131,11 +132,6 @@ def device_bytes_per_px(network, size, tile_size):
     tf.config.experimental.reset_memory_stats(name)
     gpu_ascent.ascend(ascent, picture(*size), 0, 0)
     return tf.config.experimental.get_memory_info(name)["peak"] / (size[0] * size[1])
-
-
-def cosine(one, other):
-    one, other = (np.asarray(change, np.float64).ravel() for change in (one, other))
-    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
 def ascend_by_bands(*arguments):
