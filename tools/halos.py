@@ -19,8 +19,8 @@ from shared.networks import catalog
 from shared.params import Target
 from worker.dream.ascent import device
 from worker.dream.ascent.gradient import gradient_of
-from worker.dream.ascent.tiling import layout
 from worker.dream.network import Network
+from worker.dream.tiles.tiling import layout
 from worker.dream.types import Image
 from worker.networks import registry
 

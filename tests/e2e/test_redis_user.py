@@ -15,7 +15,7 @@ from shared.params import Target
 from shared.settings import Settings
 from tests.fakes.pictures import a_picture
 from tests.fakes.toy_networks import photograph as pixels_of
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.tiling import Tile
 from worker.sharing.messages import TileAnswer, TileRequest
 from worker.sharing.tile_exchange import TileExchange
 

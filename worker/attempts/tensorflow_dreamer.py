@@ -13,12 +13,12 @@ from shared.params import DreamParams, FeatureMapsParams, Params, Target
 from shared.settings import Settings
 from worker.dream import engine, feature_maps, guide
 from worker.dream.ascent import device
-from worker.dream.ascent.device_steps import tile_step
 from worker.dream.ascent.gradient import Gradient, gradient_of
 from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.host_ascent import KeepGradient
 from worker.dream.ascent.tile_speed import TileSpeeds
 from worker.dream.feature_maps import FeatureMaps
+from worker.dream.gpu.device_steps import tile_step
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
 from worker.dream.progress.observer import EngineObserver, ResumePoint

@@ -9,7 +9,7 @@ import numpy as np
 
 from shared.networks.network_size import octave_sizes
 from shared.params import DreamParams, Target
-from worker.dream.ascent import device, gpu_ascent, memory
+from worker.dream.ascent import device, memory
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import Gradient, gradient_of
 from worker.dream.ascent.helpers import Helpers
@@ -17,7 +17,7 @@ from worker.dream.ascent.host_ascent import Ascent, KeepGradient
 from worker.dream.ascent.memory import TilePlan
 from worker.dream.ascent.octaves import blend_into, carry_into, enlarged, pyramid
 from worker.dream.ascent.tile_speed import TileSpeeds
-from worker.dream.ascent.tiling import layout
+from worker.dream.gpu import gpu_ascent
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
@@ -25,6 +25,7 @@ from worker.dream.postprocess import Light, Photograph, clip, finish, needs_phot
 from worker.dream.progress.observer import EngineObserver, ResumePoint
 from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics, Report, Timings
+from worker.dream.tiles.tiling import layout
 from worker.dream.types import Image
 
 NO_INPUTS = Inputs()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from worker.dream.ascent.tiling import halo_for
+from worker.dream.tiles.tiling import halo_for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)

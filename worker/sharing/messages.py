@@ -8,7 +8,7 @@ from pydantic import ConfigDict, ValidationError
 
 from shared.jobs.job import Document
 from shared.params import Target
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 
 BYTES_PER_PX = 3 * 4  # float32, three colors

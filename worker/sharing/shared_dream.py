@@ -17,7 +17,7 @@ from shared.jobs.job import Job
 from shared.params import DreamParams
 from shared.settings import Settings
 from worker.dream.ascent.helpers import CoreGradient
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 from worker.monitoring import worker_metrics
 from worker.sharing.messages import BYTES_PER_PX, TileAnswer, TileRequest

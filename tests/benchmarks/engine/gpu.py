@@ -25,10 +25,11 @@ from shared.params import DreamParams
 from tests.benchmarks.engine.__main__ import machine
 from tests.benchmarks.engine.networks import load
 from tests.benchmarks.engine.speed import timed
-from worker.dream.ascent import device, gpu_ascent, host_ascent, memory
+from worker.dream.ascent import device, host_ascent, memory
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.host_ascent import Ascent
 from worker.dream.ascent.memory import TilePlan
+from worker.dream.gpu import gpu_ascent
 from worker.dream.progress.progress_tracker import ProgressTracker
 
 SIZES = [(960, 1280), (1500, 2000), (3000, 4000), (6000, 8000)]  # (height, width), pixels

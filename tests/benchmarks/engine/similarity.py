@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from shared.params import DreamParams, Target
 from worker.dream.ascent.gradient import gradient_of
-from worker.dream.ascent.tiling import layout
 from worker.dream.engine import choose_tile_size
+from worker.dream.tiles.tiling import layout
 
 
 def cosine(network, layer, *, height, width):

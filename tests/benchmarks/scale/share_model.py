@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from shared.networks.network_size import octave_sizes
 from shared.params import DreamParams
-from worker.dream.ascent.tiling import Layout, layout
+from worker.dream.tiles.tiling import Layout, layout
 
 BYTES_PER_PX = 12
 GBIT = 1e9 / 8

@@ -20,8 +20,8 @@ from tests.fakes.redis_server import RefusingRedis
 from tests.fakes.toy_networks import photograph, toy_network
 from tests.waiting import wait_until
 from worker.dream import engine
-from worker.dream.ascent.tiling import Tile
 from worker.dream.inputs import Inputs
+from worker.dream.tiles.tiling import Tile
 from worker.sharing import pace
 from worker.sharing.helper import TileHelper
 from worker.sharing.messages import TileAnswer, TileRequest

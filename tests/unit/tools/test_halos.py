@@ -10,8 +10,8 @@ from shared.networks import catalog
 from tests.fakes.toy_networks import photograph
 from tools import halos
 from worker.dream.ascent.gradient import gradient_of
-from worker.dream.ascent.tiling import layout
 from worker.dream.network import Network
+from worker.dream.tiles.tiling import layout
 
 NAMES = ("efficientnet-lite0", "googlenet", "inception5h")
 

@@ -1,1 +1,1 @@
-"""Gradient ascent: octaves, tiles and their gradients, on the CPU and on a GPU."""
+"""Gradient ascent on the CPU: octaves, gradients, memory and tile sizes."""

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 
 

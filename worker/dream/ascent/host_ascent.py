@@ -13,11 +13,11 @@ from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.memory import OUT_OF_MEMORY, TilePlan
 from worker.dream.ascent.tile_run import EPSILON, TileRun
-from worker.dream.ascent.tiling import layout
 from worker.dream.inputs import Mask
 from worker.dream.postprocess import Share, region
 from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics
+from worker.dream.tiles.tiling import layout
 from worker.dream.types import Image
 
 KeepGradient = Callable[

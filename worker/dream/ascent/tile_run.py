@@ -20,8 +20,8 @@ from worker.dream.ascent import device
 from worker.dream.ascent.blur import Preparation
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.helpers import CoreGradient, Helpers
-from worker.dream.ascent.sampling import CompleteRows, Shift, read_window, write_core
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.sampling import CompleteRows, Shift, read_window, write_core
+from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 
 EPSILON = 1e-8  # prevents a division by zero for a flat gradient

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from worker.dream.ascent.gradient import Gradient
-from worker.dream.ascent.tiling import Layout, layout
+from worker.dream.tiles.tiling import Layout, layout
 
 EDGES_PX = (512, 896, 1536)  # of the windows that are measured; those in between are interpolated
 STEP_PX = 128  # between the tiles to choose from

@@ -11,7 +11,7 @@ from tests.unit.worker.dream.ascent.test_ascent import an_ascent, choices
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.memory import HALOS_PER_TILE
-from worker.dream.ascent.tiling import layout
+from worker.dream.tiles.tiling import layout
 
 HEIGHT, WIDTH = 811, 1013
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.params import Target
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.tiling import Tile
 from worker.sharing.messages import TileAnswer, TileRequest, joined, pieces
 
 TILE = Tile(core=((96, 160), (0, 200)), window=((64, 192), (0, 256)))

@@ -8,13 +8,14 @@ from shared.errors import NonFiniteGradient
 from shared.params import DreamParams, Target
 from tests.benchmarks.engine import reference
 from tests.fakes.toy_networks import brightness_network, photograph
-from worker.dream.ascent import gpu_ascent, rng
 from worker.dream.ascent import host_ascent as on_host
+from worker.dream.ascent import rng
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.host_ascent import Ascent
 from worker.dream.ascent.memory import TilePlan
-from worker.dream.ascent.tiling import layout
+from worker.dream.gpu import gpu_ascent
 from worker.dream.progress.progress_tracker import ProgressTracker
+from worker.dream.tiles.tiling import layout
 
 STEP_TOLERANCE = 1e-3  # gray levels
 

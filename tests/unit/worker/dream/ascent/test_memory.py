@@ -11,7 +11,7 @@ from shared.errors import OutOfMemory
 from shared.params import DreamParams
 from tests.fakes.toy_networks import photograph
 from tests.unit.worker.dream.ascent.test_ascent import an_ascent
-from worker.dream.ascent import device, gpu_ascent
+from worker.dream.ascent import device
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.memory import (
     FIXED_BYTES,
@@ -23,6 +23,7 @@ from worker.dream.ascent.memory import (
     tile_size_for,
 )
 from worker.dream.engine import choose_tile_size
+from worker.dream.gpu import gpu_ascent
 
 
 def short_of_memory(ascent, largest_px):

@@ -14,7 +14,7 @@ from worker.dream.ascent.blur import Preparation
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.helpers import CoreGradient
 from worker.dream.ascent.tile_run import TileRun, core_gradient
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.tiling import Tile
 
 
 class ThreadHelpers:

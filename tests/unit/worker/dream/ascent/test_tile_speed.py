@@ -4,7 +4,7 @@ from worker.dream.ascent import device
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.memory import COMFORTABLE, HALOS_PER_TILE, bytes_for_tiles, tile_size_for
 from worker.dream.ascent.tile_speed import EDGES_PX, TURNS, TileSpeeds, measure, window_runner
-from worker.dream.ascent.tiling import Axis, Layout
+from worker.dream.tiles.tiling import Axis, Layout
 
 FLAT = TileSpeeds(dict.fromkeys(EDGES_PX, 0.2), 2)
 SMALL_IS_FASTER = TileSpeeds({512: 0.1, 896: 0.2, 1536: 0.4}, 2)

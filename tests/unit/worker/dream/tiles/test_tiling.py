@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.dream.ascent.tiling import halo_for, layout
+from worker.dream.tiles.tiling import halo_for, layout
 
 SIZES = st.integers(64, 3000)
 STRIDES = st.sampled_from([1, 2, 4, 8, 16, 32])

@@ -17,7 +17,7 @@ from worker.dream.ascent.blur import color_matrix, mean_color_matrix, radius, si
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.host_ascent import TINY
 from worker.dream.ascent.tile_run import EPSILON
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.tiling import Tile
 
 Step = Callable[..., tf.Tensor]
 

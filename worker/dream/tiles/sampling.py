@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from worker.dream import scratch
-from worker.dream.ascent.tiling import Box, Tile
+from worker.dream.tiles.tiling import Box, Tile
 from worker.dream.types import Image
 
 Shift = tuple[int, int]  # (y, x) pixels, at most half of the image: (0, 0) of the moved image is `shift` in the image

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.engine import reference
-from worker.dream.ascent.sampling import CompleteRows, read_window, reflect_uncovered, write_core
-from worker.dream.ascent.tiling import Tile
+from worker.dream.tiles.sampling import CompleteRows, read_window, reflect_uncovered, write_core
+from worker.dream.tiles.tiling import Tile
 
 SHIFTS = [(0, 0), (3, -5), (-16, 16), (20, 0), (0, -30)]
 

@@ -15,12 +15,13 @@ from tests.unit.worker.dream.ascent.test_ascent import (
     a_known_gradients_params,
     an_ascent,
 )
-from worker.dream.ascent import device, device_steps, gpu_ascent, memory
+from worker.dream.ascent import device, memory
 from worker.dream.ascent import host_ascent as on_host
-from worker.dream.ascent.tiling import layout
 from worker.dream.engine import dream
+from worker.dream.gpu import device_steps, gpu_ascent
 from worker.dream.guide import guided_gradient_of
 from worker.dream.progress.observer import ResumePoint
+from worker.dream.tiles.tiling import layout
 
 
 class Watching:

@@ -17,13 +17,14 @@ import numpy as np
 import tensorflow as tf
 
 from shared.errors import NonFiniteGradient, OutOfMemory
-from worker.dream.ascent import device, device_steps, host_ascent, memory, rng
+from worker.dream.ascent import device, host_ascent, memory, rng
 from worker.dream.ascent.host_ascent import Ascent
 from worker.dream.ascent.memory import OUT_OF_MEMORY
-from worker.dream.ascent.sampling import Shift, reflect_uncovered, reflected, write_core
-from worker.dream.ascent.tiling import Layout, Span, Tile, layout
+from worker.dream.gpu import device_steps
 from worker.dream.postprocess import region
 from worker.dream.report import IterationStatistics
+from worker.dream.tiles.sampling import Shift, reflect_uncovered, reflected, write_core
+from worker.dream.tiles.tiling import Layout, Span, Tile, layout
 from worker.dream.types import Image
 
 T = TypeVar("T")
