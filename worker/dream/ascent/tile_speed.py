@@ -15,12 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from worker.dream.ascent.gradient import Gradient
-from worker.dream.tiles.tiling import Layout, layout
+from worker.dream.tiles.tiling import IDLE, Layout, layout
 
 EDGES_PX = (512, 896, 1536)  # of the windows that are measured; those in between are interpolated
 STEP_PX = 128  # between the tiles to choose from
 TURNS = 4  # the first one builds primitives
-IDLE = 0.2  # share of a window's time that a core loses when it has none of its own, though it helps with others'
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ same grid. Only the cuts between the cores move.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
 PAIR = 1.2  # an octave is cut in two, for two cores, if the two windows together have at most this times its pixels
+IDLE = 0.2  # share of a window's time that a core loses when it has none of its own, though it helps with others'
 ROOM = 16  # pixels that a cut may move, at least; the grid's jitter moves it by as much again
 
 Span = tuple[int, int]  # from, to (exclusive), pixels
@@ -100,31 +101,40 @@ def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int, s
 
     tile_size: pixels; a window has at most tile_size² pixels. Memory limits the area, so long windows are allowed, and
     often better: two halves of an image share one seam, four quarters share four.
-    side_by_side: also cuts in two an octave that fits one window, which otherwise stays whole. Two windows on two cores
-    are faster, by up to a third on a busy machine, because within one window the cores wait for each other at every
-    operation. The choice does not depend on the number of cores, because that would change the pixels.
+    side_by_side: also cuts in two an octave that fits one window, which otherwise stays whole, and prefers an even
+    number of windows, which two cores or two workers can halve. Two windows on two cores are faster, by up to a third on
+    a busy machine, because within one window the cores wait for each other at every operation. The choice does not
+    depend on the number of cores, because that would change the pixels.
     """
+    odd = IDLE if side_by_side else 0.0
     pair = int(math.sqrt(PAIR / 2 * height * width))
     if side_by_side and 6 * halo <= pair < tile_size:
-        halves = _cut(height, width, pair, stride, halo)
+        halves = _cut(height, width, pair, stride, halo, odd)
         if halves.windows_px <= PAIR * height * width:
             return halves
     if height * width <= tile_size**2:
         return Layout(Axis(height, height, (0,), ()), Axis(width, width, (0,), ()))
-    return _cut(height, width, tile_size, stride, halo)
+    return _cut(height, width, tile_size, stride, halo, odd)
 
 
-def _cut(height: int, width: int, tile_size: int, stride: int, halo: int) -> Layout:
+def _cut(height: int, width: int, tile_size: int, stride: int, halo: int, odd: float) -> Layout:
+    """Returns the layout with the fewest pixels to compute. An odd number of windows counts as `odd` windows more."""
     # Tiles too small for the halo and the room for the cuts get less of both, so that at least half a window remains.
     halo, room = min(halo, tile_size // 6), min(ROOM, tile_size // 8)
     narrowest = tile_size // 4  # narrower cores give noisy gradients
     rows, columns = (_axes(length, stride, halo, room, narrowest) for length in (height, width))
-    options = [
-        next((cut for cut in cuts if math.prod(cut.window) <= tile_size**2), cuts[-1])  # more cuts only add overlaps
-        for cuts in ([Layout(down, across) for across in columns] for down in rows)
-    ]
+    options: list[Layout] = []
+    for down in rows:
+        cuts = [Layout(down, across) for across in columns]
+        fitting = (cut for cut in cuts if math.prod(cut.window) <= tile_size**2)
+        options += list(islice(fitting, 2)) or cuts[-1:]  # more cuts only add overlaps
+
+    def cost(option: Layout) -> tuple[int, float]:
+        window_px = math.prod(option.window)
+        return max(window_px, tile_size**2), (option.count + odd * (option.count % 2)) * window_px
+
     # A tile of only a few strides may fit no layout; then the one with the smallest windows is used.
-    return min(options, key=lambda option: (max(math.prod(option.window), tile_size**2), option.windows_px))
+    return min(options, key=cost)
 
 
 def _axes(length: int, stride: int, halo: int, room: int, narrowest: int) -> list[Axis]:

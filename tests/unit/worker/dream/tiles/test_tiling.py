@@ -84,6 +84,13 @@ def test_for_two_cores_it_is_cut_in_two_where_that_costs_little(height, width, c
     assert count * plan.window[0] * plan.window[1] <= 1.2 * height * width
 
 
+@pytest.mark.parametrize(("side_by_side", "count"), [(True, 4), (False, 3)])
+def test_for_two_cores_an_octave_has_an_even_number_of_tiles(side_by_side, count):
+    plan = layout(1960, 2940, tile_size=1536, stride=16, halo=48, side_by_side=side_by_side)
+
+    assert plan.count == count
+
+
 def test_the_cuts_move_between_iterations():
     plan = layout(960, 1280, tile_size=512, stride=16, halo=32)
     random = np.random.default_rng(0)
