@@ -20,7 +20,7 @@ from shared.params import Target
 from worker.dream.ascent import device
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.network import Network
-from worker.dream.tiles.tiling import layout
+from worker.dream.tiles.tiling import choose_layout
 from worker.dream.types import Image
 from worker.networks import registry
 
@@ -72,8 +72,8 @@ def lost_by_distance(network: Network, layer: str) -> npt.NDArray[np.float64]:
 
 def _cuts_per_px(height: int, width: int, stride: int, halo: int) -> float:
     """Returns the share of the photograph's pixels that lie at a given distance from a cut."""
-    plan = layout(height, width, tile_size=TILE_PX, stride=stride, halo=halo)
-    return 2 * (len(plan.rows.cuts) / height + len(plan.columns.cuts) / width)
+    layout = choose_layout(height, width, tile_size=TILE_PX, stride=stride, halo=halo)
+    return 2 * (len(layout.rows.cuts) / height + len(layout.columns.cuts) / width)
 
 
 if __name__ == "__main__":

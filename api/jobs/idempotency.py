@@ -36,7 +36,7 @@ class KeyedRequest:
     key: str
     fingerprint: str  # the same for the same request
 
-    def place(self, after: str | None) -> str:
+    def object_key(self, after: str | None) -> str:
         return object_keys.idempotency(self.owner, hashlib.sha256(self.key.encode()).hexdigest(), after=after)
 
 
@@ -61,12 +61,12 @@ class IdempotencyKeys:
         Raises the same errors as `winner`.
         """
         while True:
-            place, winner = self._follow(request, job_id)
+            object_key, winner = self._follow(request, job_id)
             if winner is not None:
                 return None if winner == job_id else winner
             reservation = Reservation(job_id=job_id, fingerprint=request.fingerprint, at=self._clock.now())
             document = reservation.model_dump_json().encode()
-            if self._storage.put(place, document, content_type="application/json", if_absent=True):
+            if self._storage.put(object_key, document, content_type="application/json", if_absent=True):
                 return None
 
     def _follow(self, request: KeyedRequest, ours: str | None = None) -> tuple[str, str | None]:
@@ -76,15 +76,15 @@ class IdempotencyKeys:
         """
         after: str | None = None
         while True:
-            place = request.place(after)
-            document = self._storage.get(place)
+            object_key = request.object_key(after)
+            document = self._storage.get(object_key)
             if document is None:
-                return place, None
+                return object_key, None
             reservation = Reservation.model_validate_json(document)
             if reservation.fingerprint != request.fingerprint:
                 raise IdempotencyKeyReused
             if reservation.job_id == ours or not self._is_given_up(reservation):
-                return place, reservation.job_id
+                return object_key, reservation.job_id
             after = reservation.job_id
 
     def _is_given_up(self, reservation: Reservation) -> bool:

@@ -46,7 +46,7 @@ class ImageIntake:
 
     @contextlib.contextmanager
     def checked(
-        self, owner: str, image: Picture, field: str, place: str
+        self, owner: str, image: Picture, field: str, object_key: str
     ) -> Iterator[tuple[InputImage, BinaryIO | None]]:
         """Returns what the picture's header says, and the file, None where it is already stored under its key."""
         if isinstance(image, Sent):
@@ -54,16 +54,16 @@ class ImageIntake:
                 yield header, file
             return
         # Copied first: an upload's form can be used again, so what is checked must be what the job keeps.
-        if not (is_ulid(image.upload_id) and self.storage.copy(object_keys.upload(owner, image.upload_id), place)):
+        if not (is_ulid(image.upload_id) and self.storage.copy(object_keys.upload(owner, image.upload_id), object_key)):
             raise InvalidField("there is no such upload; it was never finished, or has expired", path=f"{field}.upload")
-        size_bytes = self.storage.size(place) or 0
+        size_bytes = self.storage.size(object_key) or 0
         if not self.strip_inputs:
-            yield self._read_header(RangedFile(self.storage, place, size_bytes), field), None
+            yield self._read_header(RangedFile(self.storage, object_key, size_bytes), field), None
             return
         try:
             with Hold(self.disk, f"owner:{owner}") as hold, tempfile.TemporaryFile() as copy:
                 hold.grow_to(size_bytes * COPIES)
-                self.storage.download(place, copy)
+                self.storage.download(object_key, copy)
                 with self._as_stored(copy, field) as stored:
                     yield stored
         except OSError as exc:

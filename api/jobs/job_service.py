@@ -193,9 +193,9 @@ class JobService:
         sent = {"image": job.input, "guide": job.guide, "mask": job.mask}[part]
         if sent is None:
             raise WrongState(f"The job was submitted without a {part}.")
-        place = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}[part]
+        key = object_keys.PICTURES[part](job_id)
         name = "photo" if part == "image" else part
-        return self._address(place(job_id), downloads.output_name(job, name, f".{sent.format}"))
+        return self._address(key, downloads.output_name(job, name, f".{sent.format}"))
 
     def gradients(self, owner: str, job_id: str) -> Sequence[int]:
         """Returns the octaves whose gradient is stored so far."""

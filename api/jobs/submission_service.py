@@ -42,7 +42,6 @@ from shared.s3 import object_keys
 from shared.webhooks import outbound
 
 UPLOAD_URL_S = 3600  # how long an upload's form can be used
-KEYS = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
 ADMITTED_S = 300.0  # a submission that takes longer no longer counts as waiting
 
 
@@ -171,10 +170,10 @@ class SubmissionService:
         images: dict[str, InputImage] = {}
         pictures: dict[str, BinaryIO] = {}
         for name, picture in {"image": submission.image, **submission.extra_pictures}.items():
-            place = KEYS[name](job_id)
-            images[name], file = opened.enter_context(self.intake.checked(owner, picture, name, place))
+            object_key = object_keys.PICTURES[name](job_id)
+            images[name], file = opened.enter_context(self.intake.checked(owner, picture, name, object_key))
             if file is not None:
-                pictures[place] = file
+                pictures[object_key] = file
         self._check_sizes(params, images)
         manifest = Manifest(
             id=job_id,

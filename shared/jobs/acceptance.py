@@ -68,8 +68,8 @@ class Acceptance:
     def discard(self, job_id: str) -> None:
         """Removes the objects of a submission that was refused before its manifest was sent, or given up."""
         with contextlib.suppress(DreamError):  # without a manifest they are not a job; housekeeping removes them
-            places = (object_keys.image, object_keys.guide, object_keys.mask)
-            self._storage.delete([object_keys.pending(job_id), *(place(job_id) for place in places)])
+            pictures = (key_of(job_id) for key_of in object_keys.PICTURES.values())
+            self._storage.delete([object_keys.pending(job_id), *pictures])
 
     def _introduce(self, job: Job) -> bool:
         """Creates the job in Redis; removes it again and returns False if it is deleted.
@@ -103,10 +103,10 @@ class Acceptance:
 
 
 def _content_type(manifest: Manifest, key: str) -> str:
-    places = {
+    pictures = {
         object_keys.image(manifest.id): manifest.input,
         object_keys.guide(manifest.id): manifest.guide,
         object_keys.mask(manifest.id): manifest.mask,
     }
-    picture = places.get(key)
+    picture = pictures.get(key)
     return f"image/{picture.format}" if picture else "application/octet-stream"

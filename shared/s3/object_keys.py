@@ -51,6 +51,9 @@ def mask(job_id: str) -> str:
     return f"jobs/{job_id}/mask"
 
 
+PICTURES = {"image": image, "guide": guide, "mask": mask}  # the pictures that a job is submitted with, by their names
+
+
 def gradients(job_id: str) -> str:
     return f"jobs/{job_id}/gradients/"
 

@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 PREVIEW_INTERVAL_S = 2.0
 CHECKPOINT_SHARE = 0.03  # of the time, which checkpoints may cost at most
 CHECKPOINT_COST = 4  # times the spooling: hashing and sending take a core meanwhile, 0.3 + 1.1 ns per byte on 2 cores
-PLACES = {"image": object_keys.image, "guide": object_keys.guide, "mask": object_keys.mask}
 
 # The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
 STALL_FETCH_S, STALL_DECODE_S, STALL_LOAD_S, STALL_DREAM_S, STALL_STORE_S = 120.0, 300.0, 600.0, 600.0, 300.0
@@ -205,7 +204,7 @@ class Attempt:
 
     def _fetch(self, part: str, decode: Callable[..., T]) -> T:
         """Returns the image, the guide or the mask, decoded."""
-        key = PLACES[part](self._job.id)
+        key = object_keys.PICTURES[part](self._job.id)
         self._lease.enter("fetch", stall_s=STALL_FETCH_S)
         with tempfile.TemporaryFile() as file:
 

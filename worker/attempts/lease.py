@@ -53,7 +53,7 @@ class LeaseKeeper:
         self._phase, self._stall_s = "claim", 60.0
         self._engine_progress: EngineProgress | None = None
         self._rate = _Rate(clock)
-        self._time_left = TimeLeft(clock, times or OctaveTimes(), _kind_of(job))
+        self._time_left = TimeLeft(clock, times or OctaveTimes(), _workload_of(job))
         self._seen_moves, self._moved_at = 0, clock.monotonic()
         self._published = -1
 
@@ -168,7 +168,7 @@ class LeaseKeeper:
         )
 
 
-def _kind_of(job: Job) -> str:
+def _workload_of(job: Job) -> str:
     """Returns what determines, with the tile size, how much a pixel of an octave costs."""
     if not isinstance(job.params, DreamParams):
         return job.kind

@@ -21,13 +21,13 @@ from worker.dream.progress.observer import EngineProgress
 log = structlog.get_logger(__name__)
 
 FILE = "octave-times.json"
-KINDS_KEPT = 200  # of dreams: networks with layers and tile size; the least recently run are forgotten
+WORKLOADS_KEPT = 200  # a workload is a network with its layers and tile size; the least recently run are forgotten
 NEAR = 1.5  # an octave's cost is known from one with at most this times as many pixels, or as few
 PACE_MEMORY_S = 60.0  # the pace of this dream is averaged over about this time
 PRIOR_S = 2.0  # how long this dream must run for its own pace to count as much as the earlier dreams'
 SURE_FROM = 0.1  # fraction of the work from which the estimate is narrow
 # By what the estimate may exceed the time left, and the other way round, before and after SURE_FROM. Small octaves come
-# first and usually cost more per pixel, so a dream of a new kind is more likely to be shorter than estimated.
+# first and usually cost more per pixel, so a dream of a workload not yet seen is more often shorter than estimated.
 KNOWN, UNKNOWN = ((1.4, 1.4), (1.15, 1.15)), ((4.0, 1.6), (1.5, 1.5))
 
 
@@ -41,7 +41,7 @@ class Estimate:
 
 
 class OctaveTimes:
-    """Remembers seconds per pixel-step by octave size, for each kind of dream that this worker has run.
+    """Remembers seconds per pixel-step by octave size, for each workload that this worker has run.
 
     They are in memory alone until `keep_in` names a folder.
     """
@@ -57,21 +57,21 @@ class OctaveTimes:
         self._path = folder / FILE
         self._times = self._read() | self._times
 
-    def expected(self, kind: str, octave_px: int) -> float | None:
+    def expected(self, workload: str, octave_px: int) -> float | None:
         """Returns the seconds per pixel-step of an octave of about that size; None if none was run."""
-        known = self._times.get(kind, {})
+        known = self._times.get(workload, {})
         nearest = min(known, key=lambda px: abs(math.log(px / octave_px)), default=None)
         if nearest is None or not 1 / NEAR <= nearest / octave_px <= NEAR:
             return None
         return known[nearest]
 
-    def record(self, kind: str, octave_px: int, seconds_per_px: float) -> None:
+    def record(self, workload: str, octave_px: int, seconds_per_px: float) -> None:
         """Records a whole octave: half of what is expected next is the newest, because machines change."""
         with self._lock:
-            known = self._times.pop(kind, {})
+            known = self._times.pop(workload, {})
             before = known.get(octave_px, seconds_per_px)
-            self._times[kind] = known | {octave_px: (before + seconds_per_px) / 2}
-            for oldest in list(self._times)[:-KINDS_KEPT]:
+            self._times[workload] = known | {octave_px: (before + seconds_per_px) / 2}
+            for oldest in list(self._times)[:-WORKLOADS_KEPT]:
                 del self._times[oldest]
             self._is_saved = False
 
@@ -96,8 +96,8 @@ class OctaveTimes:
             with suppress(OSError, ValueError, AttributeError, TypeError):
                 content = json.loads(self._path.read_text())
                 return {
-                    str(kind): {int(px): float(s) for px, s in known.items() if int(px) > 0 and float(s) > 0}
-                    for kind, known in content.items()
+                    str(workload): {int(px): float(s) for px, s in known.items() if int(px) > 0 and float(s) > 0}
+                    for workload, known in content.items()
                 }
         return {}
 
@@ -105,11 +105,11 @@ class OctaveTimes:
 class TimeLeft:
     """Follows one attempt. The engine's thread calls `observe`; any thread may call `estimate`."""
 
-    def __init__(self, clock: Clock, times: OctaveTimes, kind: str) -> None:
-        """kind: network, layers and whatever else of the parameters determines the cost of a pixel."""
+    def __init__(self, clock: Clock, times: OctaveTimes, workload: str) -> None:
+        """workload: network, layers and whatever else of the parameters determines the cost of a pixel."""
         self._clock = clock
         self._times = times
-        self._kind = kind
+        self._workload = workload
         self._last: tuple[float, EngineProgress] | None = None
         self._began = 0.0
         self._seconds, self._expected = 0.0, 0.0  # of the recent past: measured, and as the octaves' costs say
@@ -121,7 +121,7 @@ class TimeLeft:
         """Takes in a report of the engine."""
         now = self._clock.monotonic()
         if self._last is None:
-            self._kind = f"{self._kind}, tiles of {progress.tile_size}"
+            self._workload = f"{self._workload}, tiles of {progress.tile_size}"
             self._costs, self._known = self._expected_costs(progress)
         else:
             self._add(now - self._last[0], self._last[1], progress)
@@ -146,7 +146,7 @@ class TimeLeft:
         """
         sizes = _sizes(progress)
         shapes = [windows / px for windows, px in zip(progress.windows_px or sizes, sizes, strict=True)]
-        known = [self._times.expected(self._kind, px) for px in sizes]
+        known = [self._times.expected(self._workload, px) for px in sizes]
         ratios = [cost / shape for cost, shape in zip(known, shapes, strict=True) if cost is not None]
         unit = sum(ratios) / len(ratios) if ratios else 1.0
         costs = [shape * unit if cost is None else cost for cost, shape in zip(known, shapes, strict=True)]
@@ -163,7 +163,7 @@ class TimeLeft:
         if progress.octave != before.octave or progress.done_px >= progress.total_px > before.done_px:
             size = _sizes(before)[_index(before)]
             if self._octave_px >= size * before.iterations and self._octave_s > 0:  # not resumed in its middle
-                self._times.record(self._kind, size, self._octave_s / self._octave_px)
+                self._times.record(self._workload, size, self._octave_s / self._octave_px)
             self._octave_s, self._octave_px = 0.0, 0
 
 

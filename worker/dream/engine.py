@@ -25,7 +25,7 @@ from worker.dream.postprocess import Light, Photograph, clip, finish, needs_phot
 from worker.dream.progress.observer import EngineObserver, ResumePoint
 from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics, Report, Timings
-from worker.dream.tiles.tiling import layout
+from worker.dream.tiles.tiling import choose_layout
 from worker.dream.types import Image
 
 NO_INPUTS = Inputs()
@@ -85,7 +85,7 @@ def dream(  # noqa: PLR0913 - all but three are optional
     )
     layers = [target.layer for target in targets]
     stride, halo = network.stride(layers), network.halo(layers)
-    cut = partial(layout, tile_size=tile_size, stride=stride, halo=halo, side_by_side=device.gpu() is None)
+    cut = partial(choose_layout, tile_size=tile_size, stride=stride, halo=halo, side_by_side=device.gpu() is None)
     windows_px = tuple(cut(*size).windows_px for size in sizes)
     progress = ProgressTracker(observer, sizes, params.iterations, windows_px=windows_px, tile_size=tile_size)
     ascent = Ascent(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from shared.networks.network_size import octave_sizes
 from shared.params import DreamParams
-from worker.dream.tiles.tiling import Layout, layout
+from worker.dream.tiles.tiling import Layout, choose_layout
 
 BYTES_PER_PX = 12
 GBIT = 1e9 / 8
@@ -32,13 +32,13 @@ class Costs:
     latency: float  # seconds per byte until a window is with a helper, and a gradient back
 
 
-def iteration_s(costs: Costs, plan: Layout, workers: int) -> float:
+def iteration_s(costs: Costs, layout: Layout, workers: int) -> float:
     """Estimates one iteration of an octave with that many workers."""
-    px, window_px, tiles = plan.rows.length * plan.columns.length, math.prod(plan.window), plan.count
+    px, window_px, tiles = layout.rows.length * layout.columns.length, math.prod(layout.window), layout.count
     tile_s, blur_s = costs.tile * window_px, costs.blur * px
     if workers == 1:
         return tiles * tile_s + blur_s
-    tail_s = blur_s / len(plan.rows.origins)  # the last row of tiles is blurred when all else is done
+    tail_s = blur_s / len(layout.rows.origins)  # the last row of tiles is blurred when all else is done
     sent_bytes = (window_px + px / tiles) * BYTES_PER_PX
 
     def with_own(own: int) -> float:
@@ -53,8 +53,8 @@ def iteration_s(costs: Costs, plan: Layout, workers: int) -> float:
 
 
 def dream_s(costs: Costs, octaves: list[Layout], workers: int) -> float:
-    ascent_s = ITERATIONS * sum(iteration_s(costs, plan, workers) for plan in octaves)
-    return ascent_s + costs.rest * sum(plan.rows.length * plan.columns.length for plan in octaves)
+    ascent_s = ITERATIONS * sum(iteration_s(costs, layout, workers) for layout in octaves)
+    return ascent_s + costs.rest * sum(layout.rows.length * layout.columns.length for layout in octaves)
 
 
 def octaves_of(megapixels: float, *, tile_size: int = 1536, stride: int = 16, halo: int = 48) -> list[Layout]:
@@ -62,7 +62,7 @@ def octaves_of(megapixels: float, *, tile_size: int = 1536, stride: int = 16, ha
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
     scale = DreamParams().octave_scale
     sizes = octave_sizes(height, round(1.5 * height), octaves=OCTAVES, scale=scale, minimum_px=64)
-    return [layout(*size, tile_size=tile_size, stride=stride, halo=halo, side_by_side=True) for size in sizes]
+    return [choose_layout(*size, tile_size=tile_size, stride=stride, halo=halo, side_by_side=True) for size in sizes]
 
 
 LITE0 = Costs(  # one core of an AMD EPYC, as `python -m tests.benchmarks.scale.shared_dream` measured it

@@ -11,7 +11,7 @@ from tests.fakes.toy_networks import photograph
 from tools import halos
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.network import Network
-from worker.dream.tiles.tiling import layout
+from worker.dream.tiles.tiling import choose_layout
 
 NAMES = ("efficientnet-lite0", "googlenet", "inception5h")
 
@@ -48,7 +48,7 @@ def tiled_cosine(network, layer, halo):
     compute = gradient_of(network, (halos.Target(layer=layer),))
     whole = compute(tf.constant(image[None])).numpy()[0]
     tiled = np.empty_like(whole)
-    for tile in layout(640, 640, tile_size=400, stride=stride, halo=halo).tiles(np.random.default_rng(0)):
+    for tile in choose_layout(640, 640, tile_size=400, stride=stride, halo=halo).tiles(np.random.default_rng(0)):
         window = image[slice(*tile.window[0]), slice(*tile.window[1])]
         core = compute(tf.constant(window[None])).numpy()[0][tile.core_in_window]
         tiled[slice(*tile.core[0]), slice(*tile.core[1])] = core

@@ -17,7 +17,7 @@ from worker.dream.inputs import Mask
 from worker.dream.postprocess import Share, region
 from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics
-from worker.dream.tiles.tiling import layout
+from worker.dream.tiles.tiling import choose_layout
 from worker.dream.types import Image
 
 KeepGradient = Callable[
@@ -106,12 +106,14 @@ def tiled_gradient(
         random = rng.generator(ascent.params.seed, octave, iteration)
         shift = rng.shift(random, ascent.params.jitter or 0, *image.shape[:2])
         tile_size, stride = ascent.plan.tile_size, ascent.stride
-        plan = layout(*image.shape[:2], tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
+        layout = choose_layout(
+            *image.shape[:2], tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True
+        )
         if preparation is not None:
             preparation.begin()
         try:
             run = TileRun(
-                plan.tiles(random),
+                layout.tiles(random),
                 image,
                 gradient,
                 shift,

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from worker.dream.ascent.gradient import Gradient
-from worker.dream.tiles.tiling import IDLE, Layout, layout
+from worker.dream.tiles.tiling import IDLE, Layout, choose_layout
 
 EDGES_PX = (512, 896, 1536)  # of the windows that are measured; those in between are interpolated
 STEP_PX = 128  # between the tiles to choose from
@@ -37,11 +37,11 @@ class TileSpeeds:
         edges = range(min(self.us_per_px), max(self.us_per_px) + 1, STEP_PX)
         return [edge for edge in edges if least <= edge <= most]
 
-    def seconds(self, plan: Layout) -> float:
+    def seconds(self, layout: Layout) -> float:
         """Estimates the processor time of one iteration of an octave, with that of cores that have no window."""
-        px, edges = math.prod(plan.window), sorted(self.us_per_px)
+        px, edges = math.prod(layout.window), sorted(self.us_per_px)
         us = float(np.interp(math.sqrt(px), edges, [self.us_per_px[edge] for edge in edges]))
-        return (plan.count + IDLE * (-plan.count % self.at_once)) * px * us / 1e6
+        return (layout.count + IDLE * (-layout.count % self.at_once)) * px * us / 1e6
 
     def best(self, edges: Sequence[int], size: tuple[int, int], *, stride: int, halo: int) -> int:
         """Returns the edge, one of `edges`, with which an octave takes least time; of equal ones the smallest.
@@ -50,7 +50,7 @@ class TileSpeeds:
         """
 
         def octave_s(edge: int) -> float:
-            return self.seconds(layout(*size, tile_size=edge, stride=stride, halo=halo, side_by_side=True))
+            return self.seconds(choose_layout(*size, tile_size=edge, stride=stride, halo=halo, side_by_side=True))
 
         return min(sorted(edges), key=octave_s)
 

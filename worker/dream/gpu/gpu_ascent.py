@@ -24,7 +24,7 @@ from worker.dream.gpu import device_steps
 from worker.dream.postprocess import region
 from worker.dream.report import IterationStatistics
 from worker.dream.tiles.sampling import Shift, reflect_uncovered, reflected, write_core
-from worker.dream.tiles.tiling import Layout, Span, Tile, layout
+from worker.dream.tiles.tiling import Layout, Span, Tile, choose_layout
 from worker.dream.types import Image
 
 T = TypeVar("T")
@@ -87,8 +87,8 @@ class _Octave:
     def _gradient(self, iteration: int) -> tuple[Shift, tf.Tensor]:
         """Fills the buffer. Returns the shift, and the count of tiles that are not finite, on the device."""
 
-        def fill(tiles: list[Tile], plan: Layout, shift: Shift) -> tuple[Shift, tf.Tensor]:
-            window, by = _integers(*plan.window), _integers(*shift)
+        def fill(tiles: list[Tile], layout: Layout, shift: Shift) -> tuple[Shift, tf.Tensor]:
+            window, by = _integers(*layout.window), _integers(*shift)
             into = (self._picture, self._buffer, window, by, _integer(0))
             return shift, _run_batches(self._ascent, tiles, into, tf.zeros([]))
 
@@ -130,8 +130,8 @@ def fill_by_bands(ascent: Ascent, image: Image, gradient: Image, octave: int, it
     The band below is queued before a band's gradient is fetched, so two bands are on the device.
     """
 
-    def fill(tiles: list[Tile], plan: Layout, shift: Shift) -> None:
-        not_finite, window, queued = tf.zeros([]), _integers(*plan.window), None
+    def fill(tiles: list[Tile], layout: Layout, shift: Shift) -> None:
+        not_finite, window, queued = tf.zeros([]), _integers(*layout.window), None
         for _, row in groupby(tiles, key=lambda tile: tile.window[0]):
             some = list(row)
             (top, bottom), (above, below) = some[0].window[0], some[0].core[0]
@@ -166,9 +166,9 @@ def _in_memory(
     while True:
         random = rng.generator(ascent.params.seed, octave, iteration)
         shift = rng.shift(random, ascent.params.jitter or 0, height, width)
-        plan = layout(height, width, tile_size=ascent.plan.tile_size, stride=ascent.stride, halo=ascent.halo)
+        layout = choose_layout(height, width, tile_size=ascent.plan.tile_size, stride=ascent.stride, halo=ascent.halo)
         try:
-            return fill(plan.tiles(random), plan, shift)
+            return fill(layout.tiles(random), layout, shift)
         except OUT_OF_MEMORY as exc:
             ascent.plan.shrink(octave, iteration, exc)
             ascent.progress.begin(octave, iteration)

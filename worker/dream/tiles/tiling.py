@@ -96,28 +96,30 @@ def halo_for(stride: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def layout(height: int, width: int, *, tile_size: int, stride: int, halo: int, side_by_side: bool = False) -> Layout:
+def choose_layout(
+    height: int, width: int, *, tile_size: int, stride: int, halo: int, side_by_side: bool = False
+) -> Layout:
     """Returns the layout of a (height, width) octave that computes the fewest pixels.
 
     tile_size: pixels; a window has at most tile_size² pixels. Memory limits the area, so long windows are allowed, and
     often better: two halves of an image share one seam, four quarters share four.
     side_by_side: also cuts in two an octave that fits one window, which otherwise stays whole, and prefers an even
-    number of windows, which two cores or two workers can halve. Two windows on two cores are faster, by up to a third on
-    a busy machine, because within one window the cores wait for each other at every operation. The choice does not
+    number of windows, which two cores or two workers can halve. Two windows on two cores are faster, by up to a third
+    on a busy machine, because within one window the cores wait for each other at every operation. The choice does not
     depend on the number of cores, because that would change the pixels.
     """
     odd = IDLE if side_by_side else 0.0
     pair = int(math.sqrt(PAIR / 2 * height * width))
     if side_by_side and 6 * halo <= pair < tile_size:
-        halves = _cut(height, width, pair, stride, halo, odd)
+        halves = _cut(height, width, pair, stride, halo, odd=odd)
         if halves.windows_px <= PAIR * height * width:
             return halves
     if height * width <= tile_size**2:
         return Layout(Axis(height, height, (0,), ()), Axis(width, width, (0,), ()))
-    return _cut(height, width, tile_size, stride, halo, odd)
+    return _cut(height, width, tile_size, stride, halo, odd=odd)
 
 
-def _cut(height: int, width: int, tile_size: int, stride: int, halo: int, odd: float) -> Layout:
+def _cut(height: int, width: int, tile_size: int, stride: int, halo: int, *, odd: float) -> Layout:
     """Returns the layout with the fewest pixels to compute. An odd number of windows counts as `odd` windows more."""
     # Tiles too small for the halo and the room for the cuts get less of both, so that at least half a window remains.
     halo, room = min(halo, tile_size // 6), min(ROOM, tile_size // 8)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.fakes.clock import FakeClock
-from worker.attempts.time_left import FILE, KINDS_KEPT, OctaveTimes, TimeLeft
+from worker.attempts.time_left import FILE, WORKLOADS_KEPT, OctaveTimes, TimeLeft
 from worker.dream.progress.observer import EngineProgress
 
 SIZES = (72_000, 147_000, 300_000, 612_000, 1_250_000)
@@ -35,10 +35,10 @@ def reports(sizes=SIZES, windows_px=(), first_octave=0):
             done += sizes[octave]
 
 
-def dream(times, costs, *, kind="lite0", sizes=SIZES, windows_px=(), first_octave=0):
+def dream(times, costs, *, workload="lite0", sizes=SIZES, windows_px=(), first_octave=0):
     """Runs a simulated dream. Returns (fraction, seconds really left, estimate) of each report."""
     clock, before, seen = FakeClock(), None, []
-    following = TimeLeft(clock, times, kind)
+    following = TimeLeft(clock, times, workload)
     began = clock.monotonic()
     for progress in reports(sizes, windows_px, first_octave):
         moved = 0 if before is None else progress.done_px - before
@@ -126,7 +126,7 @@ def test_an_octave_that_was_not_run_whole_is_not_recorded():
     assert times.expected("lite0, tiles of 512", SIZES[0]) is None
 
 
-def test_kinds_and_sizes_are_told_apart():
+def test_workloads_and_sizes_are_told_apart():
     times = OctaveTimes()
     times.record("a", 1_000_000, 1e-6)
 
@@ -173,10 +173,10 @@ def test_a_folder_that_can_not_be_written_is_no_obstacle(tmp_path):
     assert times.expected("a", 1000) == 1e-6
 
 
-def test_only_the_latest_kinds_are_kept():
+def test_only_the_latest_workloads_are_kept():
     times = OctaveTimes()
-    for kind in range(KINDS_KEPT + 5):
-        times.record(str(kind), 1000, 1e-6)
+    for workload in range(WORKLOADS_KEPT + 5):
+        times.record(str(workload), 1000, 1e-6)
 
     assert times.expected("4", 1000) is None
     assert times.expected("5", 1000) == 1e-6

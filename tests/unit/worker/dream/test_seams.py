@@ -11,7 +11,7 @@ from tests.unit.worker.dream.ascent.test_ascent import an_ascent, choices
 from worker.dream.ascent import host_ascent as on_host
 from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.memory import HALOS_PER_TILE
-from worker.dream.tiles.tiling import layout
+from worker.dream.tiles.tiling import choose_layout
 
 HEIGHT, WIDTH = 811, 1013
 
@@ -29,8 +29,8 @@ def test_the_tiled_gradient_points_where_the_whole_images_does(lite0, retina, la
     whole = compute(tf.constant(retina[None])).numpy()[0]
     tile_size = max(560, HALOS_PER_TILE * lite0.halo([layer]))  # no smaller one is chosen unless memory is very short
 
-    plan = layout(HEIGHT, WIDTH, tile_size=tile_size, stride=lite0.strides[layer], halo=lite0.halo([layer]))
-    tiles = plan.tiles(np.random.default_rng(0))
+    layout = choose_layout(HEIGHT, WIDTH, tile_size=tile_size, stride=lite0.strides[layer], halo=lite0.halo([layer]))
+    tiles = layout.tiles(np.random.default_rng(0))
     tiled = np.empty_like(whole)
     for tile in tiles:
         window = retina[slice(*tile.window[0]), slice(*tile.window[1])]

@@ -15,7 +15,7 @@ from worker.dream.ascent.host_ascent import Ascent
 from worker.dream.ascent.memory import TilePlan
 from worker.dream.gpu import gpu_ascent
 from worker.dream.progress.progress_tracker import ProgressTracker
-from worker.dream.tiles.tiling import layout
+from worker.dream.tiles.tiling import choose_layout
 
 STEP_TOLERANCE = 1e-3  # gray levels
 
@@ -38,8 +38,8 @@ def choices(ascent, height, width, octave, iteration):
     random = rng.generator(ascent.params.seed, octave, iteration)
     shift = rng.shift(random, ascent.params.jitter, height, width)
     tile_size, stride = ascent.params.tile_size, ascent.stride
-    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
-    return plan.tiles(random), shift
+    layout = choose_layout(height, width, tile_size=tile_size, stride=stride, halo=ascent.halo, side_by_side=True)
+    return layout.tiles(random), shift
 
 
 class RecordingObserver:

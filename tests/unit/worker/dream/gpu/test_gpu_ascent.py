@@ -21,7 +21,7 @@ from worker.dream.engine import dream
 from worker.dream.gpu import device_steps, gpu_ascent
 from worker.dream.guide import guided_gradient_of
 from worker.dream.progress.observer import ResumePoint
-from worker.dream.tiles.tiling import layout
+from worker.dream.tiles.tiling import choose_layout
 
 
 class Watching:
@@ -124,7 +124,7 @@ def test_bands_are_the_whole_images_steps(toy, toy_params, by_bands, normalize, 
         ascent = an_ascent(toy, params, height=401, width=333, batch=batch, observer=observer)
         ascend(ascent, photograph(401, 333), 0, 0)
 
-    assert layout(401, 333, tile_size=128, stride=ascent.stride, halo=ascent.halo).count > 6
+    assert choose_layout(401, 333, tile_size=128, stride=ascent.stride, halo=ascent.halo).count > 6
     for bands, whole in zip(observers[0].images, observers[1].images, strict=True):
         assert np.abs(bands - whole).max() < STEP_TOLERANCE
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.dream.tiles.tiling import halo_for, layout
+from worker.dream.tiles.tiling import choose_layout, halo_for
 
 SIZES = st.integers(64, 3000)
 STRIDES = st.sampled_from([1, 2, 4, 8, 16, 32])
@@ -14,20 +14,20 @@ SIDE_BY_SIDE = st.booleans()
 @settings(deadline=None)  # the first layout of a size is searched for, later ones are remembered
 @given(height=SIZES, width=SIZES, tile_size=TILE_SIZES, stride=STRIDES, pair=SIDE_BY_SIDE, seed=st.integers(0, 99))
 def test_cores_partition_the_octave(*, height, width, tile_size, stride, pair, seed):
-    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=halo_for(stride), side_by_side=pair)
-    tiles = plan.tiles(np.random.default_rng(seed))
+    layout = choose_layout(height, width, tile_size=tile_size, stride=stride, halo=halo_for(stride), side_by_side=pair)
+    tiles = layout.tiles(np.random.default_rng(seed))
 
-    assert len(tiles) == plan.count
+    assert len(tiles) == layout.count
     assert covered_once(tiles, height, width)
 
 
 @settings(deadline=None)  # the first layout of a size is searched for, later ones are remembered
 @given(height=SIZES, width=SIZES, tile_size=TILE_SIZES, stride=STRIDES, pair=SIDE_BY_SIDE, seed=st.integers(0, 99))
 def test_windows_share_one_shape_and_one_phase(*, height, width, tile_size, stride, pair, seed):
-    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=halo_for(stride), side_by_side=pair)
+    layout = choose_layout(height, width, tile_size=tile_size, stride=stride, halo=halo_for(stride), side_by_side=pair)
 
-    for tile in plan.tiles(np.random.default_rng(seed)):
-        for (start, stop), edge, length in zip(tile.window, plan.window, (height, width), strict=True):
+    for tile in layout.tiles(np.random.default_rng(seed)):
+        for (start, stop), edge, length in zip(tile.window, layout.window, (height, width), strict=True):
             assert stop - start == edge  # one shape, one set of primitives
             assert start % stride == 0
             assert edge % stride == length % stride  # "SAME" pads by the size
@@ -37,10 +37,10 @@ def test_windows_share_one_shape_and_one_phase(*, height, width, tile_size, stri
 @settings(deadline=None)  # the first layout of a size is searched for, later ones are remembered
 @given(height=SIZES, width=SIZES, tile_size=st.integers(256, 1024), stride=STRIDES, seed=st.integers(0, 99))
 def test_windows_fit_the_tile_and_no_core_is_narrow(height, width, tile_size, stride, seed):
-    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=halo_for(stride))
+    layout = choose_layout(height, width, tile_size=tile_size, stride=stride, halo=halo_for(stride))
 
-    assert plan.window[0] * plan.window[1] <= tile_size**2
-    for tile in plan.tiles(np.random.default_rng(seed)):
+    assert layout.window[0] * layout.window[1] <= tile_size**2
+    for tile in layout.tiles(np.random.default_rng(seed)):
         for (start, stop), length in zip(tile.core, (height, width), strict=True):
             assert stop - start >= min(length, tile_size // 4)
 
@@ -56,9 +56,9 @@ def test_windows_fit_the_tile_and_no_core_is_narrow(height, width, tile_size, st
 )
 def test_every_core_has_its_halo_inside_the_octave(*, height, width, tile_size, stride, pair, seed):
     halo = min(halo_for(stride), tile_size // 6)
-    plan = layout(height, width, tile_size=tile_size, stride=stride, halo=halo, side_by_side=pair)
+    layout = choose_layout(height, width, tile_size=tile_size, stride=stride, halo=halo, side_by_side=pair)
 
-    for tile in plan.tiles(np.random.default_rng(seed)):
+    for tile in layout.tiles(np.random.default_rng(seed)):
         for core, window, length in zip(tile.core, tile.window, (height, width), strict=True):
             assert window[0] <= max(0, core[0] - halo)
             assert window[1] >= min(length, core[1] + halo)
@@ -67,37 +67,37 @@ def test_every_core_has_its_halo_inside_the_octave(*, height, width, tile_size, 
 @pytest.mark.parametrize(("height", "width"), [(20000, 200), (200, 20000), (951, 1271), (64, 64), (129, 4001)])
 @pytest.mark.parametrize("tile_size", [128, 400, 1024])
 def test_odd_sizes_are_covered_too(height, width, tile_size):
-    plan = layout(height, width, tile_size=tile_size, stride=16, halo=32)
+    layout = choose_layout(height, width, tile_size=tile_size, stride=16, halo=32)
 
-    assert covered_once(plan.tiles(np.random.default_rng(0)), height, width)
+    assert covered_once(layout.tiles(np.random.default_rng(0)), height, width)
 
 
 def test_an_octave_that_fits_one_tile_is_not_cut():
-    assert layout(400, 640, tile_size=512, stride=16, halo=32).window == (400, 640)
+    assert choose_layout(400, 640, tile_size=512, stride=16, halo=32).window == (400, 640)
 
 
 @pytest.mark.parametrize(("height", "width", "count"), [(672, 896, 2), (896, 672, 2), (230, 306, 1)])
 def test_for_two_cores_it_is_cut_in_two_where_that_costs_little(height, width, count):
-    plan = layout(height, width, tile_size=1024, stride=16, halo=40, side_by_side=True)
+    layout = choose_layout(height, width, tile_size=1024, stride=16, halo=40, side_by_side=True)
 
-    assert plan.count == count
-    assert count * plan.window[0] * plan.window[1] <= 1.2 * height * width
+    assert layout.count == count
+    assert count * layout.window[0] * layout.window[1] <= 1.2 * height * width
 
 
 @pytest.mark.parametrize(("side_by_side", "count"), [(True, 4), (False, 3)])
 def test_for_two_cores_an_octave_has_an_even_number_of_tiles(side_by_side, count):
-    plan = layout(1960, 2940, tile_size=1536, stride=16, halo=48, side_by_side=side_by_side)
+    layout = choose_layout(1960, 2940, tile_size=1536, stride=16, halo=48, side_by_side=side_by_side)
 
-    assert plan.count == count
+    assert layout.count == count
 
 
 def test_the_cuts_move_between_iterations():
-    plan = layout(960, 1280, tile_size=512, stride=16, halo=32)
+    layout = choose_layout(960, 1280, tile_size=512, stride=16, halo=32)
     random = np.random.default_rng(0)
 
-    places = {tile.core for _ in range(8) for tile in plan.tiles(random)}
+    places = {tile.core for _ in range(8) for tile in layout.tiles(random)}
 
-    assert len(places) > plan.count * 4
+    assert len(places) > layout.count * 4
 
 
 def covered_once(tiles, height, width):
