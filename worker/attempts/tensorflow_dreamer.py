@@ -117,7 +117,9 @@ class TensorFlowDreamer:
     def share(self, job: Job, params: DreamParams, guide: Image | None) -> AbstractContextManager[SharedDream | None]:
         if self._share is None:
             return nullcontext()
-        return self._share(job, params, weights_sha256=self._network(params).weights_sha256, guide=guide)
+        network, speeds = self._network(params), self._speeds.get(params.model)
+        own_s_per_px = speeds.seconds_per_px(params.tile_size) if speeds and params.tile_size else None
+        return self._share(job, params, weights_sha256=network.weights_sha256, guide=guide, own_s_per_px=own_s_per_px)
 
     def tile_gradient(
         self, model: str, weights_sha256: str, layers: tuple[Target, ...], guide: Image | None

@@ -14,8 +14,10 @@ LEAST_PATIENCE_S = 1.0
 class Pace:
     """Averages over tiles, in seconds per pixel of the window. Is safe to share between threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: float | None = None) -> None:
+        """own: how long this worker needs for a tile, as measured when it loaded the network; None if it was not."""
         self._lock = threading.Lock()
+        self._expected = own  # until a tile of this dream is measured
         self._own: float | None = None  # to compute it here
         self._cost: float | None = None  # of this worker's processor, to send and to receive it
         self._latency: float | None = None  # to send it, compute it and receive it, without waiting for earlier ones
@@ -36,14 +38,15 @@ class Pace:
     def gains(self) -> bool:
         """Returns whether a tile computed elsewhere takes this worker less time than one computed here.
 
-        False until one of its own tiles has been measured.
+        False until it is known how long one takes here.
         """
         with self._lock:
-            if self._own is None:
+            own = self._own or self._expected
+            if own is None:
                 return False
             if self._cost is None or self._latency is None:
                 return True
-            if LEAST_GAIN * self._cost <= self._own and self._latency <= MOST_LATENCY * self._own:
+            if LEAST_GAIN * self._cost <= own and self._latency <= MOST_LATENCY * own:
                 return True
             is_due = time.monotonic() >= self._probe_at
             if is_due:
@@ -53,7 +56,7 @@ class Pace:
     def patience_s(self, window_px: int) -> float:
         """Returns how long to wait for an answer, from the tile's submission."""
         with self._lock:
-            usual = self._turnaround or 2 * (self._own or 0)
+            usual = self._turnaround or 2 * (self._own or self._expected or 0)
         return max(LEAST_PATIENCE_S, PATIENCE * usual * window_px)
 
 

@@ -33,24 +33,28 @@ WINDOWS_PER_HELPER = 2  # one to compute, and one that is there when it is done
 class ShareDream(Protocol):
     """Creates a shared dream. The worker's child binds the other arguments of SharedDream."""
 
-    def __call__(self, job: Job, params: DreamParams, *, weights_sha256: str, guide: Image | None) -> "SharedDream": ...
+    def __call__(
+        self, job: Job, params: DreamParams, *, weights_sha256: str, guide: Image | None, own_s_per_px: float | None
+    ) -> "SharedDream": ...
 
 
 class SharedDream:
     """Implements Helpers for one attempt. Use it as a context manager around the dream."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the attempt, and the worker that runs it
         self,
         job: Job,
         params: DreamParams,
         *,
         weights_sha256: str,
         guide: Image | None,
+        own_s_per_px: float | None,
         store: JobStore,
         exchange: TileExchange,
         numerics: str,
         settings: Settings,
     ) -> None:
+        """own_s_per_px: how long this worker needs for a pixel of a window, if that has been measured."""
         self._job_id, self._claim = job.id, job.claim or ""
         self._fields = {
             "job_id": self._job_id,
@@ -63,7 +67,7 @@ class SharedDream:
         self._model, self._guide = params.model, guide
         self._store, self._exchange, self._numerics = store, exchange, numerics
         self._name, self._share_bytes = settings.worker_name, settings.share_bytes
-        self._pace = Pace()
+        self._pace = Pace(own_s_per_px)
         self._lock = threading.Lock()
         self._sent: dict[Future[CoreGradient | None], _Sent] = {}
         self._number = 0

@@ -126,7 +126,7 @@ def shared(settings, network, *, guide=None):
         settings=settings,
     )
     job = dataclasses.replace(Job.from_manifest(a_manifest()), claim="claim")
-    with share(job, PARAMS, weights_sha256=network.weights_sha256, guide=guide) as dream:
+    with share(job, PARAMS, weights_sha256=network.weights_sha256, guide=guide, own_s_per_px=None) as dream:
         dream.has_room(1)
         wait_until(lambda: dream._helpers > 0, what="helpers to be found")
         yield dream

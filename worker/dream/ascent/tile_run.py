@@ -25,7 +25,7 @@ from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 
 EPSILON = 1e-8  # prevents a division by zero for a flat gradient
-LOOK_S = 0.25  # between looks at helpers' overdue answers
+LOOK_S = 0.25  # between looks for new helpers and at overdue answers
 
 
 def core_gradient(gradient: Gradient, window: Image, core: tuple[slice, slice]) -> CoreGradient:
@@ -130,7 +130,8 @@ class TileRun:
 
     def _completed(self) -> Iterator[Tile]:
         """Waits until a tile is complete, or for a moment, and yields those that are."""
-        done, _ = wait((*self._own, *self._sent), timeout=LOOK_S if self._sent else None, return_when=FIRST_COMPLETED)
+        looks = self._sent or (self._helpers is not None and self._todo)
+        done, _ = wait((*self._own, *self._sent), timeout=LOOK_S if looks else None, return_when=FIRST_COMPLETED)
         for future in done:
             result = future.result()
             if future in self._own:

@@ -37,11 +37,16 @@ class TileSpeeds:
         edges = range(min(self.us_per_px), max(self.us_per_px) + 1, STEP_PX)
         return [edge for edge in edges if least <= edge <= most]
 
+    def seconds_per_px(self, edge: float) -> float:
+        """Returns what a pixel costs in a window with that edge, pixels."""
+        edges = sorted(self.us_per_px)
+        return float(np.interp(edge, edges, [self.us_per_px[measured] for measured in edges])) / 1e6
+
     def seconds(self, layout: Layout) -> float:
         """Estimates the processor time of one iteration of an octave, with that of cores that have no window."""
-        px, edges = math.prod(layout.window), sorted(self.us_per_px)
-        us = float(np.interp(math.sqrt(px), edges, [self.us_per_px[edge] for edge in edges]))
-        return (layout.count + IDLE * (-layout.count % self.at_once)) * px * us / 1e6
+        px = math.prod(layout.window)
+        windows = layout.count + IDLE * (-layout.count % self.at_once)
+        return windows * px * self.seconds_per_px(math.sqrt(px))
 
     def best(self, edges: Sequence[int], size: tuple[int, int], *, stride: int, halo: int) -> int:
         """Returns the edge, one of `edges`, with which an octave takes least time; of equal ones the smallest.

@@ -106,6 +106,18 @@ def test_missing_weights_are_fetched_if_allowed_and_not_retried_at_once_after_a_
     assert dreamer.models() == ("small",)
 
 
+def test_a_shared_dream_knows_from_the_start_how_long_a_tile_takes_here(networks, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(registry, "load", lambda *_: toy_network())
+    monkeypatch.setattr(TileMeasurements, "of", lambda *_: TileSpeeds({512: 0.1, 1024: 0.3}, 2))
+    dreamer = TensorFlowDreamer(Settings(model_dir=tmp_path), lambda *_, **fields: asked.append(fields))
+    dreamer.load("small")
+
+    dreamer.share(None, DreamParams(model="small", layers=(Target(layer="layer0"),), tile_size=768), None)
+
+    assert asked[0]["own_s_per_px"] == pytest.approx(0.2e-6)
+
+
 def test_a_job_gets_the_tiles_that_were_measured_at_its_networks_first_use(networks, monkeypatch, tmp_path):
     network, measured = toy_network(), []
     speeds = TileSpeeds({512: 0.1, 896: 0.3, 1536: 0.5}, 2)

@@ -17,8 +17,17 @@ def measured(monkeypatch):
     return found
 
 
-def test_nothing_is_sent_before_an_own_tile_was_measured():
+def test_nothing_is_sent_before_it_is_known_how_long_a_tile_takes_here():
     assert not Pace().gains()
+
+
+def test_what_was_measured_when_the_network_was_loaded_counts_until_a_tile_is_measured(measured):
+    fresh = Pace(own=1.0 / PX)
+    assert fresh.gains()
+    assert fresh.patience_s(PX) == measured.patience_s(PX)
+
+    fresh.tile_computed(PX, 10.0)
+    assert fresh.patience_s(PX) == pytest.approx(pace.PATIENCE * 20)
 
 
 def test_a_tile_is_sent_to_find_out(measured):

@@ -181,6 +181,35 @@ def test_finished_rows_are_blurred_while_a_helper_computes_the_last_tile():
     assert helpers.computed > 0
 
 
+def test_helpers_that_are_found_during_the_first_tile_do_not_wait_for_its_end():
+    helped = threading.Event()
+
+    class FoundLate(ThreadHelpers):
+        looks = 0
+
+        def has_room(self, window_px):
+            self.looks += 1
+            return self.looks > 1 and super().has_room(window_px)
+
+        def answer(self, future, tile, window):
+            super().answer(future, tile, window)
+            helped.set()
+
+    def compute(windows):
+        if threading.current_thread().name.startswith("tile"):
+            assert helped.wait(60)
+        return windows
+
+    image, gradient = photograph(200, 300), np.empty((200, 300, 3), np.float32)
+    tiles = [Tile(core=((top, top + 100), (0, 300)), window=((top, top + 100), (0, 300))) for top in (0, 100)]
+    helpers = FoundLate(lambda windows: windows)
+
+    found = TileRun(tiles, image, gradient, (0, 0), compute=compute, at_once=1, normalized=True, helpers=helpers)
+
+    assert len(list(found)) == 2
+    assert helpers.computed == 1
+
+
 def test_a_core_that_is_not_finite_has_no_standard_deviation():
     window = np.full((8, 8, 3), np.nan, np.float32)
     found = core_gradient(lambda windows: windows, window, (slice(2, 6), slice(2, 6)))
