@@ -54,7 +54,7 @@ def test_the_draft_survives_a_reload_and_going_back_after_the_start(page, photog
     chosen(page, "Folds").check()
     steps.make_it_short(page)
     page.get_by_label("Guide image").set_input_files(photograph)
-    page.get_by_role("button", name="Paint a mask").press("Enter")
+    page.get_by_role("button", name="Dream a part").press("Enter")
     page.keyboard.press("Space")
     page.get_by_role("button", name="Done").press("Enter")
     wait_until(lambda: page.evaluate(STORED), what="storing the draft")
@@ -117,7 +117,7 @@ def test_a_picture_twice_as_large_and_the_same_dream_on_another_photograph(page,
 
 def test_a_sample_leaves_the_keyboard_where_the_work_goes_on(page):
     page.get_by_role("button", name="Use the sample: A cat").press("Enter")
-    expect(page.get_by_role("button", name="Paint a mask")).to_be_focused()
+    expect(page.get_by_role("button", name="Dream a part")).to_be_focused()
 
 
 def test_an_unknown_address_is_explained(page):

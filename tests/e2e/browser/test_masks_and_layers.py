@@ -18,7 +18,7 @@ def pixels(content):
 def test_only_the_painted_area_is_dreamed(page, stack, client, photograph):
     # given a mask painted over the left part
     steps.add(page, photograph)
-    page.get_by_role("button", name="Paint a mask").click()
+    page.get_by_role("button", name="Dream a part").click()
     box = page.locator("canvas.mask").bounding_box()
     x, top = box["x"] + box["width"] * 0.15, box["y"]
     page.mouse.move(x, top + box["height"] * 0.2)
@@ -45,7 +45,7 @@ def test_only_the_painted_area_is_dreamed(page, stack, client, photograph):
 
 def test_a_mask_can_be_painted_with_the_keyboard(page, photograph):
     steps.add(page, photograph)
-    page.get_by_role("button", name="Paint a mask").press("Enter")
+    page.get_by_role("button", name="Dream a part").press("Enter")
 
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")

@@ -171,7 +171,7 @@ export function maskPainter(photo, frame, onChange) {
   function tools() {
     if (!state.active) {
       return [
-        button(photo.mask ? "Edit the mask" : "Paint a mask", { icon: "brush", className: "slim", onclick: open }),
+        button(photo.mask ? "Edit the mask" : "Dream a part", { icon: "brush", className: "slim", onclick: open }),
         photo.mask && button("Remove the mask", { icon: "erase", className: "slim icon-only", onclick: () => {
           discard();
           onChange();

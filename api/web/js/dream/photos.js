@@ -78,8 +78,8 @@ export function photoStage({ signal, onChange }) {
       "div",
       { className: "invitation" },
       h("div", { className: "tunnel", "aria-hidden": "true" }, TUNNEL.map((file) => h("i", null, h("img", { src: asset(file), alt: "" })))),
-      h("p", { className: "invitation-title" }, "Drop a photograph"),
-      h("p", { className: "muted" }, "or several at once. You can also paste."),
+      h("p", { className: "invitation-title" }, "Start with a photograph"),
+      h("p", { className: "muted" }, matchMedia("(pointer: coarse)").matches ? "or several at once." : "Drop one here, or several at once. You can also paste."),
       h("button", { type: "button", className: "primary large", onclick: choose }, "Choose photographs"),
       h("div", { className: "samples" }, h("span", { className: "muted small" }, "No photograph at hand? Try a sample"), h("div", { className: "row" }, SAMPLES.map(sample))),
     );
