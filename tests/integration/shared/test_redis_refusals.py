@@ -20,6 +20,8 @@ from tests.fakes.pictures import a_picture
 from tests.fakes.redis_server import REFUSALS, SAYS, RefusingRedis
 from worker.doctor.redis_checks import check_redis
 
+pytestmark = pytest.mark.service
+
 WORKER = WorkerInfo(name="w", models=("efficientnet-lite0",), device="cpu", job_id=None, seen_at=0)
 
 

@@ -12,6 +12,8 @@ from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
 from tests.fakes.s3_proxy import proxy
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(scope="module")
 def moto():

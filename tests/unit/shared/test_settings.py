@@ -65,6 +65,7 @@ def test_secrets_stay_hidden_where_settings_are_printed():
     assert "hush" not in repr(Settings(s3_secret_key="hush"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -142,6 +142,7 @@ def commands(typer_app, *above):
         yield from commands(command, *above, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*commands(typer.main.get_command(main.app))], ids=" ".join)
 def test_every_command_takes_json(dream, name):
     assert "--json" in dream(*name, "--help", url=None)[1]

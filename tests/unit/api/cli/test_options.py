@@ -41,6 +41,7 @@ def test_the_examples_cover_every_parameter():
     assert Target.model_fields.keys() == {"layer", "channels", "weight"}  # the options that stand for `layers`
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GIVEN)
 def test_every_parameter_has_an_option(dream, server, world, name):
     server.ends_as = None

@@ -28,6 +28,7 @@ def folder(app, world, tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_the_documented_python_runs_and_saves_pictures(folder, block):
     before = len(list(folder.iterdir()))

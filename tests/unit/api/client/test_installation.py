@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 
 from deploy.local.process import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SERVER = ["apiflask", "boto3", "celery", "flask", "limits", "numpy", "PIL", "redis", "structlog", "tensorflow"]
 

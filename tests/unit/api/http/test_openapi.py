@@ -131,6 +131,7 @@ def test_every_reference_in_the_document_resolves(http):
         assert name in document["components"][kind]
 
 
+@pytest.mark.slow
 def test_the_committed_document_equals_the_served_one(app):
     # when
     served, committed = writer.text(app), writer.COMMITTED.read_text()
@@ -168,6 +169,7 @@ def _examples():
             yield pytest.param("post", path, example, id=f"{operation}: {name}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "example"), list(_examples()))
 def test_the_examples_work_and_their_responses_match_the_schemas(http, world, method, path, example):
     # given

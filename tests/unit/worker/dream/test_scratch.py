@@ -75,6 +75,7 @@ def test_a_disk_without_room_is_an_error_that_says_how_much_is_needed(room):
     assert raised.value.retryable
 
 
+@pytest.mark.slow
 def test_an_array_may_be_collected_while_another_is_counted(monkeypatch):
     # given arrays in cycles, which the collector frees when it runs: here, inside of the next reservation
     def collect():
@@ -114,6 +115,7 @@ def dreamed(*, mask=False, resume=None, observer=None, **params):
     return dream(NETWORK, image, resolved, inputs=inputs, resume=resume, observer=observer)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", VARIANTS, ids=str)
 def test_a_dream_in_files_is_the_one_in_memory_to_the_byte(room, monkeypatch, params):
     for module, name in ((scratch, "BAND_PX"), (resize, "_BAND_PX")):

@@ -13,6 +13,8 @@ from worker.dream.ascent.gradient import gradient_of
 from worker.dream.ascent.memory import HALOS_PER_TILE
 from worker.dream.tiles.tiling import choose_layout
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 811, 1013
 
 

@@ -55,6 +55,7 @@ class RecordingObserver:
         self.images.append(point.image.copy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 @pytest.mark.parametrize("size", [(100, 90), (261, 333)], ids=["one tile", "tiles"])
 @pytest.mark.parametrize(
@@ -98,6 +99,7 @@ def test_a_step_of_2015_is_the_bare_gradient_over_its_mean_size(toy, toy_params,
     assert np.abs(image - before).mean() == pytest.approx(1.5, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
 def test_each_step_is_the_references_on_lite0(lite0, lite0_params, ascend):
     """Both take a window's gradient from one function, because two could differ in a last bit, and a ReLU near zero
