@@ -133,8 +133,8 @@ MUTANTS = (
     Mutant(
         "a retry is marked as pending after Redis knows of it",
         LIFECYCLE,
-        (("        self._mark(object_keys.pending(job.id, retry_count), retry_count)\n        sequel = self._decide",
-          "        sequel = self._decide"),
+        (("        if self.records.outcome(job.id, retry_count) is None:\n"
+          "            self._mark(object_keys.pending(job.id, retry_count), retry_count)\n", ""),
          ("        with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up\n",
           "        self._mark(object_keys.pending(job.id, retry_count), retry_count)\n"
           "        with contextlib.suppress(StoreUnavailable):  # the caretaker sends the wake-up\n")),
