@@ -15,7 +15,7 @@ class Pace:
     """Averages over tiles, in seconds per pixel of the window. Is safe to share between threads."""
 
     def __init__(self, own: float | None = None) -> None:
-        """own: how long this worker needs for a tile, as measured when it loaded the network; None if it was not."""
+        """own: seconds per pixel that this worker needs, as measured when it loaded the network; None if it was not."""
         self._lock = threading.Lock()
         self._expected = own  # until a tile of this dream is measured
         self._own: float | None = None  # to compute it here
