@@ -1,5 +1,6 @@
 """Fixtures: the npm packages of package.json, installed once and kept in build/."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -19,14 +20,17 @@ def npm_packages() -> Path:
     """The folder that holds node_modules. Without npm the tests are skipped, except in CI."""
     if not shutil.which("npm") and "CI" not in os.environ:
         pytest.skip("npm is not installed")
-    lock = (HERE / "package-lock.json").read_bytes()
+    versions = (HERE / "package-lock.json").read_bytes()
+    INSTALLED.mkdir(parents=True, exist_ok=True)
     stamp = INSTALLED / "installed"
-    if not stamp.exists() or stamp.read_bytes() != lock:
-        INSTALLED.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, INSTALLED)
-        run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=INSTALLED)
-        stamp.write_bytes(lock)
+    # `make test` runs two processes, and two of `npm ci` in one folder spoil each other's files.
+    with (INSTALLED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_bytes() != versions:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, INSTALLED)
+            run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=INSTALLED)
+            stamp.write_bytes(versions)
     return INSTALLED
 
 
