@@ -12,7 +12,7 @@ import tensorflow as tf
 from shared.networks.network_size import GUIDE_PX, GUIDE_SHORTEST_PX
 from shared.params import Target
 from worker.dream.activations import layer_activations, sized
-from worker.dream.ascent.gradient import Gradient, chosen_channels
+from worker.dream.ascent.gradient import Gradient, activations_of, chosen_channels
 from worker.dream.network import Network
 from worker.dream.types import Image
 
@@ -77,7 +77,7 @@ def compiled(network: Network, targets: tuple[Target, ...]) -> Callable[..., tf.
     """Compiles the guided gradient. One trace serves every guide, because the guide's features are arguments."""
 
     def gradient(windows: tf.Tensor, *features: tf.Tensor) -> tf.Tensor:
-        activations = network.activations(windows, [target.layer for target in targets])
+        activations = activations_of(network, windows, targets)
         return tf.gradients(guided_objective(activations, targets, features), windows)[0]
 
     return tf.function(gradient, reduce_retracing=True)  # type: ignore[no-any-return]

@@ -13,7 +13,9 @@ from google.protobuf.message import DecodeError
 
 from shared.errors import ModelCorrupt, ModelUnavailable
 from shared.networks.model import Model
+from worker.dream.ascent import subpixel
 from worker.dream.network import Network
+from worker.networks import normalization
 from worker.networks.checksum import sha256_of
 from worker.networks.graph_operations import check_operations, source_name
 from worker.networks.preprocessing import PREPROCESSING
@@ -33,6 +35,7 @@ def load(path: Path, model: Model) -> Network:
         raise ModelCorrupt(f"{path.name} has no node {min(missing)}: it is not the graph of {model.title}")
     trunk = _trunk(graph, names)  # drops the classifiers
     check_operations(trunk, path.name)
+    _choose_gradients(trunk)
     return Network(
         name=model.name,
         weights_sha256=sha256,
@@ -54,6 +57,15 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
     except DecodeError as exc:
         raise ModelCorrupt(f"{path.name} is not a TensorFlow graph") from exc
     return graph
+
+
+def _choose_gradients(graph: tf.compat.v1.GraphDef) -> None:
+    """Gives the graph's operations the gradients that are faster than TensorFlow's."""
+    for node in graph.node:
+        if node.op == subpixel.OPERATION:
+            node.attr["_gradient_op_type"].s = subpixel.GRADIENT.encode()
+        elif node.op == normalization.OPERATION and node.attr["beta"].f in normalization.BETAS:
+            node.attr["_gradient_op_type"].s = normalization.GRADIENT.encode()
 
 
 def _activations(

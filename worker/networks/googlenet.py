@@ -18,11 +18,14 @@ from shared.networks.model import Model
 from worker.dream.network import Network
 from worker.networks.caffemodel import Weights, read_weights
 from worker.networks.checksum import sha256_of
+from worker.networks.normalization import LocalResponseNormalization
 
 INPUT = "data"
 MEAN_RGB = (123.0, 117.0, 104.0)  # of ImageNet, as the network was trained
 MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 _POOLED_BEFORE = {"3a": "pool2/3x3_s2", "4a": "pool3/3x3_s2", "5a": "pool4/3x3_s2"}
+# TensorFlow's alpha counts for each of the 5 channels, Caffe's 1e-4 for their mean.
+_NORMALIZED = LocalResponseNormalization(radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
 _KERNEL_PX = {"7x7_s2": 7, "3x3": 3, "5x5": 5}  # by the last part of a layer's name; the others are 1 x 1
 
 
@@ -96,10 +99,10 @@ def _trunk() -> dict[str, tuple[Callable[..., tf.Tensor] | None, tuple[str, ...]
     trunk: dict[str, tuple[Callable[..., tf.Tensor] | None, tuple[str, ...]]] = {
         "conv1/7x7_s2": (None, (INPUT,)),
         "pool1/3x3_s2": (_halved, ("conv1/7x7_s2",)),
-        "pool1/norm1": (_normalized, ("pool1/3x3_s2",)),
+        "pool1/norm1": (_NORMALIZED, ("pool1/3x3_s2",)),
         "conv2/3x3_reduce": (None, ("pool1/norm1",)),
         "conv2/3x3": (None, ("conv2/3x3_reduce",)),
-        "conv2/norm2": (_normalized, ("conv2/3x3",)),
+        "conv2/norm2": (_NORMALIZED, ("conv2/3x3",)),
     }
     below = "conv2/norm2"
     for module in MODULES:
@@ -141,11 +144,6 @@ def _halved(x: tf.Tensor) -> tf.Tensor:
 
 def _pooled(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.max_pool2d(x, 3, 1, "SAME")
-
-
-def _normalized(x: tf.Tensor) -> tf.Tensor:
-    """Normalizes over 5 channels. TensorFlow's alpha counts for each of them, Caffe's 1e-4 for their mean."""
-    return tf.nn.local_response_normalization(x, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
 
 
 def _joined(*branches: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from shared.errors import ModelCorrupt
 from shared.networks.model import Layer, Model
+from shared.params import Target
 from tests.benchmarks.engine import stand_in
+from worker.dream.ascent.gradient import gradient_of
 from worker.networks import describe, frozen_graph
 from worker.networks.graph_operations import ALLOWED, allowed_part
 
@@ -41,6 +43,27 @@ def test_a_graph_of_image_operations_is_computed(write):
     path = write(lambda images: tf.nn.relu(images + 1.0, name="layer"))
 
     assert activations(path).tolist() == np.ones((1, 8, 8, 3)).tolist()
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.75, 0.6])
+def test_the_gradient_of_a_graph_is_the_tapes_and_takes_no_slow_operation(write, beta):
+    kernel = np.random.default_rng(5).standard_normal((7, 7, 3, 16), np.float32)
+
+    def layers(images):
+        normalized = tf.nn.local_response_normalization(tf.nn.conv2d(images, kernel, 2, "SAME"), 5, 2.0, 1e-4, beta)
+        return tf.tanh(normalized / 100.0, name="layer")
+
+    images = tf.constant(np.random.default_rng(6).uniform(0, 255, (1, 32, 48, 3)).astype(np.float32))
+    compute = gradient_of(frozen_graph.load(write(layers), a_model("layer")), (Target(layer="layer"),))
+
+    computed = compute(images)
+
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        value = tf.reduce_mean(tf.square(layers(images)))
+    np.testing.assert_allclose(computed, expected := tape.gradient(value, images), atol=1e-5 * np.abs(expected).max())
+    used = {op.type for op in compute.graph.get_operations()}
+    assert used & {"Conv2DBackpropInput", "LRNGrad"} == ({"LRNGrad"} if beta == 0.6 else set())
 
 
 def test_a_graph_that_reads_a_file_is_not_loaded(write, tmp_path):
