@@ -67,7 +67,7 @@ def restrict_kind(record: dict[str, Any]) -> None:
 
 
 def make_defaults_optional(document: dict[str, Any]) -> None:
-    """Moves the defaults of all fields of requests to their descriptions, in place.
+    """Moves the defaults of all fields of requests to `x-default`, for the page, and their descriptions, in place.
 
     Generators of typed clients make a field with `default` required, also where the client may leave it out.
     """
@@ -88,6 +88,7 @@ def make_defaults_optional(document: dict[str, Any]) -> None:
     for schema in [*(schemas[name] for name in seen), *(c["schema"] for body in bodies for c in body.values())]:
         for field in schema.get("properties", {}).values():
             if (default := field.pop("default", None)) is not None and "$ref" not in field:
+                field["x-default"] = default
                 shown = default if isinstance(default, str) else json.dumps(default)
                 field["description"] = f"{field.get('description', '')} Default: `{shown}`.".lstrip()
 

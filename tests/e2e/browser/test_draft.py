@@ -98,6 +98,18 @@ def test_a_dream_keeps_its_look_when_it_is_changed_and_dreamed_again(page, clien
     expect(page.get_by_text("Woven, shallower")).to_be_visible()
 
 
+def test_parameters_that_a_look_leaves_alone_show_their_defaults(page):
+    chosen(page, "Eyes").check()
+    steps.open_expert(page)
+
+    expect(page.get_by_label("Octaves, exact")).to_have_value("5")
+    expect(page.get_by_label("Strength, exact")).to_have_value("1")
+    expect(page.get_by_role("radio", name="Near")).to_be_checked()
+    # and the values in use are no difference
+    steps.set_exactly(page, "Octaves", 5)
+    expect(page.get_by_text("Undo the changes")).to_be_hidden()
+
+
 def test_a_picture_twice_as_large_and_the_same_dream_on_another_photograph(page, client, photograph):
     steps.add(page, photograph)
     steps.make_it_short(page)

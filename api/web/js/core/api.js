@@ -85,7 +85,8 @@ export function getCached(path) {
   return cache.get(path);
 }
 
-/** Returns a schema from the OpenAPI document. */
-export async function schema(name) {
-  return (await getCached("/openapi.json")).components.schemas[name];
+/** Returns the properties of a schema from the OpenAPI document, with the defaults that it keeps as `x-default`. */
+export async function properties(name) {
+  const { properties: all = {} } = (await getCached("/openapi.json")).components.schemas[name] ?? {};
+  return Object.fromEntries(Object.entries(all).map(([key, one]) => [key, { ...one, default: one["x-default"] }]));
 }

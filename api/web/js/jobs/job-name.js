@@ -1,6 +1,6 @@
 // Names and descriptions of jobs: "cat · Animals, deeper".
 
-import { schema } from "../core/api.js";
+import { properties } from "../core/api.js";
 import { looks } from "../settings/looks.js";
 import { loadPhoto } from "../core/photo-cache.js";
 import { ago, humanize } from "../core/format.js";
@@ -17,8 +17,8 @@ export function subject(job) {
 
 /** Returns the look that the job came from, and how it differs: "Animals, deeper"; null without a look. */
 async function lookOf(job) {
-  const [all, params] = await Promise.all([looks(), schema("DreamParams")]).catch(() => [[], null]);
-  const defaults = Object.fromEntries(Object.entries(params?.properties ?? {}).map(([name, one]) => [name, one.default]));
+  const [all, params] = await Promise.all([looks(), properties("DreamParams")]).catch(() => [[], {}]);
+  const defaults = Object.fromEntries(Object.entries(params).map(([name, one]) => [name, one.default]));
   const named = all.find((look) => look.name === job.preset);
   if (named) return named.title + difference(job.changed ?? [], job.params, named, defaults);
   return sameSettings(job, all)?.title ?? null;

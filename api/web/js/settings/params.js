@@ -1,6 +1,6 @@
 // The form for parameters, built from the server's schema: the main ones visible, the rest under "Expert".
 
-import { schema } from "../core/api.js";
+import { properties as propertiesOf } from "../core/api.js";
 import { button, h } from "../core/dom.js";
 import { draft } from "../dream/draft.js";
 import { field, solid } from "./fields.js";
@@ -21,7 +21,7 @@ function dice(set) {
  *   values: () => any, defaults: Record<string, any>}>}
  */
 export async function paramsForm(onChange) {
-  const properties = (await schema("DreamParams"))?.properties ?? {};
+  const properties = await propertiesOf("DreamParams");
   const fields = new Map();
   const set = (name, value) => {
     if (value === undefined) delete draft.params[name];

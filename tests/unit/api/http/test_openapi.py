@@ -9,6 +9,7 @@ import pytest
 from api.http import openapi_examples
 from api.schemas.problem import Problem
 from shared.jobs.job import JobState
+from shared.params import DreamParams
 from shared.settings import Settings
 from shared.webhooks.message import MESSAGE_TYPES, WebhookMessage
 from tests.fakes.job_factory import an_ended_job
@@ -87,6 +88,13 @@ def test_fields_with_defaults_are_optional_in_requests(http):
     for name in ("JobRequest", "FeatureMapsRequest", "DreamParams", "FeatureMapsParams", "Target", "UploadRequest"):
         assert not [field for field in schemas[name]["properties"].values() if "default" in field], name
     assert "Default: `normal`." in schemas["JobRequest"]["properties"]["priority"]["description"]
+
+
+def test_the_page_finds_the_defaults_of_parameters(http):
+    properties = _document(http)["components"]["schemas"]["DreamParams"]["properties"]
+
+    kept = {name: field["x-default"] for name, field in properties.items() if "x-default" in field}
+    assert kept == {name: value for name, value in DreamParams().model_dump(mode="json").items() if value is not None}
 
 
 def test_every_operation_has_a_known_tag_and_says_whether_it_needs_a_key(http):
