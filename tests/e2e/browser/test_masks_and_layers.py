@@ -43,6 +43,17 @@ def test_only_the_painted_area_is_dreamed(page, stack, client, photograph):
     expect(page.get_by_role("button", name="Edit the mask")).to_be_visible()
 
 
+def test_where_nothing_is_painted_the_whole_picture_is_dreamed(page, client, photograph):
+    steps.add(page, photograph)
+    steps.make_it_short(page)
+    page.get_by_role("button", name="Dream a part").click()
+
+    steps.start(page)
+    steps.await_state(page, "Done")
+
+    assert client.get(page.url.rsplit("/", 1)[-1]).links.mask is None
+
+
 def test_a_mask_can_be_painted_with_the_keyboard(page, photograph):
     steps.add(page, photograph)
     page.get_by_role("button", name="Dream a part").press("Enter")

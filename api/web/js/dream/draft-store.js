@@ -2,6 +2,7 @@
 
 import { DRAFTS, use } from "../core/database.js";
 import { draft, readPhoto } from "./draft.js";
+import { isBlank } from "./mask-file.js";
 
 const ID = "composer";
 const DELAY_MS = 400;
@@ -26,7 +27,7 @@ async function storeDraft() {
   const { photos, active, look, params, guide, options } = draft;
   const pictures = [...photos.map((photo) => photo.file), guide].reduce((sum, file) => sum + (file?.size ?? 0), 0);
   if (pictures > MAX_BYTES) return;
-  const kept = await Promise.all(photos.map(async ({ file, name, mask, sent }) => ({ file, name, sent, mask: mask && (await blobOf(mask)) })));
+  const kept = await Promise.all(photos.map(async ({ file, name, mask, sent }) => ({ file, name, sent, mask: mask && !isBlank(mask) ? await blobOf(mask) : null })));
   await use(DRAFTS, "readwrite", (store) => store.put({ id: ID, photos: kept, active, look, params, guide, options }));
 }
 

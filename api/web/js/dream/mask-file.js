@@ -40,3 +40,10 @@ export function maskFile(canvas) {
   pen.fillRect(0, 0, flat.width, flat.height);
   return new Promise((done) => flat.toBlob(done, "image/png"));
 }
+
+/** Whether nothing is painted. */
+export function isBlank(canvas) {
+  const { data } = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 3; i < data.length; i += 4) if (data[i]) return false;
+  return true;
+}

@@ -2,7 +2,7 @@
 
 import { speak } from "../core/announce.js";
 import { button, h, uid } from "../core/dom.js";
-import { TINT } from "./mask-file.js";
+import { isBlank, TINT } from "./mask-file.js";
 
 const LONGEST_PX = 1024; // enough for a soft-edged mask
 const UNDO_STEPS = 20;
@@ -207,10 +207,4 @@ export function maskPainter(photo, frame, onChange) {
       return state.active;
     },
   };
-}
-
-function isBlank(canvas) {
-  const { data } = canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
-  for (let i = 3; i < data.length; i += 4) if (data[i]) return false;
-  return true;
 }

@@ -3,7 +3,7 @@
 import { request } from "../core/api.js";
 import { savePhoto } from "../core/photo-cache.js";
 import { send } from "../core/send.js";
-import { maskFile } from "./mask-file.js";
+import { isBlank, maskFile } from "./mask-file.js";
 import { uploadByParts } from "./parts.js";
 
 const UPLOAD_FIRST_BYTES = 8e6;
@@ -17,7 +17,7 @@ const BY_PARTS_BYTES = 32 * 2 ** 20;
  * @returns {Promise<any>} the job
  */
 export async function submit(photo, { params, guide, options, key = newKey(), onProgress, onSilence = () => {}, signal }) {
-  const mask = photo.mask ? await maskFile(photo.mask) : null;
+  const mask = photo.mask && !isBlank(photo.mask) ? await maskFile(photo.mask) : null;
   const large = photo.file.size > UPLOAD_FIRST_BYTES;
   const files = { image: photo.file, guide, mask };
   const job = await (large ? byUpload : byForm)(files, params, options, { key, onProgress, onSilence, signal });
