@@ -159,7 +159,7 @@ def job_table(job: JobView) -> Table:
         f"iteration {job.progress.iteration} of {job.progress.iterations}"
         if job.progress.octaves
         else None,
-        "time left": time_left(job.progress),
+        "time left": None if job.finished_at else time_left(job.progress),
         "submitted": f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC",
         "took": duration((job.finished_at - job.started_at).total_seconds())
         if job.finished_at and job.started_at

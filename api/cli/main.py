@@ -55,8 +55,9 @@ def _options(
 ) -> None:
     """Turns photographs into DeepDreams on a Dreamqueue server.
 
-    Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the server, 4 server or network
-    unavailable, 130 Ctrl-C.
+    Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the
+    server, 4 server or network unavailable, 130 Ctrl-C.
+
     DREAM_KEY holds the API key, if the server requires one.
     """
     target: Target = context.obj
@@ -72,7 +73,10 @@ def status(context: typer.Context, job: JobId) -> None:
 
 
 @command(app)
-def watch(context: typer.Context, job: Annotated[list[str], typer.Argument(metavar="JOB...")]) -> None:
+def watch(
+    context: typer.Context,
+    job: Annotated[list[str], typer.Argument(metavar="JOB", help="The jobs' ids, as printed by `submit` and `list`.")],
+) -> None:
     """Shows several jobs in one live view until all have ended."""
     client = connection.client(context)
     submit_commands.watch_all(context, client, [client.get(job_id) for job_id in job], None)

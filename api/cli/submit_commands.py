@@ -19,7 +19,13 @@ from shared.errors import InvalidField, Unauthorized
 from shared.jobs.job import JobState, Priority
 from shared.params import DEFAULT_MODEL
 
-OtherImage = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="An image file.")]
+Guide = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="A picture; the dream takes on what is in it.")
+]
+Mask = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="A gray picture: white parts are dreamed, black ones stay."),
+]
 
 Anyway = Annotated[bool, typer.Option("--anyway", help="Submit even if no running worker has the network.")]
 
@@ -34,8 +40,8 @@ def submit(  # noqa: PLR0913 - typer reads the options from here
     given: dict[str, Any],
     targets: dict[str, list[Any]],
     look: Annotated[str | None, typer.Option(help="Start from this preset; `dream looks` lists them.")] = None,
-    guide: OtherImage = None,
-    mask: OtherImage = None,
+    guide: Guide = None,
+    mask: Mask = None,
     params: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A JSON file with parameters; options override it.")
     ] = None,
@@ -90,8 +96,8 @@ def again(
     result: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A result of an earlier job.")],
     *,
     image: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The photograph.")],
-    guide: OtherImage = None,
-    mask: OtherImage = None,
+    guide: Guide = None,
+    mask: Mask = None,
     anyway: Anyway = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to save the dream; by default, again.png or its like.")

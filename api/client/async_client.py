@@ -42,7 +42,8 @@ class AsyncDreamClient:
         self.url = url
         self._clock = clock or SystemClock()
         self._sleep = sleep
-        self._http = httpx.AsyncClient(transport=transport, **calls.connection(url, key, timeout_s))
+        with translated(url):
+            self._http = httpx.AsyncClient(transport=transport, **calls.connection(url, key, timeout_s))
 
     async def __aenter__(self) -> "AsyncDreamClient":
         return self

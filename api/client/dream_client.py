@@ -39,7 +39,8 @@ class DreamClient:
     ) -> None:
         self.url = url
         self._clock = clock or SystemClock()
-        self._http = httpx.Client(transport=transport, **calls.connection(url, key, timeout_s))
+        with translated(url):
+            self._http = httpx.Client(transport=transport, **calls.connection(url, key, timeout_s))
 
     def __enter__(self) -> "DreamClient":
         return self

@@ -112,12 +112,14 @@ def translated(url: str) -> Iterator[None]:
     """Translates httpx's errors to ServerUnavailable."""
     try:
         yield
-    except httpx.InvalidURL as exc:
-        raise ServerUnavailable(f"'{url}' is not a valid address.") from exc
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
+        raise ServerUnavailable(f"'{url}' is not a valid address: it has the form http://host:port.") from exc
     except httpx.TimeoutException as exc:
         raise ServerUnavailable(f"The server at {url} did not respond in time.") from exc
     except httpx.TransportError as exc:
-        raise ServerUnavailable(f"Can't reach the server at {url}: {exc}.") from exc
+        raise ServerUnavailable(
+            f"Can't reach the server at {url}: {exc}. Check the address, and that the server runs."
+        ) from exc
 
 
 def name_of(response: httpx.Response, job_id: str) -> str:

@@ -67,7 +67,17 @@ def test_an_unreachable_server_is_reported(capsys):
     code = main.run(["--server", "http://127.0.0.1:9", "models"])
 
     assert code == UNAVAILABLE
-    assert "Can't reach the server at http://127.0.0.1:9" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "Can't reach the server at http://127.0.0.1:9" in err
+    assert "Check the address, and that the server runs." in err
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://host", "http://[::1"])
+def test_an_address_that_is_none_is_explained(capsys, address):
+    code = main.run(["--server", address, "models"])
+
+    assert code == UNAVAILABLE
+    assert capsys.readouterr().err == f"'{address}' is not a valid address: it has the form http://host:port.\n"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,12 @@ def test_a_failed_job_shows_its_error(capsys):
     assert "It was too large." in capsys.readouterr().out
 
 
+def test_an_ended_job_has_no_time_left(capsys):
+    done = view(an_ended_job(JobState.SUCCEEDED), progress=JobProgress(octaves=1, fraction=1, eta_seconds=0))
+
+    assert not [line for line in printed(capsys, job_table(done)) if "time left" in line]
+
+
 def printed(capsys, table, width=80):
     Console(width=width).print(table)
     return capsys.readouterr().out.splitlines()
