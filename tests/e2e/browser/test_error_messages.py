@@ -58,8 +58,12 @@ def test_a_photograph_that_the_api_refuses_is_explained_next_to_it(page, photogr
     expect(page.locator("[data-path=image] .field-error")).to_contain_text("cut off")
 
 
-def test_starting_without_a_photograph_asks_for_one(page):
+def test_starting_without_a_photograph_asks_for_one(page, photograph):
     page.get_by_role("button", name="Start dreaming").click()
 
     expect(page.get_by_text("Choose a photograph first")).to_be_visible()
     expect(page.get_by_role("button", name="Choose photographs")).to_be_focused()
+    # and no longer once there is one
+    expect(page.get_by_text("there is no photograph yet")).to_be_visible()
+    steps.add(page, photograph)
+    expect(page.get_by_text("there is no photograph yet")).to_be_hidden()

@@ -94,7 +94,10 @@ export function launcher({ what, onStarted, onRefused, signal }) {
     send,
     say,
     clear: () => (message.hidden = true),
-    /** Forgets an unanswered submission, because something else is to be sent now. */
-    changed: () => (key = null),
+    /** Forgets an unanswered submission and the last refusal, because something else is to be sent now. */
+    changed() {
+      key = null;
+      if (!run) message.hidden = true;
+    },
   };
 }
