@@ -78,7 +78,7 @@ async function card(first, signal) {
   const badge = h("span", { className: "badge" });
   const link = h("a", { href: `/jobs/${first.id}`, title: named.title }, named.title);
   const about = h("p", { className: "ellipsis" });
-  const remove = button(`Delete ${named.name}`, { icon: "trash", className: "quiet icon-only slim", onclick: () => erase(first, named.name, node) }, false);
+  const remove = button(`Delete ${named.title}`, { icon: "trash", className: "quiet icon-only slim", onclick: () => erase(first, named.title, node) }, false);
   const node = h("li", { className: "card" }, picture, badge, h("div", { className: "card-text" }, link, about, remove));
   let drawn = null;
 
@@ -129,9 +129,9 @@ async function keepFresh(cards, ask, signal) {
   }
 }
 
-async function erase(job, name, node) {
+async function erase(job, title, node) {
   const running = !isTerminal(job.state);
-  const sure = await confirm({ title: running ? "Stop and delete this dream?" : "Delete this dream?", text: `${name}: its photograph, picture and recipe are removed for good.`, yes: "Delete" });
+  const sure = await confirm({ title: running ? "Stop and delete this dream?" : "Delete this dream?", text: `${title}: its photograph, picture and recipe are removed for good.`, yes: "Delete" });
   if (!sure) return;
   try {
     await request(`/v1/jobs/${job.id}`, { method: "DELETE" });
