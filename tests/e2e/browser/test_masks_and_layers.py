@@ -118,6 +118,7 @@ def test_looks_that_no_worker_can_run_are_paler_and_not_among_the_first(page):
     page.get_by_text("and the classic recipes").click()
 
     expect(page.locator(".unserved", has_text="Dogs")).to_be_visible()
+    expect(page.locator(".pill.unserved", has_text="Animals (Inception)")).to_be_visible()
 
 
 def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, photograph):
@@ -126,9 +127,11 @@ def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, 
     page.get_by_role("radio", name="Google, 2015", exact=True).check(force=True)
     expect(page.locator(".network-note")).to_contain_text("is not here yet")
     expect(page.get_by_role("button", name="Fetch it now")).to_be_visible()
+    expect(page.locator(".estimate")).to_contain_text("It will wait")
 
     steps.start(page)
 
     expect(page.locator(".progress-panel")).to_contain_text("googlenet")
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")
+    expect(page.get_by_text("Stopped before it began")).to_be_visible()

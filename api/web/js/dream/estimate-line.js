@@ -2,7 +2,7 @@
 
 import { fill, h, icon } from "../core/dom.js";
 import { about, count } from "../core/format.js";
-import { get, getCached } from "../core/api.js";
+import { get } from "../core/api.js";
 import { dreamSize, octaveSizes, pace, pixelSteps, queueSeconds } from "../jobs/estimate.js";
 import { draft } from "./draft.js";
 
@@ -10,9 +10,10 @@ const DEBOUNCE_MS = 250;
 
 /**
  * @param {() => any} values returns the parameters with their defaults
+ * @param {any[]} models of `GET /v1/models`
  * @param {AbortSignal} signal
  */
-export function estimateLine(values, signal) {
+export function estimateLine(values, models, signal) {
   const headline = h("strong");
   const basis = h("span", { className: "hint" });
   const warning = h("p", { className: "field-error", hidden: true });
@@ -31,7 +32,6 @@ export function estimateLine(values, signal) {
       fill(basis, "The size of a photograph is known once the service has read it.");
       return;
     }
-    const { models } = await getCached("/v1/models");
     const model = models.find((one) => one.name === params.model);
     const layers = params.layers ?? (model ? [{ layer: model.default_layer }] : []);
     const steps = draft.photos.reduce((sum, photo) => sum + pixelSteps(photo.width, photo.height, params, model?.minimum_px), 0);
@@ -39,15 +39,21 @@ export function estimateLine(values, signal) {
     const octaves = octaveSizes(...dreamSize(photo.width, photo.height, params), params, model?.minimum_px).length;
     const measured = await pace({ ...params, layers });
     const few = octaves < params.octaves ? ` This size has room for ${octaves} of ${params.octaves} octaves.` : "";
+    const missing = model?.availability && model.availability !== "ready" && !model.fetched_on_demand;
+    if (!measured && missing) {
+      fill(headline, "It will wait");
+      fill(basis, `${model.title} is not here yet.`);
+      return;
+    }
     if (!measured) {
       fill(headline, "No estimate yet");
-      fill(basis, `No job has run with this network yet.${few}`);
+      fill(basis, `No dream has run with this network yet.${few}`);
       return;
     }
     const { workers = 1 } = await get("/readyz").catch(() => ({}));
     const waiting = await queueSeconds(measured.perSecond, workers);
     const seconds = steps / measured.perSecond + measured.overheadS * draft.photos.length;
-    fill(headline, capital(about(seconds)), waiting.jobs > 0 && `, starting in ${about(waiting.seconds)}`);
+    fill(headline, capital(about(seconds)), waiting.jobs > 0 && !missing && `, starting in ${about(waiting.seconds)}`);
     fill(basis, `Measured on ${measured.dreams === 1 ? "one dream" : `the last ${count(measured.dreams, "dream")}`} here.${few}`);
   }
 

@@ -46,7 +46,7 @@ const isKept = (job) => job.state === "failed" || Date.now() - new Date(job.fini
 
 /** Creates the button that takes the job up again; after a missed deadline, with the choice of another one. */
 function retryForm(job, actions) {
-  const label = job.state === "canceled" ? (isKept(job) ? "Resume" : "Start again") : "Try again";
+  const label = job.state === "canceled" ? (isKept(job) && job.started_at ? "Resume" : "Start again") : "Try again";
   const late = isPastDeadline(job);
   const id = uid("deadline");
   const deadline = h("select", { id }, DEADLINES.map(([text, value]) => h("option", { value }, text)));
@@ -64,7 +64,7 @@ function reason(job) {
     return h("div", { className: "notice bad", role: "alert" }, icon("alert"), h("div", null, h("h2", null, "The dream failed"), h("p", null, job.error?.message ?? "The worker gave no reason."), resumes));
   }
   const text = {
-    canceled: isKept(job) ? `Stopped at ${percent} %. What is done is kept for a day: resume to go on from there.` : "Stopped before it was finished. It can start again from the beginning.",
+    canceled: !job.started_at ? "Stopped before it began." : isKept(job) ? `Stopped at ${percent} %. What is done is kept for a day: resume to go on from there.` : "Stopped before it was finished. It can start again from the beginning.",
     expired: "This dream is past its time here, and its pictures were removed. Its settings are still available.",
   };
   return h("div", { className: "notice" }, icon("clock"), h("p", null, text[job.state]));

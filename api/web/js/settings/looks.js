@@ -40,7 +40,10 @@ function shownFirst(all, defaults) {
  * @param {{onChange: () => void, signal: AbortSignal}} options
  */
 export function looksPicker(all, { models, may_fetch: mayFetch }, defaults, { onChange, signal }) {
-  const network = networkNote({ signal });
+  const network = networkNote({ signal, onReady: (name) => {
+    models.find((one) => one.name === name).availability = "ready";
+    onChange();
+  } });
   const note = h("p", { className: "hint look-note", id: uid("look"), "aria-live": "polite" });
   const inputs = new Map();
   const radio = (look) => {
@@ -53,7 +56,7 @@ export function looksPicker(all, { models, may_fetch: mayFetch }, defaults, { on
     picture.addEventListener("error", () => picture.replaceWith(h("span", { className: "no-thumb" }, look.title.slice(0, 1))), { once: true });
     return h("label", { className: isServed(look) ? "look" : "look unserved", title: look.sentence }, radio(look), picture, h("span", null, look.title));
   };
-  const pill = (look) => h("label", { className: "pill", title: look.sentence }, radio(look), h("span", null, look.title));
+  const pill = (look) => h("label", { className: isServed(look) ? "pill" : "pill unserved", title: look.sentence }, radio(look), h("span", null, look.title));
 
   function choose(look) {
     takeLook(look);

@@ -18,7 +18,7 @@ export async function dreamView({ query, signal }) {
   if (query.has("layer")) startFromLayer(query);
   else if (!draft.look && !Object.keys(draft.params).length && all[0]) takeLook(all[0]);
 
-  const estimate = estimateLine(() => form.values(), signal);
+  const estimate = estimateLine(() => form.values(), networks.models, signal);
   const form = await paramsForm(() => {
     picker.update();
     changed();
