@@ -111,6 +111,12 @@ def test_a_job_can_be_canceled_and_loaded_into_the_composer(page, photograph):
     steps.set_exactly(page, "Depth", 900)
     steps.start(page)
 
+    # while it runs, another one can be composed from it
+    watched = page.url
+    page.get_by_role("button", name="Change and dream another").click()
+    expect(page.get_by_text("The other dream goes on")).to_be_visible()
+    page.goto(watched)
+
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")
     page.get_by_role("button", name="Dream again").click()
@@ -132,6 +138,17 @@ def test_a_dream_is_deleted_after_a_confirmation(page, photograph):
     page.wait_for_url("**/gallery")
     page.goto(address)
     expect(page.get_by_role("heading", name="Dream not found")).to_be_visible()
+
+
+def test_the_gallery_asks_before_it_deletes_and_says_which_dream(page, client, photograph):
+    job = client.wait(client.submit(photograph, {"octaves": 1, "iterations": 1}, name="to delete").id)
+    page.get_by_role("link", name="Gallery").click()
+
+    page.get_by_role("button", name=re.compile("^Delete to delete")).click()
+
+    expect(page.get_by_role("dialog")).to_contain_text("to delete · Block 11 expand: its photograph")
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.locator(f".card a[href='/jobs/{job.id}']")).to_be_visible()
 
 
 def test_the_gallery_has_filters_and_pages(page, client, photograph):

@@ -30,6 +30,9 @@ export function bytes(count) {
   return `${unit && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
+/** "902 × 600", kept on one line */
+export const pixels = (width, height) => `${width}\u00a0×\u00a0${height}`;
+
 /** "1.2 million pixels a second", "480 thousand pixels a second" */
 export function speed(perSecond) {
   if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(1)} million pixels a second`;

@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { duration } from "../core/format.js";
+import { duration, pixels } from "../core/format.js";
 import { dreamSize } from "./estimate.js";
 import { subject } from "./job-name.js";
 import { recipeFold, recipeOf } from "./recipe.js";
@@ -39,11 +39,11 @@ function thumbnails(job, before) {
 function facts(job, named, report) {
   const p = job.params;
   const [width, height] = dreamSize(job.input.width, job.input.height, p);
-  const resized = width !== job.input.width && `, from ${job.input.width} × ${job.input.height}`;
+  const resized = width !== job.input.width && `, from ${pixels(job.input.width, job.input.height)}`;
   const seconds = job.started_at && job.finished_at ? (new Date(job.finished_at) - new Date(job.started_at)) / 1000 : null;
   const lines = [
     job.kind === "dream" && ["Look", named.about],
-    ["Size", `${width} × ${height} pixels${resized || ""}`],
+    ["Size", `${pixels(width, height)} pixels${resized || ""}`],
     "iterations" in p && ["Depth", `${p.iterations} steps at each of ${report?.octaves?.length ?? p.octaves} sizes`],
     "step_size" in p && ["Intensity", String(p.step_size)],
     "color" in p && ["Colors", COLORS[p.color] ?? p.color],

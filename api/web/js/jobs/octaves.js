@@ -56,8 +56,9 @@ export function octaveLadder(job) {
   return { node, update };
 }
 
-/** "Size 2 of 5, step 4 of 10" */
+/** "Size 2 of 5, step 4 of 10: large shapes come first, on a small picture." */
 export function progressText({ octave, octaves, iteration, iterations }) {
   if (!octaves) return "Starting";
-  return `Size ${octave + 1} of ${octaves}, step ${Math.min(iteration + 1, iterations)} of ${iterations}`;
+  const why = octaves > 1 ? ": large shapes come first, on a small picture." : "";
+  return `Size ${octave + 1} of ${octaves}, step ${Math.min(iteration + 1, iterations)} of ${iterations}${why}`;
 }

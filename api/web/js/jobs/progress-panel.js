@@ -25,7 +25,7 @@ export function progressPanel({ job, before, stage, signal, actions }) {
     h("div", null, h("p", null, "The server does not answer. The dream goes on without this page, which tries again by itself."), button("Try again now", { icon: "again", className: "slim", onclick: retryNow })),
   );
   const cancel = button("Cancel", { icon: "close", className: "cancel wide", onclick: () => actions.cancel(cancel) });
-  const again = button("Change and dream again", { icon: "sliders", className: "wide", onclick: (event) => actions.again(event.currentTarget) });
+  const again = button("Change and dream another", { icon: "sliders", className: "wide", onclick: (event) => actions.again(event.currentTarget) });
   const node = h("section", { className: "progress-panel", "aria-label": "Progress" }, outage, number, meter, details, ladder.node, h("div", { className: "actions" }, cancel, again));
   const remaining = timeLeft();
   let announced = "";

@@ -83,6 +83,7 @@ export async function jobView({ params, signal }) {
     control.disabled = true;
     const complete = await recompose(first, named.cached, address);
     if (!complete) toast("The settings are loaded; add the photograph again.", "photo");
+    else if (!isTerminal(current.state)) toast("The other dream goes on; it is in the gallery.");
     go("/");
   }
 
