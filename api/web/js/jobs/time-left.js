@@ -3,7 +3,7 @@
 import { about } from "../core/format.js";
 
 const SURE_FROM = 0.1; // share of the work before which there is only a range
-const MEMORY_S = 8; // reports of about this long are averaged
+const MEMORY_S = 8; // reports of about this long are averaged, fewer when less time is left
 const MARGIN = 1.3; // the shown time rises only when the estimate exceeds it by this factor
 
 /**
@@ -20,7 +20,8 @@ export function timeLeft(clock = () => performance.now() / 1000) {
     const now = clock();
     if (eta === null || eta === undefined) return null;
     const guess = now + eta;
-    end = end === null ? guess : end + (guess - end) * (1 - Math.exp(-(now - last) / MEMORY_S));
+    const memory = Math.min(MEMORY_S, Math.max(1, eta));
+    end = end === null ? guess : end + (guess - end) * (1 - Math.exp(-(now - last) / memory));
     last = now;
     if (fraction < SURE_FROM) {
       const ends = [now + (low ?? eta / 2), now + (high ?? eta * 2)];
