@@ -62,6 +62,21 @@ def test_a_dropped_photograph_becomes_a_downloaded_dream(page, photograph, tmp_p
     expect(page.get_by_role("link", name="holiday")).to_be_visible()
 
 
+def test_a_dream_is_renamed(page, client, photograph):
+    steps.dream(page, photograph)
+    job_id = page.url.rsplit("/", 1)[-1]
+
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name", exact=True).fill("  Our cat, <b>asleep</b> ")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Our cat, <b>asleep</b> · ")
+    assert client.get(job_id).name == "Our cat, <b>asleep</b>"
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert client.get(job_id).name == "Our cat, <b>asleep</b>"
+
+
 def test_the_recipe_and_the_link_can_be_copied(open_page, photograph):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     steps.dream(page, photograph)

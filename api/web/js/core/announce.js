@@ -1,4 +1,4 @@
-// Messages: screen reader announcements, toasts and confirmation dialogs.
+// Messages: screen reader announcements, toasts, and dialogs that ask.
 
 import { h, icon } from "./dom.js";
 
@@ -20,19 +20,28 @@ export function toast(text, symbol = "check") {
  * @returns {Promise<boolean>}
  */
 export function confirm({ title, text, yes, no = "Keep it" }) {
+  return inDialog({ title, yes, no }, h("p", null, text));
+}
+
+/**
+ * Asks for a line of text.
+ * @returns {Promise<string | null>} null if the user would rather not
+ */
+export async function ask({ title, label, value, yes, no = "Cancel" }) {
+  const input = h("input", { type: "text", value, maxLength: 200, autofocus: true, autocomplete: "off" });
+  return (await inDialog({ title, yes, no }, h("label", { className: "field" }, label, input))) ? input.value.trim() : null;
+}
+
+/** Shows a dialog with that content. Returns whether the user agreed; Enter in a field agrees. */
+function inDialog({ title, yes, no }, content) {
   return new Promise((answer) => {
-    const dialog = h(
-      "dialog",
-      { "aria-label": title },
-      h("h2", null, title),
-      h("p", null, text),
-      h(
-        "div",
-        { className: "row" },
-        h("button", { type: "button", onclick: () => dialog.close() }, no),
-        h("button", { type: "button", className: "primary", onclick: () => dialog.close("yes") }, yes),
-      ),
+    const buttons = h(
+      "div",
+      { className: "row" },
+      h("button", { type: "button", onclick: () => dialog.close() }, no),
+      h("button", { type: "submit", className: "primary", value: "yes" }, yes),
     );
+    const dialog = h("dialog", { "aria-label": title }, h("form", { method: "dialog" }, h("h2", null, title), content, buttons));
     dialog.addEventListener("close", () => {
       dialog.remove();
       answer(dialog.returnValue === "yes");

@@ -1,8 +1,8 @@
 // One job: its progress while it waits and runs, then its result.
 
 import { get, request } from "../core/api.js";
-import { confirm, speak, toast } from "../core/announce.js";
-import { fill, h } from "../core/dom.js";
+import { ask, confirm, speak, toast } from "../core/announce.js";
+import { button, fill, h } from "../core/dom.js";
 import { duration, isTerminal, STATES } from "../core/format.js";
 import { go } from "../core/router.js";
 import { deletePhoto } from "../core/photo-cache.js";
@@ -27,7 +27,7 @@ export async function jobView({ params, signal }) {
   const stage = h("div", { className: "job-stage", style: { "--ratio": `${width} / ${height}` } });
   const side = h("div", { className: "job-side" });
   const badge = h("span", { className: "badge" });
-  const head = h("div", { className: "job-title" }, badge, h("h1", null, named.title), h("p", { className: "muted" }, named.when));
+  const head = h("div", { className: "job-title" }, badge, h("h1", null, named.title), h("p", { className: "muted" }, named.when, " · ", button("Rename", { className: "link", onclick: rename })));
   const body = h("div", { className: "stack" });
   const made = h("section", { className: "made", "aria-label": "How it is made" });
   fill(side, head, body);
@@ -91,6 +91,12 @@ export async function jobView({ params, signal }) {
     reuseSettings(first);
     go("/");
     toast("The settings are loaded. Choose another photograph.", "photo");
+  }
+
+  async function rename() {
+    const name = await ask({ title: "Rename this dream", label: "Name", value: first.name ?? named.name, yes: "Rename" });
+    if (name === null) return;
+    if (await attempt(() => request(`/v1/jobs/${first.id}`, { method: "PATCH", json: { name: name || null } }))) go(location.pathname, { replace: true });
   }
 
   async function remove() {
