@@ -2,8 +2,8 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection
-from typing import BinaryIO, TypeVar, cast
+from collections.abc import Collection
+from typing import BinaryIO, cast
 
 import structlog
 
@@ -40,8 +40,6 @@ CHECKPOINT_COST = 4  # times the spooling: hashing and sending take a core meanw
 
 # The longest that a phase may go without a move: far above what a slow machine needs, far below a night.
 STALL_FETCH_S, STALL_DECODE_S, STALL_LOAD_S, STALL_DREAM_S, STALL_STORE_S = 120.0, 300.0, 600.0, 600.0, 300.0
-
-T = TypeVar("T")
 
 
 def sha256_of(file: BinaryIO) -> str:
@@ -97,8 +95,8 @@ class Attempt:
         resume = self.patiently(lambda: self._checkpoints.latest(kept, self._watched))
         params = self._fix_tile_size(resume)
         inputs = Inputs(
-            guide=shrunk(self._fetch("guide", images.decode).image) if self._job.guide else None,
-            mask=self._fetch("mask", images.decode_mask) if self._job.mask else None,
+            guide=shrunk(self._fetch("guide").image) if self._job.guide else None,
+            mask=images.mask_of(self._fetch("mask", paper=True).image) if self._job.mask else None,
         )
         keep_gradient = self._outputs.store_gradient if params.keep_gradients else None
         with self._dreamer.share(self._job, params, inputs.guide) as shared:
@@ -195,15 +193,14 @@ class Attempt:
         return image
 
     def _fetch_image(self) -> Image:
-        decoded = self._fetch("image", images.decode)
+        decoded = self._fetch("image")
         self._alpha = decoded.alpha
-        self._warnings += decoded.notes
         if self._job.input.format in HARD_TO_SHOW:
             self._outputs.store_photograph(decoded.image)
         return decoded.image
 
-    def _fetch(self, part: str, decode: Callable[..., T]) -> T:
-        """Returns the image, the guide or the mask, decoded."""
+    def _fetch(self, part: str, *, paper: bool = False) -> images.Decoded:
+        """Returns the image, the guide or the mask, decoded; keeps what was ignored for the report."""
         key = object_keys.PICTURES[part](self._job.id)
         self._lease.enter("fetch", stall_s=STALL_FETCH_S)
         with tempfile.TemporaryFile() as file:
@@ -218,7 +215,11 @@ class Attempt:
             self._sha256[part] = sha256_of(file)
             self._lease.enter("decode", stall_s=STALL_DECODE_S)
             file.seek(0)
-            decoded = decode(file, max_pixels=self._settings.max_pixels, formats=self._settings.formats)
+            decoded = images.decode(
+                file, max_pixels=self._settings.max_pixels, formats=self._settings.formats, paper=paper
+            )
+            whose = "" if part == "image" else f"The {part}: "  # of three pictures, which one
+            self._warnings += tuple(whose + note for note in decoded.notes)
             self._lease.enter("dream", stall_s=STALL_DREAM_S)
             return decoded
 

@@ -108,20 +108,19 @@ def _dream(
         device.gpu()  # opened here because TensorFlow also logs when it opens its devices
         network = registry.load(params.model, model_dir)
 
-    decoded_mask = None
-    if mask:
-        with mask.open("rb") as file:
-            decoded_mask = images.decode_mask(file, max_pixels=MAX_PIXELS)
-    inputs = Inputs(guide=_read(guide).image if guide else None, mask=decoded_mask)
+    inputs = Inputs(
+        guide=_read(guide).image if guide else None,
+        mask=images.mask_of(_read(mask, paper=True).image) if mask else None,
+    )
     with ProgressBar(console) as bar:
         return engine.dream(network, photo.read(), params, inputs=inputs, observer=bar)
 
 
-def _read(path: Path) -> "Decoded":
+def _read(path: Path, *, paper: bool = False) -> "Decoded":
     from worker import images  # noqa: PLC0415 - it imports NumPy and OpenCV
 
     with path.open("rb") as file:
-        return images.decode(file, max_pixels=MAX_PIXELS)
+        return images.decode(file, max_pixels=MAX_PIXELS, paper=paper)
 
 
 def _encode(result: "Image", account: "Report", out: Path, photo: Photo, params: DreamParams) -> "Report":

@@ -1,6 +1,6 @@
 """Photographs in, pictures out: any file becomes sRGB numbers once, and a dream carries its recipe."""
 
-from worker.images.decode import Decoded, decode, decode_mask, mask_of
+from worker.images.decode import Decoded, decode, mask_of
 from worker.images.encode import CONTENT_TYPES, RECIPE, Encoded, encode, preview, to_pixels, write_gradient
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Decoded",
     "Encoded",
     "decode",
-    "decode_mask",
     "encode",
     "mask_of",
     "preview",

@@ -31,32 +31,12 @@ class Decoded:
     notes: tuple[str, ...]  # what was ignored, in sentences
 
 
-def decode(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> Decoded:
+def decode(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None, paper: bool = False) -> Decoded:
     """Returns the first picture of the file.
 
+    paper: lays it on white, as masks are drawn, instead of on a ground.
     Raises UnsupportedImage, ImageTooLarge (from the header, before decoding) or ImageUnreadable; none can be retried.
     """
-    return _decoded(file, max_pixels, formats, paper=False)
-
-
-def decode_mask(file: BinaryIO, *, max_pixels: int, formats: Collection[str] | None = None) -> Mask:
-    """Returns the picture as a mask: (height, width), 1 where it is white. Transparent counts as white, like paper.
-
-    Raises as `decode` does.
-    """
-    return mask_of(_decoded(file, max_pixels, formats, paper=True).image)
-
-
-def mask_of(image: Image) -> Mask:
-    """Returns a decoded picture as a mask: (height, width), 1 where it is white."""
-    gray: Mask = scratch.empty(image.shape[:2])
-    for rows in scratch.bands(*image.shape[:2]):
-        gray[rows] = cv2.transform(image[rows], LUMA)
-        gray[rows] /= 255
-    return gray
-
-
-def _decoded(file: BinaryIO, max_pixels: int, formats: Collection[str] | None, *, paper: bool) -> Decoded:
     header = read_header(file, formats=formats)
     check_pixels(header, max_pixels)
     profile, profile_note = read_profile(file, header.colors)
@@ -74,6 +54,15 @@ def _decoded(file: BinaryIO, max_pixels: int, formats: Collection[str] | None, *
         alpha=None if alpha is None else _upright(alpha, steps, mirrored=mirrored),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def mask_of(image: Image) -> Mask:
+    """Returns a decoded picture as a mask: (height, width), 1 where it is white."""
+    gray: Mask = scratch.empty(image.shape[:2])
+    for rows in scratch.bands(*image.shape[:2]):
+        gray[rows] = cv2.transform(image[rows], LUMA)
+        gray[rows] /= 255
+    return gray
 
 
 def _upright(array: Samples, steps: int, *, mirrored: bool) -> Samples:

@@ -62,6 +62,23 @@ def test_what_of_a_photograph_was_ignored_stands_in_the_report_and_its_transpare
     assert report["warnings"] == ["The EXIF data can't be read; it is ignored."]
 
 
+def test_what_of_a_guide_and_a_mask_was_ignored_stands_in_the_report_too(world):
+    # given
+    odd = with_chunks(a_png(), chunk(b"eXIf", b"damaged"))
+    size = InputImage(format="png", width=96, height=80, size_bytes=len(odd))
+    job = world.submit(guide=size, mask=size)
+    for key in (object_keys.guide(job.id), object_keys.mask(job.id)):
+        world.storage.put(key, odd)
+
+    # when
+    world.runner().run_next()
+
+    # then
+    report = json.loads(world.storage.get(object_keys.output(job.id, world.job(job.id).claim, "report.json")))
+    ignored = "The EXIF data can't be read; it is ignored."
+    assert report["warnings"] == [f"The guide: {ignored}", f"The mask: {ignored}"]
+
+
 @pytest.mark.parametrize(("form", "kept"), [("tiff", True), ("png", False)])
 def test_a_photograph_that_some_browsers_cannot_show_is_kept_as_a_jpeg_too(world, form, kept):
     picture = encoded(Pillow.new("RGB", (96, 80), (100, 110, 120)), form.upper())

@@ -143,7 +143,7 @@ def test_alpha_is_turned_with_its_picture(orientation):
 def test_a_transparent_mask_is_white_where_nothing_is_drawn():
     drawn = Pillow.new("RGBA", (10, 10), (0, 0, 0, 0))
     drawn.paste((0, 0, 0, 255), (0, 0, 5, 10))
-    mask = images.decode_mask(io.BytesIO(encoded(drawn, "PNG")), max_pixels=100)
+    mask = images.mask_of(images.decode(io.BytesIO(encoded(drawn, "PNG")), max_pixels=100, paper=True).image)
 
     assert (mask[:, :5].max(), mask[:, 5:].min()) == (0, 1)
 
