@@ -15,6 +15,7 @@ from api.client.responses import Record, read, refusal
 from api.schemas.account_views import FinishedUploadView, KeyList, KeyView, NewKeyView, PartList, PartsUploadView
 from api.schemas.job_view import JobPage, JobView
 from api.schemas.network_views import LayerList, ModelList, ModelView, PresetList
+from shared.jobs.file_names import cleaned, readable
 
 FilePath: TypeAlias = str | PathLike[str]
 Result = TypeVar("Result")
@@ -35,7 +36,9 @@ class Call(Generic[Result]):
     def opened(self) -> Iterator[dict[str, Any]]:
         """Opens the files for one attempt, at their start; yields httpx's options."""
         with ExitStack() as stack:
-            files = {name: (path.name, stack.enter_context(path.open("rb"))) for name, path in self.files.items()}
+            files = {
+                name: (readable(path.name), stack.enter_context(path.open("rb"))) for name, path in self.files.items()
+            }
             yield {**self.options, "files": files} if files else dict(self.options)
 
     def result(self, response: httpx.Response) -> Result:
@@ -76,12 +79,13 @@ def submit(
 
 def submit_uploaded(
     uploads: Mapping[str, str],
-    name: str,
+    photograph: str,
     params: Mapping[str, Any] | None,
     options: Mapping[str, str | float],
 ) -> Call[JobView]:
-    """uploads: their ids by field.   name: of the photograph's file, the job's if the options have none."""
-    body: dict[str, Any] = {"name": name, **options, "params": dict(params or {})}
+    """uploads: their ids by field.   photograph: its file's name, the job's if the options have none."""
+    name = cleaned(readable(photograph))
+    body: dict[str, Any] = {**({"name": name} if name else {}), **options, "params": dict(params or {})}
     if isinstance(events := body.get("webhook_events"), str):
         body["webhook_events"] = events.split(",")
     return _record(

@@ -20,7 +20,7 @@ from api.schemas.job_view import JobView
 from api.schemas.network_views import PresetList
 from shared.clock import Clock
 from shared.errors import InvalidField
-from shared.jobs.file_names import free
+from shared.jobs.file_names import free, shortened
 from shared.jobs.job import JobState
 
 POLL_S = 0.5
@@ -105,7 +105,7 @@ def download(job_id: str, to: FilePath) -> Steps[Path]:
     """Saves the result under another name until it is complete. Into a folder: as the server names it."""
     target = Path(to)
     into_folder = target.is_dir()
-    part = target / f".{job_id}.part" if into_folder else target.with_name(f"{target.name}.{job_id}.part")
+    part = target / f".{job_id}.part" if into_folder else target.with_name(shortened(target.name, f".{job_id}.part"))
     name: str = yield Save(job_id, part)
     if into_folder:
         target = free(target / name)

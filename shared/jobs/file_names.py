@@ -1,6 +1,7 @@
 """Cleans the file names of uploads, for titles and for downloads."""
 
 import email.header
+import os
 import re
 import unicodedata
 from itertools import chain, count
@@ -13,6 +14,7 @@ IMAGE_ENDINGS = re.compile(
 )
 ENCODED_WORD = re.compile(r"^=\?[\w-]+\?[bq]\?.*\?=$", re.IGNORECASE)  # RFC 2047
 PLACEHOLDERS = {"blob"}  # what browsers call data that has no name
+IN_FORMS = {"%22": '"', "%0A": "\n", "%0D": "\r"}  # how browsers write these in a form
 UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # for some file system
 JOINERS = "\u200c\u200d"  # invisible, but parts of words and of emoji
 
@@ -24,12 +26,22 @@ def cleaned(raw: str) -> str | None:
     """
     if ENCODED_WORD.match(raw):
         raw = _decoded(raw)
-    raw = raw.replace("%22", '"')  # how browsers write a quote in a form
+    for written, letter in IN_FORMS.items():
+        raw = raw.replace(written, letter)
     name = unicodedata.normalize("NFC", re.split(r"[/\\]", raw)[-1])
     name = "".join(_plain(letter) for letter in name)
     name = " ".join(name.split()).strip(" .")
     name = shortened(name)
     return None if name.casefold() in PLACEHOLDERS or not name else name
+
+
+def readable(name: str) -> str:
+    """Returns the name of a file here as text: one whose bytes are not UTF-8 is read as Latin-1, as in forms."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("latin-1")
+    return name
 
 
 def shortened(name: str, ending: str = "", *, more: str = "") -> str:
@@ -38,7 +50,7 @@ def shortened(name: str, ending: str = "", *, more: str = "") -> str:
         found = re.search(r"\.\w{1,10}$", name)
         name, ending = (name[: found.start()], found[0]) if found else (name, "")
     room = MAX_BYTES - len((more + ending).encode())
-    return name.encode()[:room].decode("utf-8", "ignore").rstrip() + more + ending
+    return name.encode("utf-8", "ignore")[:room].decode("utf-8", "ignore").rstrip() + more + ending
 
 
 def stem(name: str) -> str:

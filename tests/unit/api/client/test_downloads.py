@@ -1,3 +1,5 @@
+import os
+
 import httpx
 import pytest
 
@@ -18,6 +20,16 @@ def test_download_follows_the_redirect_to_the_storage(client, photo, world, tmp_
     # then
     assert (tmp_path / "out.png").read_bytes() == b"png" * 1000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.jpg"]
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "ä" * 125 + ".jpeg", os.fsdecode(b"caf\xe9.png")])
+def test_a_download_has_any_name_that_a_file_can_have(client, photo, world, tmp_path, name):
+    job = client.submit(photo)
+    world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
+
+    client.download(job.id, tmp_path / name)
+
+    assert (tmp_path / name).read_bytes() == b"png"
 
 
 def test_a_refused_download_leaves_no_file(client, photo, tmp_path):

@@ -1,6 +1,7 @@
 """Large images go to the object storage by parts, from both clients and from the command."""
 
 import io
+import os
 import random
 
 import httpx
@@ -60,6 +61,18 @@ def test_a_large_photograph_is_sent_in_parts_with_all_options(client, transport,
     assert sent == sorted(sent)
     assert {of for _, of in sent} == {total}
     assert sent[-1][0] == total
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"),
+    [(b"caf\xe9.png", "café.png"), (b"blob", None), (b"...", None), (b"two\nlines.png", "two lines.png")],
+)
+@pytest.mark.parametrize("sent", ["photo", "large"])  # in a form, by parts
+def test_a_file_of_any_name_is_submitted(client, request, sent, stored, name):
+    path = request.getfixturevalue(sent)
+    path = path.rename(path.with_name(os.fsdecode(stored)))
+
+    assert client.submit(path).name == name
 
 
 def test_the_key_of_the_server_is_not_sent_to_the_storage(connect, transport, large):

@@ -1,6 +1,8 @@
+import os
+
 import pytest
 
-from shared.jobs.file_names import attachment, cleaned, download_name, free, shortened
+from shared.jobs.file_names import attachment, cleaned, download_name, free, readable, shortened
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,7 @@ from shared.jobs.file_names import attachment, cleaned, download_name, free, sho
         ("写真.heic", "写真.heic"),
         ("👩\u200d🚀.png", "👩\u200d🚀.png"),
         ("say %22hi%22.png", 'say "hi".png'),
+        ("two%0D%0Alines%0A.png", "two lines.png"),
         ("=?UTF-8?B?w5xidW5nLmpwZw==?=", "Übung.jpg"),
         ("=?utf-8?q?=C3=9Cbung.jpg?=", "Übung.jpg"),
         ("=?nonsense?b?!!?=", "=?nonsense?b?!!?="),
@@ -31,6 +34,13 @@ from shared.jobs.file_names import attachment, cleaned, download_name, free, sho
 )
 def test_a_name_is_cleaned_of_what_is_no_name(raw, name):
     assert cleaned(raw) == name
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"), [("Übung.jpg".encode(), "Übung.jpg"), (b"caf\xe9.jpg", "café.jpg"), (b"\xff\xfe", "ÿþ")]
+)
+def test_a_file_name_that_is_not_utf_8_is_read_as_latin_1(stored, name):
+    assert readable(os.fsdecode(stored)) == name
 
 
 @pytest.mark.parametrize("letter", ["a", "ß", "写", "🐈"])
