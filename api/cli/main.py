@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 job did not succeed, 2 usage error, 3 refused by the serve
 network unavailable, 130 Ctrl-C.
 """
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -180,6 +181,9 @@ def run(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | 
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names hold letters that a terminal's encoding lacks
     sys.exit(run())
 
 

@@ -1,7 +1,10 @@
+import io
 import json
+import sys
 
 import pytest
 import typer
+from rich.console import Console
 
 from api.cli import main
 from api.cli.connection import REFUSED, UNAVAILABLE, UNSUCCESSFUL
@@ -241,3 +244,14 @@ def test_download_retry_and_delete(dream, server, tmp_path):
     assert dream("retry", job)[0] == REFUSED
     assert dream("delete", job)[0] == 0
     assert dream("status", job)[0] == REFUSED
+
+
+def test_letters_that_the_terminal_lacks_are_escaped(monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(main, "run", lambda: Console().print("Saved caf\udce9 写.png"))
+
+    with pytest.raises(SystemExit):
+        main.main()
+
+    assert stdout.buffer.getvalue() == b"Saved caf\\udce9 \\u5199.png\n"
