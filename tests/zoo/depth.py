@@ -1,4 +1,7 @@
-"""HEIC files with a depth map, as iPhones write them for portraits: a second picture that refers to the first."""
+"""HEIC files that pillow-heif can't write.
+
+With a depth map, as iPhones write them for portraits: a second picture that refers to the first; and without `mdat`.
+"""
 
 import io
 
@@ -17,6 +20,30 @@ def with_depth(picture: Image.Image, **options) -> bytes:
     return _auxiliary(file.getvalue())
 
 
+def inside_meta(data: bytes) -> bytes:
+    """Returns the HEIC with the bytes of all items in the `meta` box, as the format allows too."""
+    at, end = _boxes(data, 0, len(data))[b"meta"]
+    meta = {name: data[start:stop] for name, (start, stop) in _boxes(data, at + 12, end).items()}
+    iloc, idat = meta[b"iloc"], b""
+    assert (iloc[8], iloc[12:14]) == (0, b"\x44\x40")  # version 0 with fields of 4 bytes, as libheif writes
+    entries, place = [], 16
+    for _ in range(int.from_bytes(iloc[14:16], "big")):
+        item, base, extents = iloc[place : place + 2], _number(iloc, place + 4), iloc[place + 8 : place + 10]
+        place += 10
+        entries.append(item + b"\0\1" + bytes(6) + extents)  # method 1, counted from the start of `idat`
+        for _ in range(int.from_bytes(extents, "big")):
+            start, size = base + _number(iloc, place), _number(iloc, place + 4)
+            entries.append(len(idat).to_bytes(4, "big") + size.to_bytes(4, "big"))
+            idat += data[start : start + size]
+            place += 8
+    changed = meta | {b"iloc": box(b"iloc", b"\1\0\0\0" + iloc[12:16] + b"".join(entries)), b"idat": box(b"idat", idat)}
+    return data[:at] + box(b"meta", data[at + 8 : at + 12] + b"".join(changed.values()))
+
+
+def _number(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")
+
+
 def _auxiliary(data: bytes) -> bytes:
     """Declares the second picture as auxiliary to the first: an `auxl` reference and an `auxC` property."""
     boxes = _boxes(data, 0, len(data))
@@ -25,14 +52,14 @@ def _auxiliary(data: bytes) -> bytes:
     inner = _boxes(meta[b"iprp"], 8, len(meta[b"iprp"]))
     iprp = {name: meta[b"iprp"][start:stop] for name, (start, stop) in inner.items()}
     count = len(_list(iprp[b"ipco"], 8))
-    ipco = _box(b"ipco", iprp[b"ipco"][8:] + _box(b"auxC", bytes(4) + DEPTH))
+    ipco = box(b"ipco", iprp[b"ipco"][8:] + box(b"auxC", bytes(4) + DEPTH))
     owned, item = _owned(iprp[b"ipma"][8:], count + 1)
-    ipma = _box(b"ipma", owned)
-    iref = _box(b"iref", meta.get(b"iref", bytes(12))[8:] + _box(b"auxl", item + b"\0\x01\0\x01"))
-    changed = meta | {b"iprp": _box(b"iprp", ipco + ipma), b"iref": iref}
+    ipma = box(b"ipma", owned)
+    iref = box(b"iref", meta.get(b"iref", bytes(12))[8:] + box(b"auxl", item + b"\0\x01\0\x01"))
+    changed = meta | {b"iprp": box(b"iprp", ipco + ipma), b"iref": iref}
     grown = sum(map(len, changed.values())) - sum(map(len, meta.values()))
     changed[b"iloc"] = _moved(meta[b"iloc"], grown)
-    return data[:at] + _box(b"meta", data[at + 8 : at + 12] + b"".join(changed.values())) + data[end:]
+    return data[:at] + box(b"meta", data[at + 8 : at + 12] + b"".join(changed.values())) + data[end:]
 
 
 def _list(data: bytes, at: int) -> list[tuple[bytes, int, int]]:
@@ -48,7 +75,7 @@ def _boxes(data: bytes, at: int, end: int) -> dict[bytes, tuple[int, int]]:
     return {name: (start, stop) for name, start, stop in _list(data[:end], at)}
 
 
-def _box(name: bytes, body: bytes) -> bytes:
+def box(name: bytes, body: bytes) -> bytes:
     return (8 + len(body)).to_bytes(4, "big") + name + body
 
 

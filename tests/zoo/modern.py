@@ -103,6 +103,9 @@ def _heics() -> Iterator[Specimen]:
     file = io.BytesIO()
     several.save(file, quality=95)
     yield Specimen("heic-several", file.getvalue())
+    yield Specimen(
+        "heic-inside-meta", depth.inside_meta(heic(exif=b"Exif\0\0" + exif.block(exif.orientation(6)))), turned(6)
+    )
     yield Specimen("heic-depth-map", depth.with_depth(PICTURE))
     portrait = {"exif": b"Exif\0\0" + exif.block(exif.orientation(6)), "icc_profile": icc.P3}
     yield Specimen("heic-portrait", depth.with_depth(PICTURE, **portrait), None)

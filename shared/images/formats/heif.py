@@ -106,7 +106,7 @@ def _header(reader: Reader, items: Items, coding: Format, leaf: int, parts: list
         if transform:
             transforms.append(transform)
             size = _after(size, transform)
-    others = [box.body for box in parts if box.name not in NEEDED]
+    others = [box.body for box in parts if box.name not in NEEDED or box.name == b"moov"]
     hidden = _sequences(reader, parts)
     metadata = [span for item, kind in items.kinds.items() if kind in METADATA for span in items.places.get(item, [])]
     return HeifHeader(

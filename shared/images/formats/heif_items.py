@@ -20,6 +20,7 @@ NO_PICTURE = "The image can't be read: the HEIF file holds no picture."
 class Items:
     primary: int = 0
     kinds: dict[int, bytes] = field(default_factory=dict)
+    inside: Span | None = None  # the body of `idat`, for items whose bytes lie in the `meta` box
     kinds_at: dict[int, int] = field(default_factory=dict)  # where in the file an item's kind is written
     places: dict[int, list[Span]] = field(default_factory=dict)  # in the file
     parts: dict[int, list[int]] = field(default_factory=dict)  # what a derived picture is made of
@@ -49,8 +50,9 @@ class Items:
 
 def read_items(reader: Reader, box: Box) -> Items:
     """Returns the items of a `meta` box."""
-    meta = Items()
-    for part in boxes(reader, full(box)):
+    parts = list(boxes(reader, full(box)))
+    meta = Items(inside=next((part.body for part in parts if part.name == b"idat"), None))
+    for part in parts:
         if part.name == b"pitm":
             meta.primary = _sized(reader, part, part.body.at + 4, 2)
         elif part.name == b"iinf":
@@ -104,7 +106,9 @@ def _places(reader: Reader, box: Box, meta: Items) -> None:
             offset, length = reader.number(at, offset_bytes), reader.number(at + offset_bytes, length_bytes)
             at += offset_bytes + length_bytes
             spans.append(Span(base + offset, length))
-        if method == 0:
+        if method == 1 and meta.inside:
+            spans = [Span(meta.inside.at + span.at, span.size) for span in spans]
+        if method == 0 or (method == 1 and meta.inside):
             meta.places[item] = spans
 
 

@@ -2,12 +2,13 @@
 
 import io
 
+import imagecodecs
 import numpy as np
 import pytest
 
 from shared.images.formats.plain import without_metadata
 from shared.images.read import read_header
-from tests.zoo import exif, icc, jpeg, modern, png, tiff, webp
+from tests.zoo import depth, exif, icc, jpeg, modern, png, tiff, webp
 from tests.zoo.everything import specimens
 from tests.zoo.specimen import PICTURE, encoded, pixels
 from worker import images
@@ -28,6 +29,9 @@ FILES = {
     "tiff": tiff.written(pixels(np.uint16), extratags=TAGS, iccprofile=icc.P3),
     "big tiff": tiff.written(pixels(), extratags=TAGS, bigtiff=True, byteorder=">", tile=(16, 16)),
     "heic": modern.heic(exif=b"Exif\0\0" + BLOCK, xmp=SECRET) + b"\0\0\0\x18sefd" + SECRET,
+    "heic in meta": depth.inside_meta(modern.heic(exif=b"Exif\0\0" + BLOCK, xmp=SECRET)),
+    "heic sequence": modern.heic() + depth.box(b"moov", depth.box(b"udta", SECRET)),
+    "jxl": imagecodecs.jpegxl_encode(pixels(), usecontainer=True) + depth.box(b"Exif", bytes(4) + BLOCK),
     "avif": encoded(PICTURE, "AVIF", exif=BLOCK, xmp=SECRET),
 }
 
