@@ -16,7 +16,7 @@ from shared.images.formats.webp import WebpHeader
 from shared.images.header import Header, Size, Span
 from shared.images.profile import read_profile
 
-SEGMENT_BYTES = 65_000  # of a profile in one JPEG segment; 65,533 is the most
+SEGMENT_BYTES = 65_519  # of a profile in one JPEG segment: all it can hold, since a file has at most 255 of them
 ALPHA, EXIF, ANIMATED, ICC = 0x10, 0x08, 0x02, 0x20  # bits of a WebP's VP8X
 ALPHA_HINT = 1 << 28  # in the header of VP8L
 

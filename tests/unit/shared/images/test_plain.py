@@ -48,6 +48,13 @@ def test_nothing_of_where_and_when_is_left(name):
     assert SECRET not in stripped(FILES[name])
 
 
+def test_the_largest_profile_that_a_jpeg_can_hold_is_kept():
+    profile = icc.SRGB.ljust(255 * 65_519, b"\0")
+    segments = jpeg.profile_segments(profile, piece=65_519)
+
+    assert stripped(jpeg.with_segments(PLAIN, *segments)).startswith(b"\xff\xd8" + b"".join(segments))
+
+
 @pytest.mark.parametrize("specimen", specimens(), ids=str)
 def test_the_dream_sees_the_same_picture(specimen):
     # when
