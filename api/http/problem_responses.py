@@ -180,7 +180,8 @@ def _suggestion(detail: ErrorDetails) -> str | None:
         if bound in context:
             return str(context[bound])
     if detail["type"] == "extra_forbidden":
-        return _nearest(str(detail["loc"][-1]), KNOWN_FIELDS)
+        name = str(detail["loc"][-1])
+        return None if name in KNOWN_FIELDS else _nearest(name, KNOWN_FIELDS)  # known, but not in this place
     if detail["type"] in {"literal_error", "enum"}:
         return _nearest(str(detail["input"]), re.findall(r"'([^']*)'", str(context.get("expected", ""))))
     return None

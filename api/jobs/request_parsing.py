@@ -26,6 +26,7 @@ Record = TypeVar("Record", bound=BaseModel)
 FILES = ("image", "guide", "mask")
 TEXTS = tuple(JobForm.model_fields)
 PARAMS = {*DreamParams.model_fields, *FeatureMapsParams.model_fields}
+NESTED = re.compile(r"params(?:\.|\[)(\w+)\]?")  # how some clients spell a field of an object in a form
 MAX_TEXT_BYTES = 256 << 10  # twice what 16 layers with all of their channels take
 LONGEST_WAIT_S = 30
 LONGEST_KEY = 255
@@ -89,7 +90,7 @@ def _form(request: Request) -> Submission:
         if any(fields.pop(name, ())):
             raise InvalidField(f"'{name}' must be a file: its part needs a filename", path=name)
     record: type[JobForm | FeatureMapsForm] = FeatureMapsForm if fields.get("kind") == ["feature_maps"] else JobForm
-    _refuse_misplaced(fields, record)
+    _refuse_misplaced([*fields, *request.files], record)
     form = record.model_validate_json(_as_json(fields), strict=True)
     for name in request.files:
         if name not in (*FILES, *TEXTS):
@@ -128,11 +129,13 @@ def _text_fields(request: Request) -> dict[str, list[str]]:
 def _refuse_misplaced(names: Iterable[str], record: type[BaseModel]) -> None:
     """Raises InvalidField for a parameter that was sent as a form field, outside `params`."""
     for name in names:
-        if name in PARAMS and name not in record.model_fields:
+        inside = NESTED.fullmatch(name)
+        parameter = inside[1] if inside else name
+        if parameter in PARAMS and name not in record.model_fields:
             raise InvalidField(
-                f"'{name}' belongs in `params`: send params as JSON, like {{\"{name}\": ...}}",
+                f"'{name}' belongs in `params`: send params as JSON, like {{\"{parameter}\": ...}}",
                 path=name,
-                suggestion=f"params.{name}",
+                suggestion=f"params.{parameter}",
             )
 
 

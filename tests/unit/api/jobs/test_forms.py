@@ -136,6 +136,28 @@ def test_a_parameter_outside_params_is_refused_with_the_place_where_it_belongs(s
 
 
 @pytest.mark.parametrize(
+    "sent",
+    [
+        part(b"octaves", b"3", filename=b"blob"),
+        part(b"params[octaves]", b"3"),
+        part(b"params.octaves", b"3"),
+        part(b"params[octaves]", b"3", filename=b"blob"),
+    ],
+)
+def test_so_it_is_with_other_ways_to_send_a_parameter_outside_params(send, sent):
+    answer = send(IMAGE + sent + END)
+
+    assert (answer.status_code, answer.json["suggestion"]) == (422, "params.octaves")
+    assert '{"octaves": ...}' in answer.json["detail"]
+
+
+def test_a_known_field_in_a_wrong_place_is_not_suggested_for_itself(send):
+    answer = send(IMAGE + part(b"kind", b"feature_maps") + part(b"params", b'{"layer": "head", "octaves": 3}') + END)
+
+    assert (answer.status_code, answer.json["detail"]) == (422, "params.octaves: unknown field 'octaves'")
+
+
+@pytest.mark.parametrize(
     ("body", "content_type", "reason"),
     [
         (IMAGE + END, "multipart/form-data", "names no boundary"),
