@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from shared.api_keys import OWNER
-from shared.jobs.file_names import cleaned
+from shared.jobs.file_names import title
 from shared.jobs.job import JobState, Kind, Priority, WebhookEvent
 from shared.params import DreamParams, FeatureMapsParams, Frozen
 
@@ -15,10 +15,10 @@ MAX_DEADLINE_S = 30 * 86400
 
 
 def _title(name: str) -> str:
-    title = cleaned(name)
-    if title is None:
+    kept = title(name)
+    if kept is None:
         raise ValueError("nothing is left of this name once it is cleaned; send another one")
-    return title
+    return kept
 
 
 Name = Annotated[

@@ -20,19 +20,19 @@ JOINERS = "\u200c\u200d"  # invisible, but parts of words and of emoji
 
 
 def cleaned(raw: str) -> str | None:
-    """Returns the name without folders, control characters and odd spaces, at most 255 bytes.
-
-    None if nothing is left of it.
-    """
+    """Returns a file's name as a title: without folders. None if nothing is left of it."""
     if ENCODED_WORD.match(raw):
         raw = _decoded(raw)
     for written, letter in IN_FORMS.items():
         raw = raw.replace(written, letter)
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", raw)[-1])
-    name = "".join(_plain(letter) for letter in name)
-    name = " ".join(name.split()).strip(" .")
-    name = shortened(name)
-    return None if name.casefold() in PLACEHOLDERS or not name else name
+    name = title(re.split(r"[/\\]", raw)[-1])
+    return None if name is None or name.casefold() in PLACEHOLDERS else name
+
+
+def title(raw: str) -> str | None:
+    """Returns a title without control characters and odd spaces, at most 255 bytes. None if nothing is left of it."""
+    name = "".join(_plain(letter) for letter in unicodedata.normalize("NFC", raw))
+    return shortened(" ".join(name.split()).strip(" ./\\")) or None
 
 
 def readable(name: str) -> str:
@@ -81,7 +81,7 @@ def attachment(name: str) -> str:
     plain = re.sub(r'["\\;%]', "_", plain)
     if plain == name:
         return f'attachment; filename="{name}"'
-    if not IMAGE_ENDINGS.sub("", plain).strip(" -._"):
+    if plain.startswith("-") or not IMAGE_ENDINGS.sub("", plain).strip(" -._"):  # no letter of it is ASCII
         plain = f"dream{plain}"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 

@@ -41,6 +41,16 @@ def test_a_name_that_is_asked_for_comes_first(submit, http, world):
     assert http.post("/v1/jobs", json={"image": {"upload": upload}}).json["name"] is None
 
 
+@pytest.mark.parametrize("name", ["Paris 3/4", "sea/sky", "a\\b", "100%22", "blob"])
+def test_a_title_is_no_path_and_is_kept_whole(submit, http, world, name):
+    job = submit(image=photo("cat.jpg"), name=name).json
+    world.end(world.claim(), JobState.SUCCEEDED, result_png=b"png")
+
+    assert job["name"] == name
+    assert http.patch(f"/v1/jobs/{job['id']}", json={"name": name}).json["name"] == name
+    assert not {"/", "\\"} & set(file_name(http.get(f"/v1/jobs/{job['id']}/result")))
+
+
 def test_a_name_of_which_nothing_is_left_is_refused(submit, http):
     job = submit().json
     for answer in (submit(name="..."), http.patch(f"/v1/jobs/{job['id']}", json={"name": "\u200b"})):

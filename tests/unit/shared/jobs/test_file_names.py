@@ -76,6 +76,10 @@ def test_a_download_is_named_after_the_photograph(name, expected):
         ("cat-dream.png", 'attachment; filename="cat-dream.png"'),
         ("Kätzchen.png", "attachment; filename=\"Katzchen.png\"; filename*=UTF-8''K%C3%A4tzchen.png"),
         ("写真.png", "attachment; filename=\"dream.png\"; filename*=UTF-8''%E5%86%99%E7%9C%9F.png"),
+        (
+            "写真-animals.png",
+            "attachment; filename=\"dream-animals.png\"; filename*=UTF-8''%E5%86%99%E7%9C%9F-animals.png",
+        ),
         ('a";b\\.png', "attachment; filename=\"a__b_.png\"; filename*=UTF-8''a%22%3Bb%5C.png"),
     ],
 )
