@@ -9,7 +9,7 @@ import pillow_heif
 from PIL import Image
 
 from shared.images.header import TURNS
-from tests.zoo import depth, exif, icc
+from tests.zoo import depth, exif, icc, jpeg
 from tests.zoo.specimen import GRAY, PICTURE, Specimen, encoded, pixels, transparent, turned
 
 pillow_heif.register_heif_opener()
@@ -149,9 +149,10 @@ def _avifs() -> Iterator[Specimen]:
         data = avif(icc_profile=profile)
         yield Specimen(f"avif-icc-{name}", data, shown, note="olor profile" if ignored else "")
     yield Specimen("avif-broken-xmp", avif(xmp=b"<x:xmpmeta <<"))
-    sound = avif(exif=exif.block((0x0131, 2, 4, b"abc\0")))
-    for name, block in {"header": b"XX*\0", "zeros": bytes(4)}.items():
-        yield Specimen(f"avif-exif-{name}", sound.replace(b"II*\0", block))
+    mark = exif.block((0x0131, 2, 4, b"abc\0"))
+    sound = avif(exif=mark)
+    for name, block, _ in [*exif.sound(), *exif.damaged()]:  # which count for nothing: properties turn the picture
+        yield Specimen(f"avif-exif-{name}", sound.replace(mark, block[: len(mark)].ljust(len(mark), b"\0")))
 
 
 def _jxls() -> Iterator[Specimen]:
@@ -173,7 +174,38 @@ def _jxls() -> Iterator[Specimen]:
     for bits in (10, 12, 14):
         data = imagecodecs.jpegxl_encode(pixels(np.uint16) >> (16 - bits), bitspersample=bits)
         yield Specimen(f"jxl-{bits}-bits", data, linear(PICTURE))
+    yield from _jxl_boxes()
+    moving = np.stack([pixels(), pixels()[::-1]])
+    yield Specimen("jxl-animated", imagecodecs.jpegxl_encode(moving), note="animated")
+    photograph = encoded(PICTURE, "JPEG", quality=95)
+    for name, block, value in exif.sound():
+        data = imagecodecs.jpegxl_encode_jpeg(jpeg.with_exif(photograph, block))
+        yield Specimen(f"jxl-of-jpeg-{name}", data, turned(value))
+    for name, profile, ignored in icc.profiles():
+        if not ignored:  # the encoder refuses those
+            data = imagecodecs.jpegxl_encode_jpeg(jpeg.with_segments(photograph, *jpeg.profile_segments(profile)))
+            shown = PICTURE if name.startswith("srgb") else None
+            yield Specimen(f"jxl-of-jpeg-icc-{name}", data, shown, note="profile")
     large = np.asarray(PICTURE.resize((700, 300), Image.Resampling.BICUBIC))
     yield Specimen("jxl-large", imagecodecs.jpegxl_encode(large), Image.fromarray(large))
     square = np.asarray(PICTURE.resize((64, 64), Image.Resampling.BICUBIC))
     yield Specimen("jxl-square", imagecodecs.jpegxl_encode(square), Image.fromarray(square))
+
+
+def _jxl_boxes() -> Iterator[Specimen]:
+    bare = imagecodecs.jpegxl_encode(pixels(), usecontainer=False)
+    picture, six = depth.box(b"jxlc", bare), exif.block(exif.orientation(6))
+    start = depth.box(b"JXL ", b"\r\n\x87\n") + depth.box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    first, last = bytes(4), b"\x80\0\0\1"  # numbers of parts
+    for name, parts in {
+        "exif": (depth.box(b"Exif", bytes(4) + six), picture),  # the codestream's own orientation counts
+        "exif-behind": (picture, depth.box(b"Exif", b"damaged")),
+        "broken-xmp": (depth.box(b"xml ", b"<x:xmpmeta <<"), picture),
+        "packed-metadata": (depth.box(b"brob", b"Exif" + bytes(20)), picture),
+        "level": (depth.box(b"jxll", b"\5"), picture),
+        "parts": (depth.box(b"jxlp", first + bare[:3]), depth.box(b"Exif", six), depth.box(b"jxlp", last + bare[3:])),
+        "open-end": (bytes(4) + b"jxlc" + bare,),
+        "then-zeros": (picture, bytes(9)),
+    }.items():
+        yield Specimen(f"jxl-{name}", start + b"".join(parts))
+    yield Specimen("jxl-bare-then-zeros", bare + bytes(9))

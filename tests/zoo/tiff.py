@@ -31,9 +31,18 @@ def specimens() -> Iterator[Specimen]:
     for orientation in range(1, 9):
         tag = [(274, "H", 1, orientation, True)]
         yield Specimen(f"tiff-orientation-{orientation}", written(pixels(), extratags=tag), turned(orientation))
+        data = written(pixels(np.uint16), extratags=tag, bigtiff=True, byteorder=">", tile=(16, 16))
+        yield Specimen(f"tiff-orientation-{orientation}-bigtiff", data, turned(orientation))
     for orientation in (0, 9, 65535):
         tag = [(274, "H", 1, orientation, True)]
         yield Specimen(f"tiff-orientation-{orientation}", written(pixels(), extratags=tag), note="orientation")
+    for kind, number in {"byte": "B", "long": "I", "long8": "Q"}.items():
+        data = written(pixels(), extratags=[(274, number, 1, 6, True)], bigtiff=number == "Q")
+        yield Specimen(f"tiff-orientation-as-{kind}", data, turned(6))
+    yield Specimen("tiff-orientation-twice", written(pixels(), extratags=[(274, "H", 2, (6, 3), True)]), turned(6))
+    for kind, number, value in (("text", "s", "6"), ("float", "d", 6.0), ("signed", "i", 6)):
+        data = written(pixels(), extratags=[(274, number, 0 if kind == "text" else 1, value, True)])
+        yield Specimen(f"tiff-orientation-as-{kind}", data, note="orientation")
     for name, profile, ignored in icc.profiles():
         shown = PICTURE if ignored or name.startswith("srgb") else None
         data = written(pixels(np.uint16), iccprofile=profile)
@@ -110,16 +119,34 @@ def _extras() -> Iterator[Specimen]:
         "description": (270, "s", 0, "d" * 90_000, True),
         "xmp": (700, "B", 9, b"<x:xmp <<", True),
         "photoshop": (34377, "B", 60_000, bytes(60_000), True),
-        "exif-outside": (34665, "I", 1, 2**31, True),
-        "gps-outside": (34853, "I", 1, 2**31, True),
         "unknown": (65000, "d", 3, (1.0, 2.0, 3.0), True),
         "copyright": (33432, "B", 4, b"\xa9 \xff\xfe", True),
     }.items():
         yield Specimen(f"tiff-{name}", written(pixels(), extratags=[tag]))
     plain = written(pixels())
+    for name, tag in {"exif": 34665, "gps": 34853, "xmp": 700, "photoshop": 34377, "newspaper": 33723}.items():
+        for place in (0, 8, 2**31):
+            yield Specimen(f"tiff-{name}-at-{place}", _with_entry(plain, (tag, 4, 2, place)))
+    for name, entry in {
+        "outside": (34675, 7, 500, 2**31),
+        "endless": (34675, 7, 2**32 - 1, 8),
+        "empty": (34675, 7, 0, 0),
+    }.items():
+        yield Specimen(f"tiff-icc-{name}", _with_entry(plain, entry), note="olor profile")
     yield Specimen("tiff-then-zeros", plain + bytes(999))
     yield Specimen("tiff-next-page-outside", _next_page(plain, 2**31))
     yield Specimen("tiff-next-page-itself", _next_page(plain, struct.unpack("<I", plain[4:8])[0]))
+
+
+def _with_entry(tiff: bytes, entry: tuple[int, int, int, int]) -> bytes:
+    """Returns the TIFF with a further entry, which tifffile would not write: tag, type, count, place."""
+    at = struct.unpack("<I", tiff[4:8])[0]
+    (count,) = struct.unpack("<H", tiff[at : at + 2])
+    entries = [tiff[start : start + 12] for start in range(at + 2, at + 2 + 12 * count, 12)]
+    entries = sorted([*entries, struct.pack("<HHII", *entry)], key=lambda one: struct.unpack("<H", one[:2]))
+    tiff += b"\0" * (len(tiff) % 2)
+    directory = struct.pack("<H", count + 1) + b"".join(entries) + bytes(4)
+    return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + directory
 
 
 def _next_page(tiff: bytes, at: int) -> bytes:

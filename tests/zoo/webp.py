@@ -10,7 +10,7 @@ from PIL import Image
 from tests.zoo import exif, icc
 from tests.zoo.specimen import HEIGHT, PICTURE, WIDTH, Specimen, encoded, transparent, turned
 
-CLEAR = Image.fromarray(transparent(), "RGBA") if False else Image.fromarray(transparent())
+CLEAR = Image.fromarray(transparent())
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
@@ -114,11 +114,24 @@ def _gifs() -> Iterator[Specimen]:
     plain = encoded(few, "GIF")
     yield Specimen("gif-no-trailer", plain[:-1], few.convert("RGB"), tolerance=8)
     yield Specimen("gif-then-zeros", plain + bytes(99), few.convert("RGB"), tolerance=8)
+    frame_at = plain.index(b",", 13 + 3 * 256)
+    xmp = b"!\xff\x0bXMP DataXMP<x:xmpmeta/>" + b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+    for name, part in {
+        "xmp": xmp,
+        "icc": b"!\xff\x0bICCRGBG1012\x05abcde\0",
+        "plain-text": b"!\x01\x0c" + bytes(12) + b"\x02hi\0",
+        "controls": b"!\xf9\x04\x01\0\0\x03\0" + b"!\xf9\x04\0\0\0\0\0",
+        "unknown": b"!\x99\x03abc\0",
+    }.items():
+        data = plain[:frame_at] + part + plain[frame_at:]
+        yield Specimen(f"gif-{name}", data, few.convert("RGB"), tolerance=8)
+    flags = bytes([plain[frame_at + 9] | 0x87])
+    own = plain[frame_at : frame_at + 9] + flags + plain[13 : 13 + 3 * 256] + plain[frame_at + 10 :]
+    yield Specimen("gif-own-palette", plain[:10] + b"\0" + plain[11:13] + own, few.convert("RGB"), tolerance=8)
     yield Specimen("gif-old", b"GIF87a" + plain[6:], few.convert("RGB"), tolerance=8)
     yield Specimen("gif-no-screen", plain[:6] + bytes(4) + plain[10:], few.convert("RGB"), tolerance=8)
     larger = struct.pack("<HH", WIDTH + 8, HEIGHT + 4)
     yield Specimen("gif-larger-screen", plain[:6] + larger + plain[10:], None)
-    picture_at = plain.index(b",", 13 + 3 * 256)
-    placed = plain[: picture_at + 1] + struct.pack("<HH", 5, 7) + plain[picture_at + 5 :]
+    placed = plain[: frame_at + 1] + struct.pack("<HH", 5, 7) + plain[frame_at + 5 :]
     yield Specimen("gif-placed-outside", placed, None)
     assert np.asarray(few).shape == (HEIGHT, WIDTH)

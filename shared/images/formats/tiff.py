@@ -128,6 +128,8 @@ def read_tiff(reader: Reader) -> TiffHeader:
     tiled, offsets, sizes = _segments(reader, directory, size, samples * bits)
     orientation, notes = _orientation(directory)
     profile = directory.span(PROFILE)
+    if profile is None and PROFILE in directory.entries:
+        notes = (*notes, "The color profile is not in the file; the colors are read as sRGB.")
     alpha, premultiplied = _alpha(directory, photometric, samples)
     palette = directory.span(PALETTE)
     if photometric == INDEXED and (palette is None or palette.size < 6 * 2**bits):
