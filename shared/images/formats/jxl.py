@@ -163,7 +163,10 @@ def _extra_channel(bits: _Bits) -> None:
 
 
 def _colors(bits: _Bits) -> tuple[Colors, bool]:
-    """Returns the color encoding, and whether it is a profile, which only the decoder could unpack."""
+    """Returns the color encoding, and whether it is more than that: a profile, which only the decoder could unpack.
+
+    So are a white or primaries of its own.
+    """
     if bits.flag():  # sRGB
         return Colors(), False
     has_profile = bits.flag()
@@ -178,13 +181,14 @@ def _colors(bits: _Bits) -> tuple[Colors, bool]:
         primaries = bits.enum()
         if primaries == 2:
             _customs(bits, 3)
+    custom = space != 1 and 2 in {white, primaries}
     transfer = 13
     if bits.flag():
         gamma = bits.take(24) / 1e7  # the power that gives the numbers from light
         transfer = 8 if gamma > 0.9 else 4 if gamma > 0.4 else 5
     else:
         transfer = bits.enum()
-    return Colors(primaries={9: 9, 11: 12}.get(primaries, 1), transfer=transfer), False
+    return Colors(primaries={9: 9, 11: 12}.get(primaries, 1), transfer=transfer), custom
 
 
 def _customs(bits: _Bits, count: int) -> None:

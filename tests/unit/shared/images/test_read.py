@@ -187,3 +187,20 @@ def test_the_orientation_is_read_by_itself(value):
     assert (read(turned).orientation, read(turned).notes) == (value, ())
     assert read(broken).orientation == 1
     assert note in " ".join(read(broken).notes)
+
+
+@pytest.mark.parametrize(("primaries", "noted"), [((0b01, 2), False), ((0b10, 2, 0, 4), True)])  # sRGB's, custom
+def test_a_jpeg_xl_with_primaries_of_its_own_is_read_as_srgb_with_a_note(primaries, noted):
+    # given the bits of an image header, each number with its count of bits
+    size, defaults = (1, 1, 3, 5, 1, 3), (0, 1, 0, 1, 0, 1, 0, 2, 1, 1, 0, 2, 0, 1)
+    colors = (0, 1, 0, 1, 0, 2, 0b01, 2, *primaries, *(0, 2, 0, 19) * 6 * noted, 0, 1, 0b10, 2, 11, 4)
+    fields = (*size, *defaults, *colors)
+    bits = "".join(f"{number:0{count}b}"[::-1] for number, count in zip(fields[::2], fields[1::2], strict=True))
+    data = b"\xff\x0a" + int(bits[::-1], 2).to_bytes(64, "little")
+
+    # when
+    header = read_header(io.BytesIO(data))
+
+    # then
+    assert (header.size, header.colors.transfer) == ((32, 32), 13)
+    assert ("color profile" in " ".join(header.notes)) is noted
