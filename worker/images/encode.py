@@ -68,15 +68,15 @@ def encode(
     resized = None if alpha is None else _resized(alpha, *image.shape[:2])
     try:
         _write(image, resized, file, format, text)
-    except MemoryError:
-        raise
     except Exception as exc:  # noqa: BLE001 - whatever an encoder raises: the dream is done and must be kept
-        file.seek(0)
-        file.truncate()
-        _write(image, resized, file, "png", text)
         why = str(exc).strip(" .")[:200] or type(exc).__name__
-        return Encoded(format="png", warnings=(*warnings, f"The result is a PNG, since as {format} it failed: {why}."))
-    return Encoded(format=format, warnings=warnings)
+    else:
+        return Encoded(format=format, warnings=warnings)
+    # Only now, when the exception no longer keeps the encoder's memory, and row by row: that may be what was missing.
+    file.seek(0)
+    file.truncate()
+    write_png(image, file, bits=8, profile=_srgb_tag(), text={RECIPE: text}, alpha=resized)
+    return Encoded(format="png", warnings=(*warnings, f"The result is a PNG, since as {format} it failed: {why}."))
 
 
 def _write(image: Image, alpha: Samples | None, file: BinaryIO, format: Format, text: str) -> None:  # noqa: A002

@@ -51,22 +51,23 @@ def test_a_dream_that_its_format_can_not_hold_becomes_a_png_and_says_so(form, si
         assert (picture.format, picture.size, picture.text["dreamqueue"]) == ("PNG", (side, 1), '{"seed": 1}')
 
 
-@pytest.mark.parametrize("form", ["jpeg", "webp"])
-def test_an_encoder_that_fails_loses_no_dream(form, monkeypatch):
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
+@pytest.mark.parametrize(
+    ("error", "why"), [(OSError("encoder error -2"), "encoder error -2"), (MemoryError(), "MemoryError")]
+)
+def test_an_encoder_that_fails_loses_no_dream(form, error, why, monkeypatch):
     def fail(self, file, kind, **_):
         file.write(b"half of it")
-        raise OSError("encoder error -2")
+        raise error
 
-    save = Pillow.Image.save
-    monkeypatch.setattr(
-        Pillow.Image, "save", lambda self, file, kind, **o: (save if kind == "PNG" else fail)(self, file, kind, **o)
-    )
+    monkeypatch.setattr(Pillow.Image, "save", fail)
     file = io.BytesIO()
     made = images.encode(PICTURE, file, format=form, recipe={})
 
-    assert (made.format, "encoder error -2" in made.warnings[0]) == ("png", True)
+    assert (made.format, f"it failed: {why}." in made.warnings[0]) == ("png", True)
+    monkeypatch.undo()
     with Pillow.open(file) as picture:
-        picture.load()
+        np.testing.assert_array_equal(np.asarray(picture), images.to_pixels(PICTURE))
 
 
 @pytest.mark.parametrize(("form", "depth"), [("png", 8), ("png16", 16), ("webp", 8)])
