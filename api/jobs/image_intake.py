@@ -31,7 +31,7 @@ def read_input_image(file: Readable, *, max_pixels: int, formats: Collection[str
     width, height = header.displayed
     size_bytes = file.seek(0, 2)
     file.seek(0)
-    return InputImage(format=header.format, width=width, height=height, size_bytes=size_bytes)
+    return InputImage(format=header.format, width=width, height=height, size_bytes=size_bytes, notes=header.notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,8 @@ class ImageIntake:
         try:
             with tempfile.TemporaryFile() as stripped:
                 without_metadata(file, read_header(file), stripped)
-                yield self._read_header(stripped, field), stripped
+                # What was ignored of the file that came can't be seen in the copy any more.
+                yield self._read_header(stripped, field).model_copy(update={"notes": header.notes}), stripped
         except OSError as exc:
             raise LocalDiskError from exc
 

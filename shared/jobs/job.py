@@ -72,6 +72,7 @@ class InputImage(BaseModel):
     width: int  # pixels, as displayed: after the EXIF orientation
     height: int
     size_bytes: int
+    notes: tuple[str, ...] = ()  # what of the file is ignored, in sentences
 
 
 WebhookEvent = Literal["started", "completed"]

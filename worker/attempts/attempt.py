@@ -219,7 +219,9 @@ class Attempt:
                 file, max_pixels=self._settings.max_pixels, formats=self._settings.formats, paper=paper
             )
             whose = "" if part == "image" else f"The {part}: "  # of three pictures, which one
-            self._warnings += tuple(whose + note for note in decoded.notes)
+            sent = {"image": self._job.input, "guide": self._job.guide, "mask": self._job.mask}[part]
+            notes = (*(sent.notes if sent else ()), *decoded.notes)
+            self._warnings += tuple(whose + note for note in dict.fromkeys(notes))
             self._lease.enter("dream", stall_s=STALL_DREAM_S)
             return decoded
 

@@ -66,7 +66,8 @@ def test_what_of_a_guide_and_a_mask_was_ignored_stands_in_the_report_too(world):
     # given
     odd = with_chunks(a_png(), chunk(b"eXIf", b"damaged"))
     size = InputImage(format="png", width=96, height=80, size_bytes=len(odd))
-    job = world.submit(guide=size, mask=size)
+    moving = size.model_copy(update={"notes": ("The file is animated; its first frame is used.",)})  # before stripping
+    job = world.submit(input=moving, guide=size, mask=size)
     for key in (object_keys.guide(job.id), object_keys.mask(job.id)):
         world.storage.put(key, odd)
 
@@ -76,7 +77,7 @@ def test_what_of_a_guide_and_a_mask_was_ignored_stands_in_the_report_too(world):
     # then
     report = json.loads(world.storage.get(object_keys.output(job.id, world.job(job.id).claim, "report.json")))
     ignored = "The EXIF data can't be read; it is ignored."
-    assert report["warnings"] == [f"The guide: {ignored}", f"The mask: {ignored}"]
+    assert report["warnings"] == [f"The guide: {ignored}", f"The mask: {ignored}", *moving.notes]
 
 
 @pytest.mark.parametrize(("form", "kept"), [("tiff", True), ("png", False)])

@@ -34,6 +34,14 @@ def test_a_stored_photograph_has_no_place_and_is_still_upright(submit, world):
         assert (found["width"], found["height"], found["size_bytes"]) == (32, 48, len(stored))
 
 
+def test_what_was_ignored_of_a_photograph_is_known_although_its_copy_lacks_it(submit):
+    moving = encoded(PICTURE, "PNG", save_all=True, append_images=[PICTURE.rotate(180)])
+    job = submit(image=(io.BytesIO(moving), "x.png"), mask=(io.BytesIO(PHOTOGRAPH), "x.jpg")).json
+
+    assert job["input"]["notes"] == ["The file is animated; its first frame is used."]
+    assert job["mask"]["notes"] == []
+
+
 def test_so_it_is_with_an_upload(http, world):
     upload = http.post("/v1/uploads", json={}).json["id"]
     world.storage.put(object_keys.upload("local", upload), PHOTOGRAPH)

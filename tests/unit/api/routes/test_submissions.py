@@ -18,7 +18,7 @@ def test_a_submission_is_accepted_with_the_address_of_its_job(submit, http):
     assert answer.json["queue_position"] == 0
     assert answer.json["params"]["octaves"] == 2
     assert answer.json["input"] == {
-        "format": "jpeg", "width": 96, "height": 80, "size_bytes": len(a_picture())
+        "format": "jpeg", "width": 96, "height": 80, "size_bytes": len(a_picture()), "notes": []
     }  # fmt: skip
     assert http.get(answer.location).json == answer.json
 
