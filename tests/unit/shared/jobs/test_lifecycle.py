@@ -1,6 +1,8 @@
 """Tests that a job is accepted once and ends once, under races and lost answers."""
 
+import contextlib
 import io
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -56,6 +58,22 @@ class World:
             return call(*args, **options)
 
         setattr(service, name, later)
+
+    def fail_after(self, calls: int, service) -> None:
+        """Lets only so many calls reach Redis or S3."""
+        left = itertools.count(calls, -1)
+
+        def failing(call):
+            def reach(*args, **options):
+                if next(left) <= 0:
+                    raise StorageUnavailable
+                return call(*args, **options)
+
+            return reach
+
+        for name in ("put", "delete", "keys", "forget"):
+            if hasattr(service, name):
+                setattr(service, name, failing(getattr(service, name)))
 
     def lose_answer(self, key: str, *, arrives: bool) -> None:
         """Loses the answer of S3 to the next write of that key."""
@@ -305,6 +323,19 @@ def test_a_retry_that_loses_against_a_delete_leaves_nothing_that_is_owed(world):
     with pytest.raises(JobNotFound):
         world.lifecycle.retry(failed, now=NOW)
     assert set(world.storage.objects) == {object_keys.tombstone(failed.id)}
+
+
+@pytest.mark.parametrize("service", ["storage", "store"])
+@pytest.mark.parametrize("done", range(8))
+def test_a_delete_that_breaks_off_has_changed_nothing_or_is_durable(world, service, done):
+    failed = world.known(JobState.FAILED)
+    before = dict(world.storage.objects)
+    world.fail_after(done, world.storage if service == "storage" else world.store)
+
+    with contextlib.suppress(StorageUnavailable):
+        world.lifecycle.delete(failed.id)
+
+    assert world.storage.objects == before or object_keys.tombstone(failed.id) in world.storage.objects
 
 
 def test_a_retry_of_a_job_that_redis_forgot_is_answered_with_the_job_as_it_is_now(world):

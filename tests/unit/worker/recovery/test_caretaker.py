@@ -16,7 +16,7 @@ from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
 from tests.fakes.object_storage import MemoryNotifier, MemoryObjectStorage
 from worker.recovery.caretaker import Caretaker
-from worker.recovery.housekeeping import VOID_KEPT_S, WALK_EVERY_S
+from worker.recovery.housekeeping import VOID_KEPT_S, WALK_EVERY_S, Housekeeping
 from worker.recovery.reconciliation import UNACCEPTED_S
 
 LEASE_S = 15.0
@@ -429,3 +429,21 @@ def test_the_order_of_claims_is_repaired_every_minute(world):
     before = world.store.turn_rebuilds
     world.look(caretaker, 120)
     assert world.store.turn_rebuilds == before + 2
+
+
+def test_what_a_retry_writes_is_not_swept_although_redis_was_rolled_back_behind_it(world):
+    # given a failed job whose retry runs, which Redis has forgotten again, before reconciliation notices
+    job = world.submit()
+    world.settle(job, JobState.FAILED)
+    failed = world.store.get(job.id)
+    world.lifecycle.retry(failed, now=world.clock.now())
+    output = object_keys.output(job.id, "claim-of-the-retry", "result.png")
+    world.storage.put(output, b"pixels")
+    world.store.jobs[job.id] = failed
+    house = Housekeeping(
+        lifecycle=world.lifecycle, store=world.store, storage=world.storage, clock=world.clock, settings=Settings()
+    )
+
+    house.go_on(for_s=60)
+
+    assert world.storage.get(output) == b"pixels"
