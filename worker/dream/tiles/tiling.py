@@ -7,8 +7,10 @@ same grid. Only the cuts between the cores move.
 """
 
 import math
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice, pairwise
 
 import numpy as np
@@ -114,56 +116,103 @@ def choose_layout(
         halves = _cut(height, width, pair, stride, halo, odd=odd)
         if halves.windows_px <= PAIR * height * width:
             return halves
-    if height * width <= tile_size**2:
+    if _weight(height, width, stride) <= tile_size**2:
         return Layout(Axis(height, height, (0,), ()), Axis(width, width, (0,), ()))
     return _cut(height, width, tile_size, stride, halo, odd=odd)
 
 
+def _weight(height: int, width: int, stride: int) -> int:
+    """Returns the pixels that count: a side shorter than a step of the targets' grid costs as much as a whole step."""
+    return max(height, stride) * max(width, stride)
+
+
 def _cut(height: int, width: int, tile_size: int, stride: int, halo: int, *, odd: float) -> Layout:
-    """Returns the layout with the fewest pixels to compute. An odd number of windows counts as `odd` windows more."""
+    """Returns the layout with the fewest pixels to compute. An odd number of windows counts as `odd` windows more.
+
+    Of a long and thin octave there are very many, so it looks only at those that may be the best one.
+    """
     # Tiles too small for the halo and the room for the cuts get less of both, so that at least half a window remains.
     halo, room = min(halo, tile_size // 6), min(ROOM, tile_size // 8)
-    narrowest = tile_size // 4  # narrower cores give noisy gradients
-    rows, columns = (_axes(length, stride, halo, room, narrowest) for length in (height, width))
-    options: list[Layout] = []
-    for down in rows:
-        cuts = [Layout(down, across) for across in columns]
-        fitting = (cut for cut in cuts if math.prod(cut.window) <= tile_size**2)
-        options += list(islice(fitting, 2)) or cuts[-1:]  # more cuts only add overlaps
+    overlap, narrowest, most = 2 * halo + room, tile_size // 4, tile_size**2  # narrower cores give noisy gradients
+    axes = partial(_axes, stride=stride, halo=halo, room=room, narrowest=narrowest)
 
     def cost(option: Layout) -> tuple[int, float]:
-        window_px = math.prod(option.window)
-        return max(window_px, tile_size**2), (option.count + odd * (option.count % 2)) * window_px
+        weight = _weight(*option.window, stride)
+        return max(weight, most), (option.count + odd * (option.count % 2)) * weight
 
-    # A tile of only a few strides may fit no layout; then the one with the smallest windows is used.
-    return min(options, key=cost)
+    best: Layout | None = None
+    tallest = most // max(min(width, narrowest), stride)
+
+    def may_be_best(count: int, window: int) -> bool:
+        least = count * max(window, stride) * max(width, stride)  # for any columns
+        return window <= tallest and (best is None or least <= cost(best)[1])
+
+    for down in axes(height, fewest=_fewest(height, tallest, overlap), wanted=may_be_best):
+        widest = most // max(down.window, stride)
+        columns = axes(width, fewest=_fewest(width, widest, overlap), wanted=partial(_is_fitting, widest))
+        cuts = (Layout(down, across) for across in columns)
+        fitting = (cut for cut in cuts if _weight(*cut.window, stride) <= most)
+        for option in islice(fitting, 2):  # more cuts only add overlaps
+            if best is None or cost(option) < cost(best):
+                best = option
+    if best is None:  # a tile of only a few strides may fit no layout; then the one with the smallest windows is used
+        narrow = deque(axes(width), maxlen=1).pop()
+        best = min((Layout(down, narrow) for down in axes(height)), key=cost)
+    return best
 
 
-def _axes(length: int, stride: int, halo: int, room: int, narrowest: int) -> list[Axis]:
-    """Returns the ways to cut an axis that leave no core narrower than `narrowest`, fewest cuts first."""
-    counts = range(2, length // narrowest + 1)
-    cut = [_axis(length, count, stride=stride, halo=halo, room=room, narrowest=narrowest) for count in counts]
-    return [Axis(length, length, (0,), ())] + [axis for axis in cut if axis is not None]
+def _is_fitting(longest: int, _count: int, window: int) -> bool:
+    return window <= longest
 
 
-def _axis(length: int, count: int, *, stride: int, halo: int, room: int, narrowest: int) -> Axis | None:
-    """Places `count` windows over `length` pixels, each as short as the overlaps and the grid allow.
+def _fewest(length: int, longest: int, overlap: int) -> int:
+    """Returns how many windows of at most the longest length cover an axis, at least."""
+    if length <= longest:
+        return 1
+    return math.ceil((length - overlap) / (longest - overlap)) if longest > overlap else length
 
-    Returns None if the windows would cover the whole axis or a core would be narrower than `narrowest`.
+
+def _axes(
+    length: int,
+    *,
+    stride: int,
+    halo: int,
+    room: int,
+    narrowest: int,
+    fewest: int = 1,
+    wanted: Callable[[int, int], bool] = lambda _count, _window: True,
+) -> Iterator[Axis]:
+    """Yields the ways to cut an axis that leave no core narrower than `narrowest`, fewest cuts first.
+
+    fewest: windows.   wanted: tells of a number of windows and their length whether to yield that way.
     """
-    overlap = 2 * halo + room
+    if fewest == 1:
+        yield Axis(length, length, (0,), ())
+    for count in range(max(fewest, 2), length // narrowest + 1):
+        window = _window(length, count, stride=stride, overlap=2 * halo + room)
+        if window < length and wanted(count, window):
+            axis = _axis(length, count, window, stride=stride, halo=halo, narrowest=narrowest)
+            if axis is not None:
+                yield axis
+
+
+def _window(length: int, count: int, *, stride: int, overlap: int) -> int:
+    """Returns the length of `count` windows over `length` pixels, as short as the overlaps and the grid allow."""
     window = math.ceil((length + (count - 1) * overlap) / count)
     window += (length - window) % stride  # congruent with the octave
     while window - stride * math.ceil((length - window) // stride / (count - 1)) < overlap:  # origins are on the grid
         window += stride
-    if window >= length:
-        return None
+    return window
+
+
+def _axis(length: int, count: int, window: int, *, stride: int, halo: int, narrowest: int) -> Axis | None:
+    """Places the windows evenly on the grid. Returns None if a core would be narrower than `narrowest`."""
     steps = (length - window) // stride
-    origins = tuple(stride * (steps * index // (count - 1)) for index in range(count))
-    ranges = [(following + halo, origin + window - halo) for origin, following in pairwise(origins)]
-    middles = [sum(places) // 2 for places in ranges]
-    free = (min(b - a for a, b in pairwise([0, *middles, length])) - narrowest) // 2
+    origins = stride * (steps * np.arange(count) // (count - 1))
+    firsts, lasts = origins[1:] + halo, origins[:-1] + window - halo
+    middles = (firsts + lasts) // 2
+    free = (int(np.diff(middles, prepend=0, append=length).min()) - narrowest) // 2
     if free < 0:
         return None
-    cuts = [(max(a, middle - free), min(b, middle + free)) for (a, b), middle in zip(ranges, middles, strict=True)]
-    return Axis(length, window, origins, tuple(cuts))
+    cuts = zip(np.maximum(firsts, middles - free).tolist(), np.minimum(lasts, middles + free).tolist(), strict=True)
+    return Axis(length, window, tuple(origins.tolist()), tuple(cuts))

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -70,6 +72,24 @@ def test_odd_sizes_are_covered_too(height, width, tile_size):
     layout = choose_layout(height, width, tile_size=tile_size, stride=16, halo=32)
 
     assert covered_once(layout.tiles(np.random.default_rng(0)), height, width)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 1_875_000), (1_875_000, 64), (200_000, 600), (1, 120_000_000)])
+@pytest.mark.parametrize("tile_size", [256, 896])
+def test_a_long_and_thin_octave_is_cut_within_seconds(height, width, tile_size):
+    begun = time.monotonic()
+
+    layout = choose_layout(height, width, tile_size=tile_size, stride=16, halo=48, side_by_side=True)
+
+    assert layout.count * layout.window[0] * layout.window[1] >= height * width
+    assert time.monotonic() - begun < 15  # it took minutes and gigabytes
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 490_000), (490_000, 1), (5, 60_000)])
+def test_a_side_shorter_than_the_targets_grid_counts_as_one_step_of_it(height, width):
+    layout = choose_layout(height, width, tile_size=896, stride=16, halo=48)
+
+    assert max(16, layout.window[0]) * max(16, layout.window[1]) <= 896**2
 
 
 def test_an_octave_that_fits_one_tile_is_not_cut():
