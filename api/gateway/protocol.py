@@ -41,6 +41,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_bytes is not None and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
             is_address = not self.headers
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG if is_address else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self._head_bytes and self._deadline is None and not self._is_answering():
+            self._set_deadline(HEAD_S, self._give_up_on_head)  # empty lines, which begin no request
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio asks whether to keep the connection
         """Keeps the connection for the response to a complete request: the client may still read."""

@@ -118,6 +118,19 @@ def test_a_trickle_does_not_extend_the_deadline_of_the_headers(connection, loop)
     assert len(loop.timers) <= 2  # of the connection, and of its first request
 
 
+def test_an_empty_line_after_a_request_does_not_keep_the_connection(connection, loop):
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    connection.cycle.response_started = connection.cycle.response_complete = True
+    connection.on_response_complete()
+    connection.data_received(b"\r\n")
+
+    (timer,) = loop.due
+    timer.act()
+
+    assert timer.after_s == HEAD_S
+    assert connection.transport.is_closed
+
+
 def test_a_complete_head_ends_the_deadline(connection, loop):
     connection.data_received(b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
 
