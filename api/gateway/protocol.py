@@ -13,6 +13,7 @@ from api.gateway import refusals
 HEAD_S = 10.0  # for the address and the headers of a request, from the connection's or the request's first byte
 HEAD_BYTES = 64 * 1024  # of a head that is not complete; smaller limits are checked once it is
 DISCARD_S = 5.0  # for the rest of a body that nobody wants: a client that still sends could not read the response
+SEND_S = 60.0  # for what is waiting to be sent; a client that reads slower is disconnected
 CUT_OFF = "The request ended before it was complete."
 
 
@@ -22,6 +23,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _head_bytes: int | None = 0  # received of the current head; None while a body is received
     _is_complete = True  # whether the last request has been received to its end
     _deadline: asyncio.TimerHandle | None = None
+    _send_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as Uvicorn's
         super().connection_made(transport)
@@ -32,7 +34,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        self._clear_send_deadline()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._clear_send_deadline()
+        self._send_deadline = self.loop.call_later(SEND_S, self.transport.abort)  # closing would wait for the client
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._clear_send_deadline()
 
     def data_received(self, data: bytes) -> None:
         if self._head_bytes is not None:
@@ -99,3 +111,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _clear_send_deadline(self) -> None:
+        if self._send_deadline is not None:
+            self._send_deadline.cancel()
+            self._send_deadline = None

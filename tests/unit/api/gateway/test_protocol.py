@@ -8,7 +8,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from api.gateway import protocol, refusals
-from api.gateway.protocol import DISCARD_S, HEAD_BYTES, HEAD_S, GuardedProtocol
+from api.gateway.protocol import DISCARD_S, HEAD_BYTES, HEAD_S, SEND_S, GuardedProtocol
 
 
 class Timer:
@@ -148,6 +148,25 @@ def test_the_rest_of_an_unwanted_body_is_not_received_forever(connection, loop):
 
     assert timer.after_s == DISCARD_S
     assert connection.transport.is_aborted
+
+
+def test_a_client_that_does_not_read_is_disconnected(connection, loop):
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    connection.pause_writing()
+
+    (timer,) = loop.due
+    timer.act()
+
+    assert timer.after_s == SEND_S
+    assert connection.transport.is_aborted
+
+
+def test_a_client_that_reads_on_in_time_is_not(connection, loop):
+    connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    connection.pause_writing()
+    connection.resume_writing()
+
+    assert loop.due == []
 
 
 @pytest.mark.parametrize(
