@@ -58,7 +58,8 @@ class JobOptions(Frozen):
     ] = None
     webhook_events: Annotated[
         tuple[WebhookEvent, ...],
-        Field(min_length=1, max_length=2, description="Events that are sent to the webhook."),
+        # fail_fast: a long list of wrong events costs no more than one of them.
+        Field(min_length=1, max_length=2, fail_fast=True, description="Events that are sent to the webhook."),
     ] = ("completed",)
 
 
@@ -159,7 +160,10 @@ class KeyRequest(Frozen):
 class ListQuery(Frozen):
     """Which jobs to list."""
 
-    state: Annotated[frozenset[JobState] | None, Field(description="Only these states, separated by commas.")] = None
+    state: Annotated[
+        Annotated[frozenset[JobState], Field(fail_fast=True)] | None,
+        Field(description="Only these states, separated by commas."),
+    ] = None
     kind: Annotated[Kind | None, Field(description="Only this kind.")] = None
     limit: Annotated[int, Field(ge=1, le=200, description="Maximum number of jobs.")] = 50
     cursor: Annotated[str | None, Field(description="`next_cursor` of the previous page; opaque.")] = None

@@ -54,3 +54,11 @@ def test_the_signing_secret_is_stable(http):
 
     assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
     assert http.get("/v1/webhooks/secret").json["secret"] == secret
+
+
+@pytest.mark.parametrize("events", ["," * 10_000, "[" + ",".join(["1"] * 10_000) + "]"])
+def test_of_many_events_that_do_not_exist_only_the_first_is_looked_at(submit, events):
+    answer = submit(webhook_url="https://receiver.example/", webhook_events=events)
+
+    assert (answer.status_code, answer.json["path"]) == (422, "webhook_events.0")
+    assert len(answer.json.get("errors", ())) <= 2  # and that none is left
