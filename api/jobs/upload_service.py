@@ -69,7 +69,7 @@ class UploadService:
         """Returns the new upload's id. Raises ImageTooLarge, TooManyOpenUploads, PartsUnsupported."""
         if size_bytes > self.max_bytes:
             raise ImageTooLarge(f"The image has {size_bytes:,} bytes; this service accepts {self.max_bytes:,}.")
-        if len(list(islice(self.storage.keys(object_keys.open_uploads(owner)), MAX_OPEN))) == MAX_OPEN:
+        if self._open_uploads(owner) >= MAX_OPEN:
             raise TooManyOpenUploads
         upload_id = str(ULID.from_timestamp(self.clock.now()))
         try:
@@ -82,6 +82,9 @@ class UploadService:
         upload = OpenUpload(multipart=multipart, size_bytes=size_bytes, part_bytes=part_bytes)
         # Written second: without it housekeeping finds the upload in the store, and aborts it.
         self.storage.put(object_keys.open_upload(owner, upload_id), upload.model_dump_json().encode())
+        if self._open_uploads(owner) > MAX_OPEN:  # others began at the same moment
+            self.abort(owner, upload_id)
+            raise TooManyOpenUploads
         return upload_id, upload
 
     def parts(self, owner: str, upload_id: str, *, first: int, limit: int) -> tuple[list[PartToSend], int | None]:
@@ -137,6 +140,10 @@ class UploadService:
         if text is not None:
             self.storage.abort_parts(key, OpenUpload.model_validate_json(text).multipart)
         self.storage.delete([key, document])
+
+    def _open_uploads(self, owner: str) -> int:
+        """Returns their number, or `MAX_OPEN` + 1 if there are more."""
+        return len(list(islice(self.storage.keys(object_keys.open_uploads(owner)), MAX_OPEN + 1)))
 
     def _open(self, owner: str, upload_id: str) -> OpenUpload:
         self._key(owner, upload_id)

@@ -204,6 +204,24 @@ def test_an_owner_has_a_limited_number_of_unfinished_uploads(http, world):
     assert begin(http, PART).status_code == 201
 
 
+def test_uploads_that_begin_at_the_same_moment_are_limited_too(http, world, monkeypatch):
+    for _ in range(upload_service.MAX_OPEN - 1):
+        begin(http, PART)
+    begin_parts = world.storage.begin_parts
+
+    def while_another_begins(key):
+        monkeypatch.setattr(world.storage, "begin_parts", begin_parts)
+        assert begin(http, PART).status_code == 201
+        return begin_parts(key)
+
+    monkeypatch.setattr(world.storage, "begin_parts", while_another_begins)
+
+    refused = begin(http, PART)
+
+    assert (refused.status_code, refused.json["code"]) == (429, "too_many_open_uploads")
+    assert len(world.storage.begun) == upload_service.MAX_OPEN
+
+
 def test_a_store_without_uploads_by_parts_is_named(http, world):
     world.storage.has_parts = False
 
