@@ -100,7 +100,9 @@ def assemble(
     """Builds the services on the given implementations of the interfaces."""
     from api.access.unauthenticated_limit import UnauthenticatedLimit  # noqa: PLC0415 - `limits` brings asyncio, 0.1 s
 
-    disk = DiskBudget(settings.upload_budget_bytes, longest_upload=settings.max_upload_bytes)
+    disk = DiskBudget(
+        settings.upload_budget_bytes, longest_upload=settings.max_upload_bytes, strips=settings.strip_inputs
+    )
     return Services(
         settings=settings,
         disk=disk,
@@ -120,12 +122,12 @@ def assemble(
             webhook_networks=settings.webhook_networks,
             public_url=settings.public_url,
         ),
-        uploads=UploadService(storage=storage, clock=clock, max_bytes=_longest_direct(settings, disk)),
+        uploads=UploadService(storage=storage, clock=clock, max_bytes=_longest_direct(settings)),
         status=StatusService(
             store=store,
             max_pixels=settings.max_pixels,
             max_bytes=settings.max_upload_bytes,
-            max_direct_bytes=_longest_direct(settings, disk),
+            max_direct_bytes=_longest_direct(settings),
         ),
         job_queries=job_queries,
         subscriptions=subscriptions,
@@ -136,7 +138,7 @@ def assemble(
     )
 
 
-def _longest_direct(settings: "Settings", disk: DiskBudget) -> int:
+def _longest_direct(settings: "Settings") -> int:
     """Returns the largest upload by parts; an image whose metadata is removed passes through the temporary disk."""
     limit = settings.max_direct_upload_bytes
-    return min(limit, disk.share_bytes // COPIES) if settings.strip_inputs else limit
+    return min(limit, settings.upload_budget_bytes // 2 // COPIES) if settings.strip_inputs else limit

@@ -17,7 +17,6 @@ from api.gateway.body import FORM, BodyReader, Unread, longest_body
 from api.gateway.threads import Overloaded, Share
 from api.gateway.wsgi import Answer, Environ, Receive, Scope, Send, Stream, call, environ_of
 from api.http.request_metrics import READY_AT
-from api.jobs.disk_budget import COPIES
 from api.request_context import EXTENSION
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class Gateway:
             longest=longest,
             budget=self._services.disk,
             owner=owner,
-            copies=COPIES if mimetype == FORM else 1,
+            copies=self._services.disk.form_copies if mimetype == FORM else 1,
         )
         body: IO[bytes] | None = None
         try:

@@ -9,10 +9,14 @@ from shared.errors import TooManyUploads
 class DiskBudget:
     """Counts the bytes of requests in progress, so that nobody's uploads fill the disk for all. Thread-safe."""
 
-    def __init__(self, total_bytes: int, *, longest_upload: int) -> None:
-        """Sets the limits: an owner may hold half of all, but always enough for one upload."""
+    def __init__(self, total_bytes: int, *, longest_upload: int, strips: bool = False) -> None:
+        """Sets the limits: an owner may hold half of all, but always enough for one upload.
+
+        strips: whether images are stored without their metadata.
+        """
+        self.form_copies = COPIES + strips
         self._total = total_bytes
-        self._share = max(total_bytes // 2, min(total_bytes, longest_upload * COPIES))
+        self._share = max(total_bytes // 2, min(total_bytes, longest_upload * self.form_copies))
         self._held: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -39,7 +43,7 @@ class DiskBudget:
                 del self._held[owner]
 
 
-COPIES = 2  # of an image: the body of its form and the file in it, or as it came and without its metadata
+COPIES = 2  # of an image: the body of its form and the file in it; of an upload: as it came and without its metadata
 
 
 class Hold:

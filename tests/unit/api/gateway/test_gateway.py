@@ -255,6 +255,26 @@ def test_one_owners_uploads_leave_room_for_others(settings, world, ann, bob):
     assert disk.held_bytes == 0
 
 
+@pytest.mark.parametrize(("strips", "most"), [(False, 2 * 130_000), (True, 3 * 130_000)])
+def test_a_form_holds_the_bytes_of_all_its_copies(settings, world, ann, strips, most):
+    disk = DiskBudget(1_000_000, longest_upload=200_000, strips=strips)
+    gateway = Gateway(create_app(settings, services=replace(world.services, disk=disk)))
+
+    async def held_bytes() -> int:
+        sending = Exchange(
+            "POST", "/v1/jobs", {**ann, "Content-Type": FORM, "Content-Length": "130000"}, [b"-"], stalls=True
+        )
+        running = asyncio.create_task(sending.run(gateway))
+        while not sending.read:
+            await asyncio.sleep(0.01)
+        held = disk.held_bytes
+        sending.leaves.set()
+        await running
+        return held
+
+    assert asyncio.run(held_bytes()) == most
+
+
 def test_an_address_that_is_too_long_is_a_problem(gateway):
     answer = send(gateway, "GET", "/" + "a" * 9000)
 
