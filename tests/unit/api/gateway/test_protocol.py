@@ -150,6 +150,32 @@ def test_the_rest_of_an_unwanted_body_is_not_received_forever(connection, loop):
     assert connection.transport.is_aborted
 
 
+CHUNKED = b"POST /v1/session HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_trailers_are_dropped(connection):
+    connection.data_received(CHUNKED + b"2\r\n{}\r\n0\r\n" + b"x-trailer: 1\r\n" * 10)
+
+    assert [name for name, _ in connection.headers] == [b"host", b"transfer-encoding"]
+
+
+@pytest.mark.parametrize("sent", [b"0\r\n" + b"a:b\r\n" * 20_000, b"0\r\na: " + b"b" * 100_000, b"2;" + b"e" * 100_000])
+def test_what_is_beside_the_body_is_limited(connection, sent):
+    connection.data_received(CHUNKED)
+    for start in range(0, len(sent), 10_000):
+        connection.data_received(sent[start : start + 10_000])
+
+    assert problem(connection)["code"] == "headers_too_large"
+
+
+def test_small_chunks_of_a_long_body_are_not(connection):
+    connection.data_received(CHUNKED)
+    for _ in range(20):
+        connection.data_received(b"1\r\na\r\n" * 1000)
+
+    assert not connection.transport.is_closed
+
+
 def test_a_client_that_does_not_read_is_disconnected(connection, loop):
     connection.data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     connection.pause_writing()
