@@ -13,6 +13,7 @@ from api.gateway import refusals
 HEAD_S = 10.0  # for the address and the headers of a request, from the connection's or the request's first byte
 HEAD_BYTES = 64 * 1024  # of a head that is not complete; smaller limits are checked once it is
 DISCARD_S = 5.0  # for the rest of a body that nobody wants: a client that still sends could not read the response
+MOST_PIPELINED = 16  # requests of a connection that wait for the response before theirs
 SEND_S = 60.0  # for what is waiting to be sent; a client that reads slower is disconnected
 CUT_OFF = "The request ended before it was complete."
 
@@ -68,6 +69,9 @@ class GuardedProtocol(HttpToolsProtocol):
         return self._is_answering()
 
     def on_message_begin(self) -> None:
+        """Raises OverflowError, which ends parsing, when too many requests wait: one packet may hold thousands."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise OverflowError
         super().on_message_begin()
         self._is_complete = False
         self._set_deadline(HEAD_S, self._give_up_on_head)

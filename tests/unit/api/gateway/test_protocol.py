@@ -8,7 +8,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from api.gateway import protocol, refusals
-from api.gateway.protocol import DISCARD_S, HEAD_BYTES, HEAD_S, SEND_S, GuardedProtocol
+from api.gateway.protocol import DISCARD_S, HEAD_BYTES, HEAD_S, MOST_PIPELINED, SEND_S, GuardedProtocol
 
 
 class Timer:
@@ -148,6 +148,14 @@ def test_the_rest_of_an_unwanted_body_is_not_received_forever(connection, loop):
 
     assert timer.after_s == DISCARD_S
     assert connection.transport.is_aborted
+
+
+@pytest.mark.parametrize(("requests", "is_closed"), [(MOST_PIPELINED + 1, False), (MOST_PIPELINED + 2, True)])
+def test_the_requests_that_wait_on_a_connection_are_limited(connection, requests, is_closed):
+    connection.data_received(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * requests)
+
+    assert connection.transport.is_closed is is_closed
+    assert len(connection.pipeline) == MOST_PIPELINED
 
 
 CHUNKED = b"POST /v1/session HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
