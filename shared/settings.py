@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         Field(
             gt=0,
             description="Bytes of images in requests, on the temporary disk, that one API process holds at a time; an "
-            "owner gets at most half. Then 503.",
+            "owner gets at most half, or what one submission needs if that is more. Then 503.",
         ),
     ] = 1280 * 2**20
 
