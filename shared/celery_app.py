@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 
 from shared.errors import StoreUnavailable
 from shared.redis.address import SentinelAddress
+from shared.redis.connection import sentinel_options
 from shared.redis.job_store import RedisJobStore
 from shared.redis.scripts import refusal_of
 from shared.settings import Settings
@@ -24,8 +25,8 @@ def make_app(settings: Settings) -> Celery:
     """Creates the Celery application, configured alike for senders and workers."""
     sentinel = SentinelAddress.parse(settings.redis_url)
     broker = sentinel.broker_url() if sentinel else settings.redis_url
-    sentinel_options = (
-        {"master_name": sentinel.master, "sentinel_kwargs": sentinel.sentinel_options} if sentinel else {}
+    through_sentinel = (
+        {"master_name": sentinel.master, "sentinel_kwargs": sentinel_options(settings, sentinel)} if sentinel else {}
     )
     app = Celery("dreamqueue", broker=broker, set_as_current=False)
     app.conf.update(
@@ -53,7 +54,7 @@ def make_app(settings: Settings) -> Celery:
             "health_check_interval": 15,
             "visibility_timeout": 3600,
             "queue_order_strategy": "priority",  # a worker receives tiles only while no wake-up waits
-            **sentinel_options,
+            **through_sentinel,
         },
     )
     return app

@@ -5,7 +5,7 @@ redis+sentinel://:password@host:26379,host:26379/name/0    ?sentinel_password=..
 """
 
 from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 SENTINEL_SCHEME = "redis+sentinel"
 SENTINEL_PORT = 26379
@@ -33,31 +33,35 @@ class SentinelAddress:
         master, _, database = parts.path.strip("/").partition("/")
         if not hosts or not master or not (database or "0").isdecimal():
             raise ValueError("must have the form redis+sentinel://host:26379,host:26379/name/0")
+        options = parse_qs(parts.query)
+        if unknown := options.keys() - {"sentinel_password"}:  # ignoring one for TLS would send passwords in the clear
+            raise ValueError(f"has an option that redis+sentinel:// does not know: {', '.join(sorted(unknown))}")
         return cls(
             sentinels=tuple(_host_and_port(host) for host in hosts.split(",")),
             master=master,
             database=int(database or 0),
             username=unquote(username) or None,
             password=unquote(password) or None,
-            sentinel_password=next(iter(parse_qs(parts.query).get("sentinel_password", [])), None),
+            sentinel_password=next(iter(options.get("sentinel_password", [])), None),
         )
 
     @property
-    def sentinel_options(self) -> dict[str, str]:
-        return {"password": self.sentinel_password} if self.sentinel_password else {}
+    def hosts(self) -> list[str]:
+        """Host and port of each sentinel, IPv6 addresses in brackets."""
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.sentinels]
 
     def broker_url(self) -> str:
         """Returns the address as kombu's Sentinel transport takes it."""
-        login = f"{self.username or ''}:{self.password}@" if self.password else ""
-        return ";".join(f"sentinel://{login}{host}:{port}/{self.database}" for host, port in self.sentinels)
+        name, password = (quote(text or "", safe="") for text in (self.username, self.password))
+        login = f"{name}:{password}@" if password else ""
+        return ";".join(f"sentinel://{login}{host}/{self.database}" for host in self.hosts)
 
 
 def describe(url: str) -> str:
     """Returns host and port, or the sentinels and the master's name; never a password."""
     address = SentinelAddress.parse(url)
     if address is not None:
-        hosts = ", ".join(f"{host}:{port}" for host, port in address.sentinels)
-        return f"the master '{address.master}' of the sentinels {hosts}"
+        return f"the master '{address.master}' of the sentinels {', '.join(address.hosts)}"
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or 6379}"
 

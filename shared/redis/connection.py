@@ -18,9 +18,8 @@ def connect(settings: Settings, *, retries: int = 1, decode: bool = True) -> red
     retries: attempts on a fresh connection when a call finds its connection closed; callers know to wait longer.
     Through Sentinel, every new connection asks for the current master, so a failover needs no restart.
     """
-    timeouts = _timeouts(settings)
     options: dict[str, Any] = {
-        **timeouts,
+        **_timeouts(settings),
         "decode_responses": decode,
         "health_check_interval": 15,
         "retry": Retry(NoBackoff(), retries),
@@ -30,7 +29,7 @@ def connect(settings: Settings, *, retries: int = 1, decode: bool = True) -> red
         return redis.Redis.from_url(settings.redis_url, **options)
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         list(address.sentinels),
-        sentinel_kwargs={**timeouts, **address.sentinel_options},
+        sentinel_kwargs=sentinel_options(settings, address),
         username=address.username,
         password=address.password,
         db=address.database,
@@ -44,16 +43,20 @@ def rate_limit_storage(settings: Settings) -> tuple[str, dict[str, Any]]:
     address = SentinelAddress.parse(settings.redis_url)
     if address is None:
         return settings.redis_url, _timeouts(settings)
-    hosts = ",".join(f"{host}:{port}" for host, port in address.sentinels)
     options = {
         **_timeouts(settings),
         "db": address.database,
         "username": address.username,
         "password": address.password,
-        "sentinel_kwargs": {"username": None, "password": address.sentinel_password},
+        "sentinel_kwargs": {**sentinel_options(settings, address), "username": None},
         "use_replicas": False,  # a replica lags behind the counter that was just incremented
     }
-    return f"{SENTINEL_SCHEME}://{hosts}/{address.master}", options
+    return f"{SENTINEL_SCHEME}://{','.join(address.hosts)}/{address.master}", options
+
+
+def sentinel_options(settings: Settings, address: SentinelAddress) -> dict[str, Any]:
+    """Returns how to connect to the sentinels; one that does not answer is passed over after a single time limit."""
+    return {**_timeouts(settings), "password": address.sentinel_password, "retry": Retry(NoBackoff(), 0)}
 
 
 def _timeouts(settings: Settings) -> dict[str, Any]:

@@ -1,9 +1,13 @@
+import kombu
 import pytest
+from kombu.transport.redis import _parse_url
+from limits._storage_scheme import parse_storage_uri
 
 from shared import settings
+from shared.celery_app import make_app
 from shared.errors import InvalidSettings
 from shared.redis.address import SentinelAddress, describe
-from shared.redis.connection import rate_limit_storage
+from shared.redis.connection import connect, rate_limit_storage
 from shared.settings import Settings
 
 URL = "redis+sentinel://user:p%40ss@one:26379,two:26380,[::1]:26381/dreams/3?sentinel_password=other"
@@ -36,6 +40,12 @@ def test_an_incomplete_address_is_refused_with_the_form_that_it_needs(url):
         SentinelAddress.parse(url)
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs=ca.pem", "sentinel_pasword=other"])
+def test_an_option_that_would_be_ignored_is_refused(option):
+    with pytest.raises(ValueError, match=option.partition("=")[0]):
+        SentinelAddress.parse(f"redis+sentinel://one/dreams/0?{option}")
+
+
 @pytest.mark.parametrize("url", [URL, "redis://:p%40ss@host:6380/0"])
 def test_a_description_holds_no_password(url):
     assert "p%40ss" not in describe(url)
@@ -45,9 +55,31 @@ def test_a_description_holds_no_password(url):
 def test_rate_limits_count_on_the_same_master():
     uri, options = rate_limit_storage(Settings(redis_url=URL))
 
-    assert uri == "redis+sentinel://one:26379,two:26380,::1:26381/dreams"
+    assert uri == "redis+sentinel://one:26379,two:26380,[::1]:26381/dreams"
     assert (options["db"], options["password"], options["sentinel_kwargs"]["password"]) == (3, "p@ss", "other")
     assert options["use_replicas"] is False
+    assert parse_storage_uri(uri).locations == [("one", 26379), ("two", 26380), ("::1", 26381)]
+
+
+def test_celery_takes_the_address_whatever_its_password_holds():
+    url = "redis+sentinel://:a%2Fb%3Bc%23%40@one,[::1]/dreams/3"
+    broker = kombu.Connection(SentinelAddress.parse(url).broker_url())
+
+    assert (broker.hostname, broker.port, broker.password) == ("one", 26379, "a/b;c#@")
+    assert broker.virtual_host == "3"
+    assert [_parse_url(other).hostname for other in broker.alt] == ["one", "::1"]
+
+
+def test_a_sentinel_that_does_not_answer_is_passed_over_after_one_time_limit():
+    settings = Settings(redis_url=URL, redis_timeout_s=0.5)
+    celery = make_app(settings).conf.broker_transport_options["sentinel_kwargs"]
+    limits = rate_limit_storage(settings)[1]["sentinel_kwargs"]
+    store = connect(settings).connection_pool.sentinel_manager.sentinel_kwargs
+
+    for options in (celery, limits, store):
+        assert options["socket_connect_timeout"] == options["socket_timeout"] == 0.5
+        assert options["retry"].get_retries() == 0
+        assert options["password"] == "other"
 
 
 def test_a_wrong_address_is_refused_as_a_setting(monkeypatch):
