@@ -11,10 +11,9 @@ from shared.interfaces import WeightsFetch, WorkerInfo
 from shared.jobs.job import JobState
 from shared.jobs.queue_stats import QueueStats
 from shared.redis.job_hash import number
-from shared.redis.requirements import unmet
+from shared.redis.requirements import WRITE_CHECK_MS, unmet
 from shared.redis.scripts import RedisScripts, translated
 
-WRITE_CHECK_MS = 60_000
 PROBE_BYTES = 64 << 10  # the largest response to a claim: parameters of 16 layers with 4,096 channels each
 
 

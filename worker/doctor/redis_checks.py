@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import redis
 
-from shared.errors import StoreRefusing
+from shared.errors import StoreRefusing, StoreUnavailable
 from shared.redis.address import describe
 from shared.redis.job_store import RedisJobStore
 from shared.redis.requirements import unmet
@@ -22,28 +22,30 @@ FULL_SHARE = 0.8  # of maxmemory
 
 def check_redis(settings: Settings) -> Iterator[Finding]:
     """Checks connection, writes, version, persistence, eviction, latency and clock, and that a caretaker runs."""
-    place = describe(settings.redis_url)
     store = RedisJobStore.connect(settings)
-    client = store.redis
     try:
-        problems = unmet(client)
-        if problems:
-            yield from (
-                error(f"redis {found.requirement}", f"{place}: {found.problem}", found.remedy) for found in problems
-            )
-            return
-        info = cast(dict[str, Any], client.info())
-        try:
-            store.check_writes()
-        except StoreRefusing as exc:
-            yield error("redis writes", f"{place}: {exc}", "Free memory or disk, or see Redis's log.")
-            return
-    except redis.RedisError as exc:
+        yield from _check(store, describe(settings.redis_url))
+    except (redis.RedisError, StoreUnavailable) as exc:
+        said = exc if isinstance(exc, redis.RedisError) else exc.__cause__
         yield error(
             "redis",
-            f"Redis at {place} does not answer: {str(exc).rstrip('.')}.",
+            f"Redis at {describe(settings.redis_url)} does not answer: {str(said).rstrip('.')}.",
             "Start it, or correct DREAM_REDIS_URL (redis://:password@host:6379/0; docs/REDIS.md has all forms).",
         )
+
+
+def _check(store: RedisJobStore, place: str) -> Iterator[Finding]:
+    client = store.redis
+    if problems := unmet(client):
+        yield from (
+            error(f"redis {found.requirement}", f"{place}: {found.problem}", found.remedy) for found in problems
+        )
+        return
+    info = cast(dict[str, Any], client.info())
+    try:
+        store.check_writes()
+    except StoreRefusing as exc:
+        yield error("redis writes", f"{place}: {exc}", "Free memory or disk, or see Redis's log.")
         return
     yield ok("redis version", f"Redis {info['redis_version']} at {place}.")
     yield ok("redis eviction", "It never evicts keys.")
