@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from shared import dependency_metrics
+from shared.errors import UnfitService
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,37 +50,52 @@ def upload_timeout_s(settings: Settings, size_bytes: int) -> float:
 
 
 def make_client(settings: Settings, endpoint: str | None, *, read_timeout_s: float | None = None) -> "S3Client":
-    """Creates a client, without making a call. read_timeout_s: replaces the settings' limit for a response."""
+    """Creates a client, without making a call. Raises UnfitService for settings that boto3 can't use.
+
+    read_timeout_s: replaces the settings' limit for a response.
+    """
 
     def plain(secret: Any) -> str | None:  # noqa: ANN401 - SecretStr | None
         return secret.get_secret_value() if secret else None
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=settings.s3_region,
-        aws_access_key_id=plain(settings.s3_access_key),
-        aws_secret_access_key=plain(settings.s3_secret_key),
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            connect_timeout=min(settings.s3_timeout_s, 3),
-            read_timeout=read_timeout_s or settings.s3_timeout_s,
-            retries={"total_max_attempts": 2, "mode": "standard"},
-            max_pool_connections=32,
-            # boto3's newer default sends trailers that some S3 servers do not understand. Content lengths protect
-            # images, and checksums protect checkpoints.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
+    try:
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=settings.s3_region,
+            aws_access_key_id=plain(settings.s3_access_key),
+            aws_secret_access_key=plain(settings.s3_secret_key),
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                connect_timeout=min(settings.s3_timeout_s, 3),
+                read_timeout=read_timeout_s or settings.s3_timeout_s,
+                retries={"total_max_attempts": 2, "mode": "standard"},
+                max_pool_connections=32,
+                # boto3's newer default sends trailers that some S3 servers do not understand. Content lengths protect
+                # images, and checksums protect checkpoints.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+    except (BotoCoreError, ValueError) as exc:  # a wrong address or region, half a pair of keys, an unknown profile
+        raise UnfitService(f"The S3 settings can't be used: {str(exc).rstrip('.')}. Correct DREAM_S3_*.") from exc
     client.meta.events.register("before-call.s3", _count)
+    client.meta.events.register("before-call.s3", _follow_no_redirect)
     client.meta.events.register("before-call.s3.DeleteObjects", _add_content_md5)
     return client
 
 
 def _count(*, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's OperationModel
     dependency_metrics.S3_REQUESTS.labels(model.name).inc()
+
+
+def _follow_no_redirect(*, params: dict[str, Any], **_: object) -> None:
+    """Keeps boto3 from looking for the bucket's region: it never ends where a proxy redirects to https.
+
+    With a wrong region, presigned URLs would be refused anyway.
+    """
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _add_content_md5(*, params: dict[str, Any], **_: object) -> None:

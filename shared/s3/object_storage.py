@@ -14,7 +14,7 @@ from shared.interfaces import PresignedForm
 from shared.jobs.file_names import attachment
 from shared.s3.clients import Uploaders, make_client
 from shared.s3.multipart import MultipartUploads
-from shared.s3.refusals import CONFLICT, MISSING, TAKEN, Refused, code_of, found, refusal, translated
+from shared.s3.refusals import CONFLICT, LACKING, MISSING, TAKEN, Refused, code_of, found, refusal, translated
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ class S3ObjectStorage(MultipartUploads):
             # Not by what the first write says: its answer may have been lost, and its repetition refused.
             self.put(key, b"first", if_absent=True)
             honored = not self.put(key, b"second", if_absent=True) and self.get(key) == b"first"
+            next(self.keys(key), None)
             self.delete([key])
         except Refused as exc:
             raise UnfitService(refusal(exc.error_code, self.bucket)) from exc
@@ -186,12 +187,21 @@ class S3ObjectStorage(MultipartUploads):
             if code_of(exc) not in MISSING | {"NoSuchBucket"}:
                 # A HEAD has no body, so its refusal has no code; a GET says whether key, clock or token is wrong.
                 self._s3.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+                return
+            self._create_bucket()
+
+    def _create_bucket(self) -> None:
+        try:
+            self._s3.create_bucket(Bucket=self.bucket, **self._location())
+        except ClientError as exc:
+            code = code_of(exc)
+            if code in {"AccessDenied", *LACKING}:
+                raise UnfitService(
+                    f"There is no bucket '{self.bucket}', and the keys do not allow creating it ({code}). "
+                    "Create it, or correct DREAM_S3_BUCKET."
+                ) from exc
+            if code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise
-            try:
-                self._s3.create_bucket(Bucket=self.bucket, **self._location())
-            except ClientError as race:
-                if code_of(race) not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
-                    raise
 
     def _location(self) -> dict[str, Any]:
         """Returns where to create the bucket; us-east-1 is the default and must not be named."""

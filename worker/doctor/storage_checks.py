@@ -1,6 +1,7 @@
 """Checks whether S3 can hold the durable state of jobs."""
 
 import email.utils
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -14,15 +15,16 @@ from worker.doctor.finding import Finding, error, ok, warning
 
 CONTENT = b"dreamqueue"
 URL_EXPIRES_S = 60
+SAYS_WHAT_TO_DO = re.compile(r"NTP|renew|DREAM_S3_(REGION|BUCKET|\*)")  # refusals that have nothing to do with the keys
 WARNING_SKEW_S, ERROR_SKEW_S = 60.0, 900.0  # S3 refuses signatures that are 15 minutes off
 
 
 def check_storage(settings: Settings) -> Iterator[Finding]:
     """Checks clock, access, conditional writes, and presigned URLs as browsers would use them."""
     place = f"{settings.s3_url or 'AWS'}, bucket {settings.s3_bucket}"
-    storage = S3ObjectStorage.connect(settings)
     yield from _check_clock(settings)
     try:
+        storage = S3ObjectStorage.connect(settings)
         storage.check()
     except UnfitService as exc:
         yield error("s3", f"{place}: {exc}", _remedy(exc))
@@ -52,6 +54,10 @@ def check_storage(settings: Settings) -> Iterator[Finding]:
 def _remedy(unfit: UnfitService) -> str:
     if unfit.__cause__ is None:  # the keys work, but it overwrote an existing object
         return "Set DREAM_S3_URL to another store: without conditional writes, a job could end twice."
+    if "does not support" in str(unfit):
+        return "Set DREAM_S3_URL to another store: jobs need that call."
+    if SAYS_WHAT_TO_DO.search(str(unfit)):
+        return "Then run the doctor again."
     return (
         "Correct DREAM_S3_ACCESS_KEY, DREAM_S3_SECRET_KEY and DREAM_S3_BUCKET; the keys need s3:GetObject, PutObject, "
         "DeleteObject and ListBucket on the bucket."
@@ -129,7 +135,7 @@ def _check_clock(settings: Settings) -> Iterator[Finding]:
     address = settings.s3_url or f"https://s3.{settings.s3_region}.amazonaws.com"
     try:
         date = httpx.head(address, timeout=settings.s3_timeout_s).headers.get("Date")
-    except httpx.TransportError:
+    except (httpx.TransportError, httpx.InvalidURL):
         return  # the next check reports that it can't be reached
     then = email.utils.parsedate_to_datetime(date) if date else None
     if then is None:

@@ -11,6 +11,7 @@ from shared.errors import StorageUnavailable, UnfitService
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
 from tests.fakes.s3_proxy import proxy
+from worker.doctor.storage_checks import check_storage
 
 pytestmark = pytest.mark.service
 
@@ -106,6 +107,80 @@ def test_an_operation_that_the_store_lacks_is_unfit_not_unavailable(store):
 
     with pytest.raises(UnfitService, match="does not support ListObjectsV2"):
         list(storage.keys("a/"))
+
+
+def test_a_bucket_that_can_be_listed_is_fit_although_head_is_refused(store):
+    connect(store.url).check()
+    store.rules.append(refusing(405, "MethodNotAllowed", method="HEAD"))
+
+    connect(store.url).check()
+
+
+@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (403, "AccessDenied")])
+def test_a_store_that_does_not_list_is_unfit_at_start_up(store, status, code):
+    connect(store.url).check()
+    store.rules.append(refusing(status, code, method="GET", part="list-type=2"))
+
+    with pytest.raises(UnfitService):
+        connect(store.url).check()
+
+
+def test_a_bucket_that_is_missing_and_may_not_be_created_is_named(store):
+    store.rules.append(refusing(403, "AccessDenied", method="PUT"))
+
+    with pytest.raises(UnfitService, match="There is no bucket 'nowhere'"):
+        connect(store.url, s3_bucket="nowhere").check()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_proxy_that_redirects_is_named(store, status):
+    store.rules.append(lambda *_: (status, ""))
+
+    with pytest.raises(UnfitService, match=r"leads elsewhere; correct DREAM_S3_URL"):
+        connect(store.url).check()
+
+
+def test_a_bucket_in_another_region_is_named(store):
+    store.rules.append(lambda *_: (301, "PermanentRedirect"))
+
+    with pytest.raises(UnfitService, match="another region; correct DREAM_S3_REGION"):
+        connect(store.url).check()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"s3_secret_key": None},
+        {"s3_region": "eu central"},
+        {"s3_bucket": "My Bucket"},
+        {"s3_url": "http://"},
+    ],
+    ids=str,
+)
+def test_settings_that_boto3_refuses_are_unfit_for_the_doctor_too(moto, wrong):
+    settings = Settings(**{"s3_url": moto, "s3_access_key": "testing", "s3_secret_key": "testing", **wrong})
+
+    with pytest.raises(UnfitService, match="DREAM_S3_"):
+        S3ObjectStorage.connect(settings).check()
+    assert [finding.check for finding in check_storage(settings) if finding.severity == "error"] == ["s3"]
+
+
+def test_the_doctor_advises_on_the_clock_not_on_the_keys(store):
+    store.rules.append(lambda *_: (403, "RequestTimeTooSkewed"))
+    settings = Settings(s3_url=store.url, s3_access_key="testing", s3_secret_key="testing")
+
+    (found,) = (finding for finding in check_storage(settings) if finding.check == "s3")
+
+    assert "NTP" in found.found
+    assert "DREAM_S3_ACCESS_KEY" not in found.advice
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "TooManyRequests"), (400, "RequestTimeout")])
+def test_a_store_that_is_busy_is_waited_for(store, status, code):
+    store.rules.append(lambda *_: (status, code))
+
+    with pytest.raises(StorageUnavailable, match="can't be reached"):
+        connect(store.url).check()
 
 
 def test_a_store_in_trouble_is_unavailable_not_unfit(store):
