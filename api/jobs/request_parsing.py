@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.http import parse_list_header
 
 from api.jobs.submission import Picture, Sent, Submission, Uploaded
 from api.schemas.requests import FeatureMapsForm, FeatureMapsRequest, JobForm, JobOptions, JobRequest, JobSketch
@@ -30,7 +31,7 @@ NESTED = re.compile(r"params(?:\.|\[)(\w+)\]?")  # how some clients spell a fiel
 MAX_TEXT_BYTES = 256 << 10  # twice what 16 layers with all of their channels take
 LONGEST_WAIT_S = 30
 LONGEST_KEY = 255
-WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?", re.IGNORECASE)
+WAIT = re.compile(r'wait\s*=\s*("?)(\d{1,20})\1\s*(?:;.*)?', re.IGNORECASE | re.ASCII)
 QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 
@@ -172,7 +173,8 @@ def idempotency_key(request: Request) -> str | None:
     Raises InvalidField for a key that is empty or too long.
     """
     key = request.headers.get("Idempotency-Key")
-    if key is not None and (quoted := QUOTED.fullmatch(key.strip())):
+    key = None if key is None else key.strip()  # spaces around a header's value are not part of it
+    if key is not None and (quoted := QUOTED.fullmatch(key)):
         key = re.sub(r"\\(.)", r"\1", quoted[1])
     if key is not None and not 0 < len(key) <= LONGEST_KEY:
         raise InvalidField(f"must have 1 to {LONGEST_KEY} characters", path="Idempotency-Key")
@@ -181,8 +183,8 @@ def idempotency_key(request: Request) -> str | None:
 
 def preferred_wait_s(request: Request) -> int | None:
     """Reads `Prefer: wait=N` of RFC 7240, at most 30 s. As the RFC requires, ignores what it can't read."""
-    found = WAIT.search(request.headers.get("Prefer", ""))
-    return min(int(found[1]), LONGEST_WAIT_S) if found else None
+    found = filter(None, map(WAIT.fullmatch, parse_list_header(request.headers.get("Prefer", ""))))
+    return next((min(int(wait[2]), LONGEST_WAIT_S) for wait in found), None)
 
 
 def _options(asked: JobOptions) -> JobOptions:

@@ -75,7 +75,7 @@ def test_the_idempotency_key_of_a_deleted_job_is_a_409(submit_again, http):
 
 
 @pytest.mark.parametrize(
-    ("key", "quoted"), [("k1", '"k1"'), ("k1", ' "k1" '), ('a"b', '"a\\"b"'), ("a\\b", '"a\\\\b"')]
+    ("key", "quoted"), [("k1", '"k1"'), ("k1", ' "k1" '), ("k1", " k1 "), ('a"b', '"a\\"b"'), ("a\\b", '"a\\\\b"')]
 )
 def test_a_quoted_idempotency_key_is_the_same_one(submit_again, key, quoted):
     assert submit_again(key).json["id"] == submit_again(quoted).json["id"]

@@ -229,7 +229,12 @@ def test_the_fields_of_a_job_keep_their_order(submit, http):
 
 @pytest.mark.parametrize(
     ("prefer", "waited_s"),
-    [("wait=5", 5), ("respond-async, wait=600", 30), ("Wait=5", 5), ('WAIT = "5"', 5), ("wait=x", 0)],
+    [
+        *(("wait=5", 5), ("respond-async, wait=600", 30), ("Wait=5", 5), ('WAIT = "5"', 5), ("wait=5; strict", 5)),
+        *(("wait=5, wait=9", 5), ("wait=x, wait=5", 5), ("wait=99999999999", 30)),
+        *(("wait=x", 0), ("wait=5s", 0), ("wait=1.5", 0), ('wait="5', 0), ("await=5", 0)),
+        *(('note="later, wait=5"', 0), ("handling=lenient; wait=5", 0)),
+    ],
 )
 def test_a_wait_ends_after_its_time(submit, http, world, prefer, waited_s):
     address = submit().location
