@@ -4,8 +4,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from http.server import HTTPServer
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -19,6 +22,7 @@ from shared.jobs.job import JobState
 from shared.webhooks.delivery import shown, sign
 from shared.webhooks.message import WebhookMessage
 from tests.fakes.job_factory import an_ended_job
+from tests.waiting import patience_s
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 BODY = (
@@ -119,10 +123,26 @@ def test_the_receiver_accepts_what_the_standards_own_library_has_signed(receiver
         {},
         sign(b"another secret", "message-1", 0, BODY),
         sign(SECRET, "message-1", 0, BODY),  # from 1970: a replay
+        {"webhook-id": "1", "webhook-timestamp": "9" * 5000},
+        {
+            "webhook-id": "1",
+            "webhook-timestamp": str(int(time.time())),
+            "webhook-signature": "v1,\xe9".encode("latin-1"),
+        },
     ],
 )
 def test_the_receiver_refuses_forged_and_replayed_messages(receiver, headers):
     assert httpx.post(receiver, content=BODY, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("size", ["-1", "9" * 12, "many"])
+def test_the_receiver_refuses_a_body_of_odd_length(receiver, size):
+    with closing(HTTPConnection(urlsplit(receiver).netloc, timeout=patience_s())) as connection:
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", size)
+        connection.endheaders()
+
+        assert connection.getresponse().status == 400
 
 
 def test_the_receiver_refuses_a_message_whose_body_was_changed(receiver):
