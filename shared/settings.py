@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
@@ -241,8 +242,8 @@ class Settings(BaseSettings):
         schemes = ("redis", "rediss", "redis+sentinel") if field.field_name == "redis_url" else ("http", "https")
         if value is not None and not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        if field.field_name == "redis_url" and value is not None:
-            SentinelAddress.parse(value)
+        if value is not None and (field.field_name != "redis_url" or SentinelAddress.parse(value) is None):
+            urlsplit(value).port  # noqa: B018 - raises ValueError for a wrong one
         return value
 
     @field_validator("formats", "models", "webhook_networks", mode="before")

@@ -1,5 +1,6 @@
 """Connections to Redis, to a single server or through Sentinel."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import redis
@@ -7,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from shared.errors import UnfitService
 from shared.redis.address import SENTINEL_SCHEME, SentinelAddress
 from shared.settings import Settings
 
@@ -17,6 +19,7 @@ def connect(settings: Settings, *, retries: int = 1, decode: bool = True) -> red
     decode: whether answers are text; otherwise they are bytes.
     retries: attempts on a fresh connection when a call finds its connection closed; callers know to wait longer.
     Through Sentinel, every new connection asks for the current master, so a failover needs no restart.
+    Raises UnfitService for an address with options that Redis's client does not know.
     """
     options: dict[str, Any] = {
         **_timeouts(settings),
@@ -26,7 +29,7 @@ def connect(settings: Settings, *, retries: int = 1, decode: bool = True) -> red
     }
     address = SentinelAddress.parse(settings.redis_url)
     if address is None:
-        return redis.Redis.from_url(settings.redis_url, **options)
+        return _connect(settings.redis_url, options)
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         list(address.sentinels),
         sentinel_kwargs=sentinel_options(settings, address),
@@ -36,6 +39,16 @@ def connect(settings: Settings, *, retries: int = 1, decode: bool = True) -> red
         **options,
     )
     return cast(redis.Redis, sentinel.master_for(address.master))  # type: ignore[no-untyped-call]
+
+
+def _connect(url: str, options: Mapping[str, Any]) -> redis.Redis:
+    try:
+        client = redis.Redis.from_url(url, **options)
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # without connecting
+    except (redis.RedisError, TypeError, ValueError) as exc:
+        raise UnfitService(f"An option of DREAM_REDIS_URL can't be used: {str(exc).rstrip('.')}.") from exc
+    return client
 
 
 def rate_limit_storage(settings: Settings) -> tuple[str, dict[str, Any]]:

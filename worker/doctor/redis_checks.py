@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import redis
 
-from shared.errors import StoreRefusing, StoreUnavailable
+from shared.errors import StoreRefusing, StoreUnavailable, UnfitService
 from shared.redis.address import describe
 from shared.redis.job_store import RedisJobStore
 from shared.redis.requirements import unmet
@@ -22,9 +22,10 @@ FULL_SHARE = 0.8  # of maxmemory
 
 def check_redis(settings: Settings) -> Iterator[Finding]:
     """Checks connection, writes, version, persistence, eviction, latency and clock, and that a caretaker runs."""
-    store = RedisJobStore.connect(settings)
     try:
-        yield from _check(store, describe(settings.redis_url))
+        yield from _check(RedisJobStore.connect(settings), describe(settings.redis_url))
+    except UnfitService as exc:
+        yield error("redis", str(exc), "docs/REDIS.md has all forms of DREAM_REDIS_URL.")
     except (redis.RedisError, StoreUnavailable) as exc:
         said = exc if isinstance(exc, redis.RedisError) else exc.__cause__
         yield error(

@@ -2,13 +2,15 @@ import kombu
 import pytest
 from kombu.transport.redis import _parse_url
 from limits._storage_scheme import parse_storage_uri
+from pydantic import ValidationError
 
 from shared import settings
 from shared.celery_app import make_app
-from shared.errors import InvalidSettings
+from shared.errors import InvalidSettings, UnfitService
 from shared.redis.address import SentinelAddress, describe
 from shared.redis.connection import connect, rate_limit_storage
 from shared.settings import Settings
+from worker.doctor.redis_checks import check_redis
 
 URL = "redis+sentinel://user:p%40ss@one:26379,two:26380,[::1]:26381/dreams/3?sentinel_password=other"
 
@@ -38,6 +40,24 @@ def test_an_address_of_a_single_server_has_no_sentinels(url):
 def test_an_incomplete_address_is_refused_with_the_form_that_it_needs(url):
     with pytest.raises(ValueError, match="redis\\+sentinel://host:26379,host:26379/name/0"):
         SentinelAddress.parse(url)
+
+
+@pytest.mark.parametrize("url", ["redis://host/0?db=x", "redis://host/0?nonsense=1", "rediss://host?ssl_cert_reqs=no"])
+def test_an_option_that_the_client_does_not_know_is_unfit_for_the_doctor_too(url):
+    settings = Settings(redis_url=url)
+
+    with pytest.raises(UnfitService, match="DREAM_REDIS_URL"):
+        connect(settings)
+    (found,) = check_redis(settings)
+    assert found.severity == "error"
+
+
+@pytest.mark.parametrize("variable", ["redis_url", "s3_url", "public_url"])
+@pytest.mark.parametrize("port", ["abc", "99999"])
+def test_a_wrong_port_is_refused_as_a_setting(variable, port):
+    scheme = "redis" if variable == "redis_url" else "http"
+    with pytest.raises(ValidationError, match=r"[Pp]ort"):
+        Settings(**{variable: f"{scheme}://host:{port}"})
 
 
 @pytest.mark.parametrize("option", ["ssl_ca_certs=ca.pem", "sentinel_pasword=other"])
