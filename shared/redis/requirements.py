@@ -36,7 +36,7 @@ REFUSED: tuple[tuple[type[redis.RedisError], str, str, str, str], ...] = (
         "Put the right one into DREAM_REDIS_URL.",
     ),
     (redis.exceptions.NoPermissionError, "", "permissions", PERMISSION, GRANT),
-    (redis.ResponseError, "NOPERM|user executing the script", "permissions", PERMISSION, GRANT),
+    (redis.ResponseError, "NOPERM|user executing the script|ACL failure in script", "permissions", PERMISSION, GRANT),
     (
         redis.ResponseError,
         "DB index is out of range",

@@ -15,10 +15,14 @@ REDIS_TESTS = (
     "tests/integration/shared/test_redis_refusals.py",
     "tests/integration/shared/test_job_store_contract.py",
     "tests/integration/worker/test_celery_parent.py",
+    "tests/e2e/test_redis_user.py",
 )
 OTHER_TESTS = (
     "tests/integration/openapi",
+    "tests/integration/api/test_schemathesis.py",
     "tests/integration/shared/test_s3_compatibility.py",
+    "tests/integration/shared/test_object_storage_contract.py",
+    "tests/e2e/test_large_uploads.py",
     "tests/unit/shared/webhooks",
     "tests/examples",
     "tests/e2e/test_sentinel.py",
