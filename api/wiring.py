@@ -60,7 +60,7 @@ def connect(settings: "Settings") -> Services:
         except UnfitService:
             raise
         except DreamError as exc:
-            log.warning("dependency_unavailable", reason=str(exc))
+            log.warning("dependency_unavailable", reason=str(exc), cause=str(exc.__cause__ or ""))
     return services
 
 

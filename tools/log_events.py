@@ -35,7 +35,7 @@ MEANINGS = {
     "checkpoint_saved": "A checkpoint is in S3.",
     "claim_unconfirmed": "Redis could not confirm the claim before the commit; the first outcome in S3 decides.",
     "cleanup_failed": "Objects of losing attempts could not be removed; the caretaker removes them.",
-    "dependency_unavailable": "Redis or S3 does not answer; the process waits and retries.",
+    "dependency_unavailable": "Redis or S3 does not answer; the process waits and retries. `cause`: what was said.",
     "document_unreadable": "An object in S3 can't be read by this version; the job is skipped.",
     "drain_timed_out": "A drained worker could not release its job in time; its last stored checkpoint serves.",
     "dream_started": "The photograph is decoded and the first octave begins.",

@@ -29,7 +29,7 @@ def wait_for_services(settings: Settings, stop: threading.Event | None = None) -
             log.critical("startup_refused", code=exc.code, reason=str(exc))
             sys.exit(EX_CONFIG)
         except DreamError as exc:
-            log.warning("dependency_unavailable", reason=str(exc))
+            log.warning("dependency_unavailable", reason=str(exc), cause=str(exc.__cause__ or ""))
         else:
             return True
         if stop.wait(RETRY_INTERVAL_S):

@@ -56,6 +56,7 @@ def test_an_unavailable_redis_is_waited_for(start, command):
     for line in process.stdout:
         if "dependency_unavailable" in line:
             break
+    assert "Connection refused" in line
     assert process.poll() is None
 
 
