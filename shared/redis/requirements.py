@@ -79,6 +79,9 @@ def unmet(client: redis.Redis) -> list[Unmet]:
     """
     try:
         problems = list(_unmet_by(cast(dict[str, Any], client.info())))
+        if isinstance(getattr(client, "connection_pool", None), SentinelConnectionPool):
+            # During a failover, the sentinels may still name the old master.
+            problems = [problem for problem in problems if problem.requirement != "role"]
         if not problems:
             _run_a_script(client)
     except redis.RedisError as exc:
