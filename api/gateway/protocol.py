@@ -22,7 +22,7 @@ class GuardedProtocol(HttpToolsProtocol):
     """One connection. Its deadlines cost no thread: a slow client waits alone."""
 
     _head_bytes: int | None = 0  # received of the current head; None while a body is received
-    _beside_body = 0  # bytes received in a row that are none of the body: sizes of chunks, their extensions, trailers
+    _overhead_bytes = 0  # received in a row that are no part of a body: sizes of chunks, their extensions, trailers
     _is_complete = True  # whether the last request has been received to its end
     _deadline: asyncio.TimerHandle | None = None
     _send_deadline: asyncio.TimerHandle | None = None
@@ -52,12 +52,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_bytes is not None:
             self._head_bytes += len(data)
         else:
-            self._beside_body += len(data)
+            self._overhead_bytes += len(data)
         super().data_received(data)
         if self._head_bytes is not None and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
             is_address = not self.headers
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG if is_address else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif self._head_bytes is None and self._beside_body > HEAD_BYTES:
+        elif self._head_bytes is None and self._overhead_bytes > HEAD_BYTES:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._head_bytes and self._deadline is None and not self._is_answering():
             self._set_deadline(HEAD_S, self._give_up_on_head)  # empty lines, which begin no request
@@ -81,11 +81,11 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
-        self._beside_body = 0
+        self._overhead_bytes = 0
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
-        self._head_bytes, self._beside_body = None, 0
+        self._head_bytes, self._overhead_bytes = None, 0
         self._clear_deadline()
         super().on_headers_complete()
 

@@ -132,6 +132,7 @@ def test_a_job_for_a_network_that_no_worker_serves_says_so_while_it_waits(page, 
     steps.start(page)
 
     expect(page.locator(".progress-panel")).to_contain_text("googlenet")
+    expect(page.locator(".progress-panel").get_by_role("button", name="Fetch it now")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     steps.await_state(page, "Canceled")
     expect(page.get_by_text("Stopped before it began")).to_be_visible()

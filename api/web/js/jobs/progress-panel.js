@@ -1,8 +1,10 @@
 // A waiting or running job: queue position, progress per octave, time left and previews.
 
 import { speak } from "../core/announce.js";
+import { get } from "../core/api.js";
 import { button, fill, h, icon } from "../core/dom.js";
 import { count, ordinal } from "../core/format.js";
+import { networkNote } from "../settings/network-note.js";
 import { previewPicture } from "./preview.js";
 import { octaveLadder, progressText } from "./octaves.js";
 import { timeLeft } from "./time-left.js";
@@ -17,6 +19,7 @@ export function progressPanel({ job, before, stage, signal, actions }) {
   const bar = h("i");
   const meter = h("div", { className: "meter", role: "progressbar", "aria-label": "Dream progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
   const details = h("p", { className: "muted" });
+  const network = networkNote({ signal });
   const ladder = octaveLadder(job);
   const outage = h(
     "div",
@@ -26,9 +29,19 @@ export function progressPanel({ job, before, stage, signal, actions }) {
   );
   const cancel = button("Cancel", { icon: "close", className: "cancel wide", onclick: () => actions.cancel(cancel) });
   const again = button("Change and dream another", { icon: "sliders", className: "wide", onclick: (event) => actions.again(event.currentTarget) });
-  const node = h("section", { className: "progress-panel", "aria-label": "Progress" }, outage, number, meter, details, ladder.node, h("div", { className: "actions" }, cancel, again));
+  const node = h("section", { className: "progress-panel", "aria-label": "Progress" }, outage, number, meter, details, network.node, ladder.node, h("div", { className: "actions" }, cancel, again));
   const remaining = timeLeft();
   let announced = "";
+  let isOffered = false;
+
+  /** Offers to fetch the network that the dream waits for. */
+  async function offerNetwork(current) {
+    if (isOffered) return;
+    isOffered = true;
+    const listed = await get("/v1/models", { signal }).catch(() => null);
+    const model = listed?.models.find((one) => one.name === current.params.model);
+    if (model && model.availability !== "unavailable") network.show(model, listed.may_fetch);
+  }
 
   function update(current) {
     const { progress, state } = current;
@@ -43,6 +56,8 @@ export function progressPanel({ job, before, stage, signal, actions }) {
     cancel.disabled = state === "canceling" || !current.links.cancel;
     fill(number, headline(current, state === "running" ? remaining(progress) : null));
     details.textContent = line(current);
+    if (state === "queued" && current.waiting_for) offerNetwork(current);
+    else network.node.hidden = true;
     picture.setCaption(state === "queued" ? "Your photograph, waiting" : state === "canceling" ? "Stopping" : progress.fraction > 0 ? "In progress" : "Starting");
     if (current.links.preview && Date.now() - new Date(current.started_at) > FIRST_PREVIEW_MS) picture.refresh();
     announce(current, percent);
