@@ -141,12 +141,14 @@ def test_a_service_is_confined_and_has_a_healthcheck(name):
     assert "healthcheck" in service or name == "api"  # its image has one
 
 
-def test_third_party_images_have_exact_tags_and_can_be_pinned_by_digest():
+def test_third_party_images_have_exact_tags_and_digests_and_can_be_replaced():
     template = (COMPOSE / ".env.example").read_text()
     for name, service in services("compose.yaml").items():
         if service["image"].startswith("dreamqueue-"):
             continue
-        variable, tag = re.fullmatch(r"\$\{(\w+_IMAGE):-[\w/.-]+:([\w.-]+)\}", service["image"]).groups()
+        variable, tag = re.fullmatch(
+            r"\$\{(\w+_IMAGE):-[\w/.-]+:([\w.-]+)@sha256:[0-9a-f]{64}\}", service["image"]
+        ).groups()
         assert re.search(r"\d+\.\d+", tag), name
         assert f"#{variable}=" in template
 
