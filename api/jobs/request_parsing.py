@@ -113,11 +113,12 @@ def _api_url(request: Request) -> str:
 
 
 def _text_fields(request: Request) -> dict[str, list[str]]:
-    """Returns all values of each field that is text.
+    """Returns all values of each field that is text, also of those that clients send with a file name, as a Blob.
 
-    Browsers and generated clients send some with a file name, as a Blob.
+    Options that were left empty, as browsers send them, are absent. Empty params are not JSON; they are refused later.
     """
-    fields = {name: request.form.getlist(name) for name in request.form}
+    sent = {name: request.form.getlist(name) for name in request.form}
+    fields = {name: texts for name, texts in sent.items() if any(texts) or name not in JobOptions.model_fields}
     for name in TEXTS:
         for blob in request.files.getlist(name):
             text = blob.stream.read(MAX_TEXT_BYTES + 1)

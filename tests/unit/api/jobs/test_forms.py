@@ -6,6 +6,7 @@ import json
 import pytest
 
 from api.app import MAX_TEXT_BYTES
+from api.schemas.requests import JobOptions
 from tests.fakes.pictures import a_picture
 
 PHOTO = a_picture()
@@ -75,6 +76,18 @@ def test_a_picture_that_was_not_chosen_is_absent(send):
 
 def test_an_empty_text_in_place_of_an_optional_picture_is_absent_too(send):
     assert send(IMAGE + part(b"guide", b"") + END).json["guide"] is None
+
+
+@pytest.mark.parametrize("field", sorted(JobOptions.model_fields))
+def test_an_option_that_was_left_empty_is_absent(send, field):
+    assert send(IMAGE + part(field.encode(), b"") + END).status_code == 202
+
+
+@pytest.mark.parametrize("filename", [None, b"blob"])
+def test_empty_params_are_refused(send, filename):
+    answer = send(IMAGE + part(b"params", b"", filename=filename) + END)
+
+    assert (answer.status_code, answer.json["path"]) == (422, "params")
 
 
 def test_an_empty_file_with_a_name_was_chosen_and_is_refused(send):
