@@ -20,7 +20,7 @@ from shared.networks.model import Model
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
 from worker.networks import registry
-from worker.networks.checksum import checked, digest
+from worker.networks.weights.checksum import checked, digest
 
 log = structlog.get_logger(__name__)
 

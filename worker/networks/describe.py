@@ -9,9 +9,9 @@ import tensorflow as tf
 from shared.errors import ModelCorrupt
 from shared.networks.model import Layer
 from worker.networks import frozen_graph, keras_file
-from worker.networks.checksum import sha256_of
 from worker.networks.graph_operations import allowed_part
 from worker.networks.keras_network import spatial_layers
+from worker.networks.weights.checksum import sha256_of
 
 _SMALL, _LARGE = 256, 1280  # image sizes; how much a layer's grid grows between them gives its stride
 _ENTRY = """\

@@ -15,8 +15,8 @@ import tensorflow as tf
 from shared.errors import ModelCorrupt
 from shared.networks.model import Model
 from worker.dream.network import Network
-from worker.networks.checksum import sha256_of
-from worker.networks.torch_pickle import read_state_dict
+from worker.networks.weights.checksum import sha256_of
+from worker.networks.weights.torch_pickle import read_state_dict
 
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)  # per block
 _EPSILON = 1e-3  # batch norm's

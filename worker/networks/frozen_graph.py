@@ -16,9 +16,9 @@ from shared.networks.model import Model
 from worker.dream.ascent import subpixel
 from worker.dream.network import Network
 from worker.networks import normalization
-from worker.networks.checksum import sha256_of
 from worker.networks.graph_operations import check_operations, source_name
 from worker.networks.preprocessing import PREPROCESSING
+from worker.networks.weights.checksum import sha256_of
 
 
 def load(path: Path, model: Model) -> Network:

@@ -16,9 +16,9 @@ import tensorflow as tf
 from shared.errors import ModelCorrupt
 from shared.networks.model import Model
 from worker.dream.network import Network
-from worker.networks.caffemodel import Weights, read_weights
-from worker.networks.checksum import sha256_of
 from worker.networks.normalization import LocalResponseNormalization
+from worker.networks.weights.caffemodel import Weights, read_weights
+from worker.networks.weights.checksum import sha256_of
 
 INPUT = "data"
 MEAN_RGB = (123.0, 117.0, 104.0)  # of ImageNet, as the network was trained

@@ -12,8 +12,8 @@ import tensorflow as tf
 from shared.errors import ModelCorrupt
 from shared.networks.model import Model
 from worker.dream.network import Network
-from worker.networks.checksum import sha256_of
 from worker.networks.preprocessing import PREPROCESSING
+from worker.networks.weights.checksum import sha256_of
 
 _PASSIVE = ("InputLayer", "ZeroPadding2D", "Dropout", "SpatialDropout2D")  # they compute nothing new
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from shared.errors import DreamError, ModelUnavailable
 from shared.networks import catalog
 from shared.networks.model import Model
-from worker.networks.checksum import checked
+from worker.networks.weights.checksum import checked
 
 if TYPE_CHECKING:
     from worker.dream.network import Network  # it imports TensorFlow, which fetching weights does not need

@@ -12,7 +12,7 @@ from shared.settings import Settings
 from tests.unit.worker.networks.caffe_files import caffemodel, thin_googlenet, thin_weights
 from worker.fetch_weights import fetch
 from worker.networks import googlenet, registry
-from worker.networks.caffemodel import read_weights
+from worker.networks.weights.caffemodel import read_weights
 
 GENERATIONS = (1, 2)
 

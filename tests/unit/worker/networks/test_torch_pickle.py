@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from shared.errors import ModelCorrupt
-from worker.networks import torch_pickle
-from worker.networks.torch_pickle import _MAGIC, _PROTOCOL, read_state_dict
+from worker.networks.weights import torch_pickle
+from worker.networks.weights.torch_pickle import _MAGIC, _PROTOCOL, read_state_dict
 
 
 def a_file(path, *, views, keys, data=b""):

@@ -1,0 +1,1 @@
+"""Reads files of weights, whatever network they are of, and verifies their checksums."""
