@@ -11,7 +11,7 @@ from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 from shared.redis.scripts import refusal_of
 
 MINIMUM_VERSION = (6, 2)
-WRITE_CHECK_MS = 60_000
+WRITE_CHECK, WRITE_CHECK_MS = "dream:write-check", 60_000  # the key that a check writes, and how long it stays
 
 IS_SENTINEL = "This is a Sentinel, not a Redis server"
 USE_SENTINEL = "Use DREAM_REDIS_URL=redis+sentinel://host:26379/name/0, with the name of the master."
@@ -95,7 +95,7 @@ def unmet(client: redis.Redis) -> list[Unmet]:
 def _run_a_script(client: redis.Redis) -> None:
     """Writes a key by a script, as every change of a job does. A full or failing Redis may accept it later."""
     try:
-        client.eval("redis.call('set', KEYS[1], 1, 'px', ARGV[1])", 1, "dream:write-check", WRITE_CHECK_MS)
+        client.eval("redis.call('set', KEYS[1], 1, 'px', ARGV[1])", 1, WRITE_CHECK, WRITE_CHECK_MS)
     except redis.RedisError as exc:
         if refusal_of(exc) is None:
             raise

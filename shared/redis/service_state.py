@@ -11,7 +11,7 @@ from shared.interfaces import WeightsFetch, WorkerInfo
 from shared.jobs.job import JobState
 from shared.jobs.queue_stats import QueueStats
 from shared.redis.job_hash import number
-from shared.redis.requirements import WRITE_CHECK_MS, unmet
+from shared.redis.requirements import WRITE_CHECK, WRITE_CHECK_MS, unmet
 from shared.redis.scripts import RedisScripts, translated
 
 PROBE_BYTES = 64 << 10  # the largest response to a claim: parameters of 16 layers with 4,096 channels each
@@ -108,7 +108,7 @@ class RedisServiceState(RedisScripts):
 
     @translated()
     def check_writes(self) -> None:
-        self.redis.set("dream:write-check", 1, px=WRITE_CHECK_MS)
+        self.redis.set(WRITE_CHECK, 1, px=WRITE_CHECK_MS)
 
     @translated()
     def lead(self, name: str, *, ttl_s: float) -> bool:
