@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as Pillow
 
 from shared.params import DreamParams
 from worker.dream import scratch
 from worker.dream.inputs import Mask
-from worker.dream.resize import reduced, resized
+from worker.dream.resize import LINEAR, reduced, resized
 from worker.dream.types import Image
 
 Share = npt.NDArray[np.float32]  # (H, W, 1): a mask at the image's size
@@ -24,8 +23,8 @@ def region(mask: Mask, height: int, width: int) -> Share:
     """Returns the mask at an octave's size."""
     share: Share = scratch.empty((height, width, 1))
     size = (mask.shape[0], mask.shape[1])
-    for rows, part in resized(lambda top, bottom: mask[top:bottom], size, height, width, Pillow.Resampling.BILINEAR):
-        share[rows, :, 0] = part
+    for place, part in resized(mask.__getitem__, size, (height, width), LINEAR):
+        share[..., 0][place] = part
     return share
 
 

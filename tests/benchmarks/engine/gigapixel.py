@@ -75,10 +75,8 @@ def picture(height, width):
     """Returns a picture of that size, float32 (H, W, 3), 0..255."""
     photograph = skimage.data.coffee().astype(np.float32)
     image = scratch.empty((height, width, 3))
-    for color in range(3):
-        small = np.ascontiguousarray(photograph[..., color])
-        for rows, large in resized(lambda top, bottom, of=small: of[top:bottom], small.shape, height, width):
-            image[rows, :, color] = large
+    for place, large in resized(photograph.__getitem__, photograph.shape[:2], (height, width)):
+        image[place] = large
     detail = photograph - cv2.GaussianBlur(photograph, (0, 0), 20)
     across = np.tile(detail, (1, -(-width // detail.shape[1]), 1))[:, :width]
     for rows in scratch.bands(height, width):

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
+from threadpoolctl import threadpool_limits
 
 from shared.version import VERSION
 
@@ -32,6 +33,7 @@ def prepare(*, mixed_precision: bool = False) -> None:
 
     As many operators as cores run at once, one or more per tile, so that tiles run in parallel. A single tile still
     uses all cores, through its operators' own threads. OpenCV's threads are disabled: they would compete with ours.
+    So are those of NumPy's matrix products, whose last bits would depend on their number.
 
     mixed_precision: whether GPUs multiply in TensorFloat-32, with 10 instead of 23 bits after the point, and add in
     float32. TensorFlow's default is to do so; it changes pixels, so ours is not to.
@@ -40,6 +42,7 @@ def prepare(*, mixed_precision: bool = False) -> None:
     _mixed_precision = mixed_precision
     tf.config.experimental.enable_tensor_float_32_execution(mixed_precision)
     cv2.setNumThreads(1)
+    threadpool_limits(1, user_api="blas")
     _set_up_heap()
     try:
         tf.config.threading.set_inter_op_parallelism_threads(cores())

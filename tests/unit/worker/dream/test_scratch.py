@@ -118,7 +118,7 @@ def dreamed(*, mask=False, resume=None, observer=None, **params):
 @pytest.mark.slow
 @pytest.mark.parametrize("params", VARIANTS, ids=str)
 def test_a_dream_in_files_is_the_one_in_memory_to_the_byte(room, monkeypatch, params):
-    for module, name in ((scratch, "BAND_PX"), (resize, "_BAND_PX")):
+    for module, name in ((scratch, "BAND_PX"), (resize, "_PIECE_PX")):
         monkeypatch.setattr(module, name, 9000)  # several bands, of a picture as small as this
     in_memory = dreamed(**params)
 
@@ -133,7 +133,7 @@ def test_a_dream_in_files_is_the_one_in_memory_to_the_byte(room, monkeypatch, pa
 def test_bands_leave_no_seam(monkeypatch, params):
     whole = dreamed(iterations=1, **params)
 
-    for module, name in ((scratch, "BAND_PX"), (resize, "_BAND_PX")):
+    for module, name in ((scratch, "BAND_PX"), (resize, "_PIECE_PX")):
         monkeypatch.setattr(module, name, 9000)
     by_bands = dreamed(iterations=1, **params)
 
