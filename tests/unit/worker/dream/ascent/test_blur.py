@@ -13,7 +13,7 @@ def a_preparation(gradient, sigma=4.1, *, over_colors=True, blurs=True, threads=
 
 @pytest.mark.parametrize("color", ["keep", "free"])
 @pytest.mark.parametrize("shape", [(300, 211, 3), (64, 64, 3), (700, 900, 3)])
-@pytest.mark.parametrize("iteration", [0, 5, 9])
+@pytest.mark.parametrize("iteration", [0, 2, 4, 5, 6, 7, 9])
 def test_the_blur_is_scipys(shape, color, iteration):
     gradient = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     expected = reference.smooth(gradient.astype(np.float64), iteration, 10, color)
@@ -22,7 +22,7 @@ def test_the_blur_is_scipys(shape, color, iteration):
         sigma = blur.sigmas(iteration, 10)[0]
         statistics = a_preparation(gradient, sigma, over_colors=color == "keep").finish(pool)
 
-    np.testing.assert_allclose(gradient, expected, atol=2e-6)
+    np.testing.assert_allclose(gradient, expected, atol=1e-5 if color == "keep" else 2e-6)
     assert statistics.std == pytest.approx(expected.std(), rel=1e-5)
     assert (statistics.minimum, statistics.maximum) == (gradient.min(), gradient.max())
 
