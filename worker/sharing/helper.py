@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from worker.attempts.tensorflow_dreamer import TensorFlowDreamer
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.memory import OUT_OF_MEMORY
 from worker.dream.ascent.tile_run import core_gradient
+from worker.dream.types import Image
 from worker.monitoring import worker_metrics
 from worker.sharing.messages import TileAnswer, TileRequest
 from worker.sharing.tile_exchange import TileExchange
@@ -41,6 +43,8 @@ class TileHelper:
         self._run_next = run_next
         self._drain = drain
         self._guided: tuple[tuple[str, str], Gradient] | None = None  # of the last attempt with a guide
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="answer_tile")
+        self._answering: Future[None] | None = None
 
     def help(self, message: object) -> None:
         """Runs a waiting job if there is one; otherwise computes the tile, unless its coordinator has withdrawn it.
@@ -79,12 +83,26 @@ class TileHelper:
             core = core_gradient(gradient, window, request.core_slices)
         except OUT_OF_MEMORY as exc:
             log.warning("tile_failed", job_id=request.job_id, reason=type(exc).__name__)
-            self._exchange.answer(request, answer.model_copy(update={"is_computed": False}))
+            self._answer(request, answer.model_copy(update={"is_computed": False}))
             return
         compute_s = time.monotonic() - taken_s
         answer = answer.model_copy(update={"std": core.std, "compute_s": compute_s})
-        self._exchange.answer(request, answer, core.gradient)
+        self._answer(request, answer, core.gradient)
         worker_metrics.TILES_FOR_OTHERS.inc()
+
+    def _answer(self, request: TileRequest, answer: TileAnswer, core: Image | None = None) -> None:
+        """Sends an answer on a thread of its own, so that the next tile can be received meanwhile; one at a time."""
+        if self._answering is not None:
+            self._answering.result()
+        self._answering = self._sender.submit(self._send, request, answer, core)
+        if self._drain.is_set():  # this process is about to end
+            self._answering.result()
+
+    def _send(self, request: TileRequest, answer: TileAnswer, core: Image | None) -> None:
+        try:
+            self._exchange.answer(request, answer, core)
+        except DreamError as exc:
+            log.warning("tile_failed", job_id=request.job_id, reason=str(exc))
 
     def _gradient(self, request: TileRequest) -> Gradient | None:
         """Returns the objective's gradient; None if this worker can't compute it."""

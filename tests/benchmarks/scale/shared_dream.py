@@ -39,7 +39,7 @@ def dreamt(fleet: Fleet, photo: Path, params: dict) -> dict:
     client, before = fleet.client, fleet.processor_s()
     job = client.submit(photo, params)
     while not client.get(job.id).state.is_terminal:
-        time.sleep(0.2)
+        time.sleep(1)  # asking takes time of the workers' cores
     report = client.report(job.id)
     result = client.download(job.id, photo.parent / f"{job.id}.png")
     used = grown(before, fleet.processor_s())
