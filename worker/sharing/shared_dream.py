@@ -96,7 +96,8 @@ class SharedDream:
 
     def has_room(self, window_px: int) -> bool:
         if not self._threads:  # here and not earlier, because most dreams never have a tile to give away
-            self._start(self._look_for_helpers, "look_for_helpers")
+            self._look_for_helpers()  # now, because tiles wait to be given away
+            self._start(self._keep_looking, "look_for_helpers")
             self._start(self._receive_answers, "receive_tiles")
         if not self._pace.gains():
             return False
@@ -142,15 +143,17 @@ class SharedDream:
         self._threads.append(thread)
         thread.start()
 
+    def _keep_looking(self) -> None:
+        while not self._ended.wait(LOOK_EVERY_S):
+            self._look_for_helpers()
+
     def _look_for_helpers(self) -> None:
-        while not self._ended.is_set():
-            try:
-                self._helpers = self._count_helpers() if self._exchange.has_memory() else 0
-                if self._helpers and self._guide is not None:
-                    self._exchange.send_guide(self._job_id, self._claim, self._guide)
-            except DreamError as exc:
-                self._pause(exc)
-            self._ended.wait(LOOK_EVERY_S)
+        try:
+            self._helpers = self._count_helpers() if self._exchange.has_memory() else 0
+            if self._helpers and self._guide is not None:
+                self._exchange.send_guide(self._job_id, self._claim, self._guide)
+        except DreamError as exc:
+            self._pause(exc)
 
     def _count_helpers(self) -> int:
         return sum(
