@@ -60,9 +60,10 @@ class Resize:
         source = read((down.inputs, across.inputs))  # (h, w) or (h, w, 3)
         height, width = source.shape[:2]
         colors = source.size // (height * width)
+        rows = source.reshape(height, -1)  # a copy if columns are cut
         high = np.empty((place[0].stop - place[0].start, width * colors), np.float32)
         for block in down.blocks:
-            np.matmul(block.weights, source.reshape(height, -1)[block.inputs], out=high[block.outputs])
+            np.matmul(block.weights, rows[block.inputs], out=high[block.outputs])
         planes = np.empty((colors, len(high), width), np.float32)
         cv2.split(high.reshape(len(high), width, colors), mv=list(planes))
         wide = np.empty((colors * len(high), place[1].stop - place[1].start), np.float32)

@@ -35,7 +35,8 @@ _NOTHING = 5e-6  # times sigma: components are not scaled by less but for the cu
 _WIDE = 10  # pixels; from this radius on matrix products are faster than OpenCV's filters
 _BLOCK = 32  # rows or columns per matrix product; with more, most of the matrix would be zero
 _STRIP_PX = 256 * 1024  # a strip, its halo and its copies take about 20 MB in addition to the gradient
-_STRIP_ROWS = 96  # lower limit, so that the halo does not outweigh the strip
+_LARGE_STRIP_PX = 1024 * 1024  # of a wide image, with four times the memory
+_STRIP_ROWS, _FEWEST_ROWS = 96, 64  # lower limits up to that size and beyond it, so that halos don't outweigh strips
 
 
 Moments = tuple[float, float, float, float, float]  # sum, sum of squares, minimum, maximum, sum of absolute values
@@ -215,7 +216,8 @@ def strips_of(height: int, width: int) -> list[tuple[int, int]]:
     The strips have equal heights, and their number is even where the height allows, so that no core waits long.
     """
     pairs = max(1, round(height * width / (2 * _STRIP_PX)))
-    count = min(2 * pairs, max(1, height // _STRIP_ROWS))
+    rows = min(_STRIP_ROWS, max(_FEWEST_ROWS, _LARGE_STRIP_PX // width))
+    count = min(2 * pairs, max(1, height // rows))
     return list(pairwise(height * edge // count for edge in range(count + 1)))
 
 
