@@ -21,7 +21,7 @@ from worker.dream.gpu import gpu_ascent
 from worker.dream.guide import guided_gradient_of
 from worker.dream.inputs import Inputs
 from worker.dream.network import Network
-from worker.dream.postprocess import Light, Photograph, clip, finish, needs_photograph
+from worker.dream.postprocess import Light, Photograph, clip, finished, needs_photograph
 from worker.dream.progress.observer import EngineObserver, ResumePoint
 from worker.dream.progress.progress_tracker import ProgressTracker
 from worker.dream.report import IterationStatistics, Report, Timings
@@ -101,7 +101,7 @@ def dream(  # noqa: PLR0913 - all but three are optional
     )
     result, iterations = _ascend_octaves(ascent, image, sizes, resume)
     if photograph is not None:
-        finish(result, photograph, params, inputs.mask, progress.step_done)
+        result = finished(result, photograph, params, inputs.mask, progress.step_done)
     report = Report(
         params=params,
         model=network.name,
@@ -156,7 +156,7 @@ def _ascend_octaves(
         iterations += ascend(ascent, here, octave, first_iteration)
         clip(here)
         if light is not None:
-            light.restore(here, octave)
+            here = light.restored(here, octave)
             clip(here)
         dreamed = here
     if dreamed is None:

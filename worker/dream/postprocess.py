@@ -49,14 +49,15 @@ def needs_photograph(params: DreamParams, mask: Mask | None) -> bool:
     return mask is not None or params.color == "original" or params.strength < 1
 
 
-def finish(
+def finished(
     dreamed: Image, photograph: Photograph, params: DreamParams, mask: Mask | None, step: Callable[[], None]
-) -> None:
-    """Computes dreamed <- photograph + strength * mask * (dreamed - photograph) in place, strip by strip.
+) -> Image:
+    """Returns photograph + strength * mask * (dreamed - photograph). Calls `step` after each band of rows.
 
     `color: original` first replaces the colors: only the change in luma is added to the photograph.
     """
     height, width, _ = dreamed.shape
+    result: Image = scratch.empty(dreamed.shape)  # `step` may stop the dream: `dreamed` is what resumes it
     share = None if mask is None else region(mask, height, width)
     for rows in scratch.bands(height, width):
         photo = photograph.rows(rows)
@@ -65,8 +66,9 @@ def finish(
             change = np.repeat(cv2.transform(change, LUMA)[..., None], 3, axis=2)
         if share is not None:
             change *= share[rows]
-        np.clip(photo + np.float32(params.strength) * change, 0, 255, out=dreamed[rows])
+        np.clip(photo + np.float32(params.strength) * change, 0, 255, out=result[rows])
         step()
+    return result
 
 
 def clip(image: Image) -> None:
@@ -83,15 +85,18 @@ class Light:
     def __init__(self, octaves: list[Image]) -> None:
         self._original = [self._coarse(octave) for octave in octaves]
 
-    def restore(self, image: Image, octave: int) -> None:
-        """Cancels, in place, the change in large-scale brightness."""
+    def restored(self, image: Image, octave: int) -> Image:
+        """Returns the image without its change in large-scale brightness."""
         height, width, _ = image.shape
+        result: Image = scratch.empty(image.shape)  # not in place: twice would not be the same as once
         lost = self._original[octave] - self._coarse(image)  # (cells down, cells across)
         down = len(lost)
         wide = cv2.resize(lost, (width, down), interpolation=cv2.INTER_CUBIC)
         weights = cv2.resize(np.eye(down, dtype=np.float32), (down, height), interpolation=cv2.INTER_CUBIC)
         for rows in scratch.bands(height, width):
-            image[rows] += cv2.gemm(weights[rows], wide, 1, None, 0)[..., None]  # type: ignore[call-overload]  # None is allowed
+            change = cv2.gemm(weights[rows], wide, 1, None, 0)  # type: ignore[call-overload]  # None is allowed
+            np.add(image[rows], change[..., None], out=result[rows])
+        return result
 
     def _coarse(self, image: Image) -> npt.NDArray[np.float32]:
         """Returns the mean luma of each cell."""

@@ -55,20 +55,22 @@ def blend_into(octave: Image, previous: Image, blend: float, step: Callable[[], 
 
 
 def carry_into(octave: Image, previous: Image, step: Callable[[], None]) -> None:
-    """Computes octave <- octave + resize(detail) in place. Calls `step` after each piece. Overwrites `previous`.
+    """Computes octave <- octave + resize(detail) in place. Calls `step` after each piece.
 
     The detail is `previous` minus the photograph at that size, which is computed from `octave` again.
     Source: google/deepdream's `detail`, 2015.
     """
 
+    detail: Image = scratch.empty(previous.shape)  # `step` may stop the dream: `previous` is what resumes it
+
     def subtract(place: Place, photograph: Image) -> None:
-        cv2.subtract(previous[place], photograph, dst=previous[place])
+        np.subtract(previous[place], photograph, out=detail[place])
 
     def add(place: Place, larger: Image) -> None:
         cv2.add(octave[place], larger, dst=octave[place])
 
     _shrink(octave, previous.shape[:2], subtract, step)
-    _each_piece(Resize(previous.shape[:2], octave.shape[:2]), previous.__getitem__, add, step)
+    _each_piece(Resize(detail.shape[:2], octave.shape[:2]), detail.__getitem__, add, step)
 
 
 def _shrink(image: Image, size: tuple[int, int], use: Callable[[Place, Image], None], step: Callable[[], None]) -> None:

@@ -64,6 +64,24 @@ def test_a_dream_resumed_anywhere_is_the_undisturbed_one(toy, toy_params, option
         assert resumed.tobytes() == undisturbed.tobytes()
 
 
+@pytest.mark.parametrize("options", [{}, AS_IN_2015, {"brightness_lock": True, "strength": 0.5}])
+def test_a_dream_stopped_anywhere_resumes_from_the_image_of_its_last_iteration(toy, toy_params, options):
+    class Live(Notebook):
+        def iteration_done(self, point):
+            self.points.append(point)  # without a copy, as an attempt keeps it
+
+    params = toy_params.model_copy(update=options)
+    notebook = Notebook()
+    undisturbed, _ = dream(toy, photograph(180, 211), params, observer=notebook)
+
+    for stop_after in range(len(notebook.marks)):
+        live = Live(stop_after_tiles=stop_after)
+        with pytest.raises(InterruptedError):
+            dream(toy, photograph(180, 211), params, observer=live)
+        for last in live.points[-1:]:
+            assert np.array_equal(dream(toy, photograph(180, 211), params, resume=last)[0], undisturbed)
+
+
 def test_resuming_keeps_the_tile_size_that_the_dream_was_begun_with(toy, toy_params):
     notebook = Notebook()
     dream(toy, photograph(180, 211), toy_params, observer=notebook)
