@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, cast
 
 from shared.errors import StoreUnavailable, UnfitService
@@ -132,6 +132,12 @@ def _worker(name: str, until_ms: float, description: dict[str, Any]) -> WorkerIn
         seen_at=until_ms / 1000 - description["ttl_s"],
         fetchable=tuple(description.get("fetchable", ())),  # older workers send nothing about fetching
         fetches_on_demand=description.get("fetches_on_demand", False),
-        fetch=WeightsFetch(**description["fetch"]) if description.get("fetch") else None,
+        fetch=_fetch(description["fetch"]) if description.get("fetch") else None,
         numerics=description.get("numerics", ""),
     )
+
+
+def _fetch(description: dict[str, Any]) -> WeightsFetch:
+    """Returns what is known of a fetch; newer workers may send more."""
+    names = {field.name for field in fields(WeightsFetch)}
+    return WeightsFetch(**{name: value for name, value in description.items() if name in names})

@@ -1,5 +1,6 @@
 """The contract of JobStore, tested on the in-memory fake and on a real Redis."""
 
+import json
 import time
 from dataclasses import replace
 
@@ -470,6 +471,20 @@ def test_a_worker_says_what_it_could_fetch_and_how_far_it_is(store):
     (found,) = store.workers()
 
     assert (found.models, found.fetchable, found.fetches_on_demand, found.fetch) == (("m",), ("large",), True, fetch)
+
+
+@pytest.mark.service
+def test_what_a_newer_worker_says_in_addition_is_passed_over(settings):
+    store = RedisJobStore.connect(settings)
+    worker = WorkerInfo(
+        name="w", models=("m",), device="cpu", job_id=None, seen_at=0, fetch=WeightsFetch(model="large")
+    )
+    store.register_worker(worker, ttl_s=60)
+    described = json.loads(store.redis.hget("dream:worker", "w"))
+    described |= {"newer": 1, "fetch": described["fetch"] | {"newer": 2}}
+    store.redis.hset("dream:worker", "w", json.dumps(described))
+
+    assert [found.fetch for found in store.workers()] == [worker.fetch]
 
 
 def test_each_request_to_fetch_weights_is_a_new_one(store):
