@@ -1,6 +1,7 @@
 """The Celery application, wake-ups, which carry no job and only say that there is work, and the queues of tiles."""
 
 from collections.abc import Iterable
+from itertools import product
 
 import redis
 from celery import Celery
@@ -60,16 +61,19 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def tile_queue(numerics: str, model: str) -> Queue:
-    """Returns the queue of tiles for workers with those numerics that serve that model."""
-    name = f"dream.tiles.{numerics}.{model}"
+def tile_queue(helpers: str, model: str) -> Queue:
+    """Returns the queue of tiles for workers that serve that model.
+
+    helpers: their numerics, or what identifies those of one host.
+    """
+    name = f"dream.tiles.{helpers}.{model}"
     return Queue(name, TILE_EXCHANGE, routing_key=name, expires=TILE_QUEUE_EXPIRES_S)
 
 
-def receive_tiles(app: Celery, numerics: str, models: Iterable[str]) -> None:
-    """Has the application's worker receive those models' tiles too, after wake-ups."""
+def receive_tiles(app: Celery, helpers: Iterable[str], models: Iterable[str]) -> None:
+    """Has the application's worker receive those models' tiles too, after wake-ups, as one of those helpers."""
     app.conf.task_queues = [Queue(QUEUE, Exchange(QUEUE), routing_key=QUEUE)]
-    app.conf.task_queues += [tile_queue(numerics, model) for model in models]
+    app.conf.task_queues += [tile_queue(name, model) for name, model in product(helpers, models)]
 
 
 class CeleryNotifier:

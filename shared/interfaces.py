@@ -36,6 +36,7 @@ class WorkerInfo:
     fetches_on_demand: bool = False  # it fetches them for a waiting job; otherwise only on request
     fetch: WeightsFetch | None = None  # the one in progress, or the last one if that failed
     numerics: str = ""  # workers with the same one compute the same bytes, and may help each other
+    host: str = ""  # workers with the same one can map each other's memory
 
 
 class JobStore(Protocol):

@@ -216,12 +216,19 @@ class Settings(BaseSettings):
         bool,
         Field(description="Whether idle workers compute tiles of another worker's dream; it has the same bytes then."),
     ] = True
+    share_memory: Annotated[
+        bool,
+        Field(
+            description="Whether tiles go to idle workers of the same host through memory that both map (Linux); "
+            "otherwise they go through Redis."
+        ),
+    ] = True
     share_bytes: Annotated[
         int,
         Field(
             gt=0,
-            description="Bytes of tiles that one shared dream may have in Redis at a time: about 24 MB for each tile "
-            "of 1024 x 1024 pixels, and two such tiles for each helper.",
+            description="Bytes of tiles that one shared dream may have on their way at a time, in Redis or in its "
+            "worker's memory: about 24 MB for each tile of 1024 x 1024 pixels, and two such tiles for each helper.",
         ),
     ] = 256 * 2**20
 

@@ -22,6 +22,7 @@ from shared.errors import InvalidSettings
 from shared.networks import catalog
 from shared.settings import EX_CONFIG, load_or_exit
 from worker.monitoring import liveness_file
+from worker.sharing.host import host_of, queue_of
 from worker.sharing.numerics import fingerprint
 from worker.startup_checks import wait_for_services
 
@@ -51,7 +52,8 @@ def _check_services(**_: object) -> None:
         log.critical("startup_refused", reason=str(exc))
         sys.exit(EX_CONFIG)
     if settings.share_dreams:
-        receive_tiles(app, fingerprint(), settings.models or catalog.MODELS)
+        near = [queue_of(fingerprint(), host)] if (host := host_of(settings)) else []
+        receive_tiles(app, [*near, fingerprint()], settings.models or catalog.MODELS)
 
 
 @signals.worker_process_init.connect

@@ -18,6 +18,7 @@ from shared.networks import catalog
 from shared.redis.job_store import RedisJobStore
 from shared.s3.object_storage import S3ObjectStorage
 from shared.settings import Settings
+from worker.sharing.host import host_of
 from worker.sharing.numerics import fingerprint
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def start(settings: Settings) -> None:
 
     store = RedisJobStore.connect(settings)
     exchange = TileExchange.connect(settings)
-    share = partial(SharedDream, store=store, exchange=exchange, numerics=fingerprint(), settings=settings)
+    share = partial(
+        SharedDream, store=store, exchange=exchange, numerics=fingerprint(), host=host_of(settings), settings=settings
+    )
     dreamer = TensorFlowDreamer(settings, share if settings.share_dreams else None)
     dreamer.preload()
     _runner = Runner(
@@ -109,6 +112,7 @@ def _register_until_drained(
             fetches_on_demand=settings.fetch_models,
             fetch=fetcher.current,
             numerics=fingerprint() if settings.share_dreams else "",
+            host=host_of(settings),
         )
         try:
             store.register_worker(info, ttl_s=settings.lease_s)

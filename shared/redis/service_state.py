@@ -134,6 +134,7 @@ def _worker(name: str, until_ms: float, description: dict[str, Any]) -> WorkerIn
         fetches_on_demand=description.get("fetches_on_demand", False),
         fetch=_fetch(description["fetch"]) if description.get("fetch") else None,
         numerics=description.get("numerics", ""),
+        host=description.get("host", ""),
     )
 
 

@@ -74,21 +74,25 @@ class TileHelper:
         if gradient is None:  # the window stays where it is, so its coordinator can withdraw it
             return
         began_s = time.monotonic()
-        window = self._exchange.take(request)
+        answer = TileAnswer(number=request.number, worker=self._name)
+        try:
+            window = self._exchange.take(request)
+        except OSError as exc:
+            log.warning("tile_memory_unreachable", job_id=request.job_id, reason=str(exc))
+            self._answer(request, answer.model_copy(update={"is_received": False}))
+            return
         if window is None:
             return
         taken_s = time.monotonic()
-        answer = TileAnswer(number=request.number, worker=self._name, take_s=taken_s - began_s)
         try:
             core = core_gradient(gradient, window, request.core_slices)
         except OUT_OF_MEMORY as exc:
             log.warning("tile_failed", job_id=request.job_id, reason=type(exc).__name__)
             self._answer(request, answer.model_copy(update={"is_computed": False}))
             return
-        compute_s = time.monotonic() - taken_s
-        answer = answer.model_copy(update={"std": core.std, "compute_s": compute_s})
+        times = {"take_s": taken_s - began_s, "compute_s": time.monotonic() - taken_s}
+        answer = answer.model_copy(update={"std": core.std, **times})
         self._answer(request, answer, core.gradient)
-        worker_metrics.TILES_FOR_OTHERS.inc()
 
     def _answer(self, request: TileRequest, answer: TileAnswer, core: Image | None = None) -> None:
         """Sends an answer on a thread of its own, so that the next tile can be received meanwhile; one at a time."""
@@ -101,8 +105,13 @@ class TileHelper:
     def _send(self, request: TileRequest, answer: TileAnswer, core: Image | None) -> None:
         try:
             self._exchange.answer(request, answer, core)
-        except DreamError as exc:
+        except (DreamError, OSError) as exc:  # Redis, or the coordinator's memory, is gone
             log.warning("tile_failed", job_id=request.job_id, reason=str(exc))
+        except Exception:  # no error of this answer may hold up the next ones
+            log.exception("tile_failed", job_id=request.job_id)
+        else:
+            if core is not None:
+                worker_metrics.TILES_FOR_OTHERS.inc()
 
     def _gradient(self, request: TileRequest) -> Gradient | None:
         """Returns the objective's gradient; None if this worker can't compute it."""

@@ -46,6 +46,7 @@ class TileRequest(Document):
     window: tuple[int, int]  # (height, width), pixels
     core: tuple[tuple[int, int], tuple[int, int]]  # rows and columns within the window
     guide: tuple[int, int] | None = None  # (height, width); its pixels are sent apart, once per attempt
+    memory: tuple[int, int, str] | None = None  # a shared_memory.Address: the pixels are there and not in Redis
 
     @property
     def core_slices(self) -> tuple[slice, slice]:
@@ -87,6 +88,7 @@ class TileAnswer(Document):
     compute_s: float = 0.0
     take_s: float = 0.0  # how long it took to receive the window
     is_computed: bool = True
+    is_received: bool = True  # False if the request's memory could not be mapped
 
     def pack(self) -> bytes:
         return self.model_dump_json().encode()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from shared.errors import DreamError, StoreUnavailable
@@ -20,12 +21,15 @@ from worker.dream.ascent.helpers import CoreGradient
 from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 from worker.monitoring import worker_metrics
+from worker.sharing.host import queue_of
 from worker.sharing.messages import BYTES_PER_PX, TileAnswer, TileRequest
-from worker.sharing.pace import Pace
+from worker.sharing.route import Route
+from worker.sharing.shared_memory import TileMemory
 from worker.sharing.tile_exchange import TileExchange
 
 log = structlog.get_logger(__name__)
 
+FIRST_LOOK_S = 0.25  # how long tiles wait for the first look, which takes milliseconds
 LOOK_EVERY_S = 2.0  # for idle workers; also the pause after Redis was unavailable
 WINDOWS_PER_HELPER = 2  # one to compute, and one that is there when it is done
 
@@ -52,6 +56,7 @@ class SharedDream:
         store: JobStore,
         exchange: TileExchange,
         numerics: str,
+        host: str,
         settings: Settings,
     ) -> None:
         """own_s_per_px: how long this worker needs for a pixel of a window, if that has been measured."""
@@ -67,12 +72,13 @@ class SharedDream:
         self._model, self._guide = params.model, guide
         self._store, self._exchange, self._numerics = store, exchange, numerics
         self._name, self._share_bytes = settings.worker_name, settings.share_bytes
-        self._pace = Pace(own_s_per_px)
+        self._host = host
+        self._near = Route(queue_of(numerics, host), own_s_per_px, through_memory=True)
+        self._far = Route(numerics, own_s_per_px, through_memory=False)
         self._lock = threading.Lock()
         self._sent: dict[Future[CoreGradient | None], _Sent] = {}
         self._number = 0
-        self._helpers = 0  # idle workers at the last look
-        self._ended = threading.Event()
+        self._ended, self._has_looked = threading.Event(), threading.Event()
         self._senders = ThreadPoolExecutor(1, thread_name_prefix="send_tile")  # the first window arrives soonest
         self._threads: list[threading.Thread] = []
         self.tiles: Counter[str] = Counter()  # computed by helpers, by worker
@@ -96,22 +102,33 @@ class SharedDream:
 
     def has_room(self, window_px: int) -> bool:
         if not self._threads:  # here and not earlier, because most dreams never have a tile to give away
-            self._look_for_helpers()  # now, because tiles wait to be given away
             self._start(self._keep_looking, "look_for_helpers")
             self._start(self._receive_answers, "receive_tiles")
-        if not self._pace.gains():
-            return False
+            self._has_looked.wait(FIRST_LOOK_S)
+        return self._open_route(window_px) is not None
+
+    def _open_route(self, window_px: int) -> Route | None:
+        """Returns a route by which such a window may be sent now, and saves time."""
         with self._lock:
             waiting = [sent for sent in self._sent.values() if not self._is_overdue(sent)]
         in_flight_bytes = sum(sent.request.total_bytes for sent in waiting) + 2 * window_px * BYTES_PER_PX
-        return len(waiting) < WINDOWS_PER_HELPER * self._helpers and in_flight_bytes <= self._share_bytes
+        if in_flight_bytes > self._share_bytes:
+            return None
+        for route in (self._near, self._far):
+            has_room = sum(sent.route is route for sent in waiting) < WINDOWS_PER_HELPER * route.helpers
+            if has_room and route.pace.gains():
+                return route
+        return None
 
     def submit(self, tile: Tile, window: Callable[[], Image]) -> "Future[CoreGradient | None]":
         future: Future[CoreGradient | None] = Future()
+        route = self._open_route(tile.window_px) or self._far  # helpers may have left since has_room
+        memory = route.memory(tile.window_px * BYTES_PER_PX)
         with self._lock:
             self._number += 1
-            request = TileRequest.of(tile, number=self._number, **self._fields)
-            sent = _Sent(request)
+            address = None if memory is None else memory.address
+            request = TileRequest.of(tile, number=self._number, memory=address, **self._fields)
+            sent = _Sent(request, route, memory)
             self._sent[future] = sent
             sent.sending = self._senders.submit(self._send, sent, window)
         return future
@@ -121,10 +138,14 @@ class SharedDream:
             sent = self._sent.get(future)
         if sent is None:  # its answer has just arrived
             return False
-        if not self._withdrawn(sent) and not self._is_overdue(sent):
+        is_withdrawn = self._withdrawn(sent)
+        if not is_withdrawn and not self._is_overdue(sent):
             return False
         with self._lock:
-            return self._sent.pop(future, None) is not None
+            is_ours = self._sent.pop(future, None) is not None
+        if is_ours and is_withdrawn:
+            sent.route.free(sent.memory)
+        return is_ours
 
     def abandon(self) -> None:
         with self._lock:
@@ -134,7 +155,8 @@ class SharedDream:
             self._withdrawn(sent)
 
     def tile_computed(self, window_px: int, seconds: float) -> None:
-        self._pace.tile_computed(window_px, seconds)
+        for route in (self._near, self._far):
+            route.pace.tile_computed(window_px, seconds)
 
     # --- on their own threads ---
 
@@ -144,34 +166,48 @@ class SharedDream:
         thread.start()
 
     def _keep_looking(self) -> None:
-        while not self._ended.wait(LOOK_EVERY_S):
+        while True:
             self._look_for_helpers()
+            self._has_looked.set()
+            if self._ended.wait(LOOK_EVERY_S):
+                return
 
     def _look_for_helpers(self) -> None:
         try:
-            self._helpers = self._count_helpers() if self._exchange.has_memory() else 0
-            if self._helpers and self._guide is not None:
+            near, far = self._count_helpers()
+            self._near.helpers, self._far.helpers = near, far if self._exchange.has_memory() else 0
+            if (near or far) and self._guide is not None:
                 self._exchange.send_guide(self._job_id, self._claim, self._guide)
         except DreamError as exc:
             self._pause(exc)
+        except Exception as exc:  # a worker of another version may have registered what this one can't read
+            log.exception("helpers_unreadable")
+            self._pause(exc)
 
-    def _count_helpers(self) -> int:
-        return sum(
-            worker.numerics == self._numerics
+    def _count_helpers(self) -> tuple[int, int]:
+        """Returns how many idle workers can map this one's memory, and how many others there are."""
+        idle = [
+            worker
+            for worker in self._store.workers()
+            if worker.numerics == self._numerics
             and worker.job_id is None
             and self._model in worker.models
             and worker.name != self._name
-            for worker in self._store.workers()
-        )
+        ]
+        near = sum(worker.host == self._host for worker in idle) if self._host else 0
+        return near, len(idle) - near
 
     def _pause(self, reason: Exception) -> None:
         log.warning("sharing_paused", reason=str(reason))
-        self._helpers = 0  # until the next look succeeds
+        self._near.helpers = self._far.helpers = 0  # until the next look succeeds
 
     def _send(self, sent: "_Sent", window: Callable[[], Image]) -> None:
         began_s, cost_began_s = time.monotonic(), time.thread_time()
         try:
-            self._exchange.send(sent.request, window(), self._numerics)
+            pixels = window()
+            if sent.memory is not None:
+                np.copyto(sent.memory.pixels(*sent.request.window), pixels)
+            self._exchange.send(sent.request, pixels, sent.route.queue)
         except StoreUnavailable as exc:
             self._pause(exc)
         sent.send_s, sent.cost_s = time.monotonic() - began_s, time.thread_time() - cost_began_s
@@ -186,12 +222,13 @@ class SharedDream:
         try:
             sent.is_taken = not self._exchange.withdraw(sent.request)
         except StoreUnavailable as exc:
+            sent.memory = None  # a helper may have the window, and still write there
             self._pause(exc)
             return True
         return not sent.is_taken
 
     def _is_overdue(self, sent: "_Sent") -> bool:
-        return time.monotonic() - sent.sent_at > self._pace.patience_s(sent.request.window_px)
+        return time.monotonic() - sent.sent_at > sent.route.pace.patience_s(sent.request.window_px)
 
     def _receive_answers(self) -> None:
         while not self._ended.is_set():
@@ -214,9 +251,12 @@ class SharedDream:
         if future is None or sent is None:  # the coordinator has computed the tile itself meanwhile
             return
         core = None
-        if answer.is_computed:
-            core = CoreGradient(self._exchange.core(sent.request), answer.std)
-            self._pace.answered(
+        if not answer.is_received:
+            self._host = ""  # those helpers count as others from now on
+            self._pause(DreamError(f"{answer.worker} could not map this worker's memory."))
+        elif answer.is_computed:
+            core = CoreGradient(self._core(sent), answer.std)
+            sent.route.pace.answered(
                 sent.request.window_px,
                 cost_s=sent.cost_s + time.thread_time() - began_s,
                 latency_s=2 * (sent.send_s + answer.take_s) + answer.compute_s,  # it travels back as it came
@@ -232,12 +272,19 @@ class SharedDream:
             self.tiles[answer.worker] += 1
             worker_metrics.TILES_BY_HELPERS.inc()
 
+    def _core(self, sent: "_Sent") -> Image:
+        if sent.memory is None:
+            return self._exchange.core(sent.request)
+        core = sent.memory.pixels(*sent.request.core_shape)
+        sent.route.free(sent.memory, after=core)
+        return core
+
 
 class _Sent:
     """Tracks a request that is not complete."""
 
-    def __init__(self, request: TileRequest) -> None:
-        self.request = request
+    def __init__(self, request: TileRequest, route: Route, memory: TileMemory | None) -> None:
+        self.request, self.route, self.memory = request, route, memory
         self.sent_at = time.monotonic()
         self.send_s = 0.0  # to send it
         self.cost_s = 0.0  # the same, of the processor

@@ -1,14 +1,16 @@
 """Passes windows and answers between workers: pixels as short-lived keys in Redis, requests as Celery tasks.
 
 A window's key belongs to whoever removes it. So a tile is either taken by one helper or withdrawn by its coordinator.
-Pixels travel in pieces, which Redis doesn't write to its append-only file.
+Pixels travel in pieces, which Redis doesn't write to its append-only file. Where the request names a memory that both
+workers map, the key only says who has the window.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from typing import cast
 
+import numpy as np
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -19,9 +21,11 @@ from shared.redis.connection import connect
 from shared.redis.scripts import translated
 from shared.settings import Settings
 from worker.dream.types import Image
+from worker.sharing import shared_memory
 from worker.sharing.messages import TileAnswer, TileRequest, joined, pieces
 
 KEEP_MS = 60_000  # pixels that nobody comes for disappear; longer than a tile takes on a slow helper
+IN_MEMORY = b"1"  # takes the pixels' place in Redis
 LONGEST_WAIT_S = 1.0  # below redis_timeout_s
 MOST_MEMORY = 0.8  # of Redis's maxmemory, beyond which no tiles are sent: jobs need the rest
 
@@ -48,15 +52,15 @@ class TileExchange:
         if not self._redis.pexpire(key, KEEP_MS):
             self._store(key, guide)
 
-    def send(self, request: TileRequest, window: Image, numerics: str) -> None:
-        """Stores the window and adds the request to the queue of helpers with those numerics."""
+    def send(self, request: TileRequest, window: Image, helpers: str) -> None:
+        """Stores the window, unless the request's memory has it, and adds the request to those helpers' queue."""
         with translated():
-            self._store(_window_key(request), window)
+            self._store(_window_key(request), window if request.memory is None else None)
         with _broker_errors(), self._app.producer_pool.acquire(block=True, timeout=3) as producer:
             self._app.send_task(
                 TILE_TASK,
                 kwargs={"request": request.model_dump(mode="json")},
-                queue=tile_queue(numerics, request.model),  # type: ignore[arg-type]  # a Queue is as good as its name
+                queue=tile_queue(helpers, request.model),  # type: ignore[arg-type]  # a Queue is as good as its name
                 producer=producer,
                 ignore_result=True,
                 retry=False,
@@ -95,9 +99,16 @@ class TileExchange:
 
     @translated()
     def take(self, request: TileRequest) -> Image | None:
-        """Removes and returns the window, (h, w, 3); None if its coordinator has withdrawn it or is gone."""
+        """Removes and returns the window, (h, w, 3); None if its coordinator has withdrawn it or is gone.
+
+        Raises OSError if the request's memory can't be mapped.
+        """
         found = self._removed(_window_key(request))
-        return joined(found, *request.window) if found else None
+        if not found:
+            return None
+        if request.memory is not None:
+            return shared_memory.pixels_at(request.memory, *request.window)
+        return joined(found, *request.window)
 
     @translated()
     def guide(self, request: TileRequest) -> Image | None:
@@ -109,8 +120,13 @@ class TileExchange:
 
     @translated()
     def answer(self, request: TileRequest, answer: TileAnswer, core: Image | None = None) -> None:
-        """Sends the core's gradient, if it was computed, and the answer to the request's coordinator."""
-        if core is not None:
+        """Sends the core's gradient, if it was computed, and the answer to the request's coordinator.
+
+        Raises OSError if the request's memory can't be mapped.
+        """
+        if core is not None and request.memory is not None:
+            np.copyto(shared_memory.pixels_at(request.memory, *request.core_shape), core)
+        elif core is not None:
             self._store(_core_key(request), core)
         key = _key("answers", request.job_id, request.claim)
         pipe = self._redis.pipeline(transaction=True)
@@ -120,8 +136,9 @@ class TileExchange:
 
     # --- both ---
 
-    def _store(self, key: str, image: Image) -> None:
-        for index, piece in enumerate(pieces(image)):
+    def _store(self, key: str, image: Image | None) -> None:
+        sent: Iterable[bytes | memoryview] = [IN_MEMORY] if image is None else pieces(image)
+        for index, piece in enumerate(sent):
             self._append(keys=[key], args=[piece, index, KEEP_MS])
 
     def _removed(self, key: str) -> list[bytes]:

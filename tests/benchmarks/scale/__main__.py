@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,13 +41,14 @@ def say(text: str) -> None:
 class Fleet:
     """A stack with pinned workers, and access to their metrics."""
 
-    def __init__(self, home: Path, workers: int) -> None:
+    def __init__(self, home: Path, workers: int, cores: Sequence[int] = (0, 1)) -> None:
+        """cores: one for each worker."""
         self._ports = StackState()
         caretaker_port = self._ports.port("caretaker")
         self.stack = Stack(home, workers=0, env={"DREAM_METRICS_PORT": str(caretaker_port)})
         self.stack.start()
         self.metrics = [f"http://127.0.0.1:{caretaker_port}/metrics", f"{self.stack.api_url}/metrics"]
-        self._workers = [self._worker(part, core) for core, part in enumerate(self._parts(workers))]
+        self._workers = [self._worker(part, core) for part, core in zip(self._parts(workers), cores, strict=False)]
         for worker in self._workers:
             worker.wait_until_ready()
         self.client = DreamClient(self.stack.api_url)

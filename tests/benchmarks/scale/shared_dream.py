@@ -62,7 +62,7 @@ def measure(args: argparse.Namespace) -> dict:
         fleets: dict[str, Fleet] = {}
         try:
             for workers, name in enumerate(("alone", "shared"), start=1):
-                fleets[name] = Fleet(Path(folder) / name, workers)
+                fleets[name] = Fleet(Path(folder) / name, workers, args.cores)
                 for _ in range(2 * workers):
                     dreamt(fleets[name], small, params)  # compiles what is compiled once
             for _ in range(args.rounds):
@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--octaves", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--cores", type=int, nargs=2, default=(0, 1), help="of the workers; run the program on others")
     args = parser.parse_args()
     found = measure(args)
     found |= {"gain": gain(found), "goal": GOALS.get(args.model), "same": same(found)}

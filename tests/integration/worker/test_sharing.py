@@ -1,8 +1,12 @@
-"""A dream shared through a real Redis and Celery's real queue, with helpers on threads."""
+"""A dream shared through a real Redis and Celery's real queue, with helpers on threads.
+
+Pixels go through Redis or, between workers of one host, through memory that both map.
+"""
 
 import dataclasses
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import numpy as np
@@ -22,13 +26,16 @@ from tests.waiting import wait_until
 from worker.dream import engine
 from worker.dream.inputs import Inputs
 from worker.dream.tiles.tiling import Tile
-from worker.sharing import pace
+from worker.sharing import pace, shared_dream, shared_memory
 from worker.sharing.helper import TileHelper
+from worker.sharing.host import queue_of
 from worker.sharing.messages import TileAnswer, TileRequest
 from worker.sharing.shared_dream import SharedDream
 from worker.sharing.tile_exchange import TileExchange
 
 NUMERICS = "same"
+OTHER_HOST = "other"  # than HOST, which is the coordinator's
+HOST = "here"
 PARAMS = DreamParams(
     model="toy", layers=(Target(layer="layer2"),), octaves=2, iterations=6, jitter=8, tile_size=128, seed=7
 )
@@ -63,11 +70,11 @@ class OneNetwork:
 class HelperThread:
     """An idle worker: receives tiles from Celery's queue and passes them to a TileHelper."""
 
-    def __init__(self, settings, network, *, name="helper", numerics=NUMERICS):
+    def __init__(self, settings, network, *, name="helper", numerics=NUMERICS, host=HOST):
         self.jobs_run = 0
         self.received = 0
         self.has_job = False
-        self._settings, self._name, self._numerics = settings, name, numerics
+        self._settings, self._name, self._numerics, self._host = settings, name, numerics, host
         self._store = RedisJobStore.connect(settings)
         self._exchange = TileExchange.connect(settings)
         self._drain = threading.Event()
@@ -86,21 +93,29 @@ class HelperThread:
 
     def register(self):
         info = WorkerInfo(
-            name=self._name, models=("toy",), device="CPU", job_id=None, seen_at=0, numerics=self._numerics
+            name=self._name,
+            models=("toy",),
+            device="CPU",
+            job_id=None,
+            seen_at=0,
+            numerics=self._numerics,
+            host=self._host,
         )
         self._store.register_worker(info, ttl_s=60)
 
     def _work(self):
-        with make_app(self._settings).connection_for_read() as connection:
-            queue = connection.SimpleQueue(tile_queue(self._numerics, "toy"), no_ack=True)
+        queues = [tile_queue(name, "toy") for name in (queue_of(self._numerics, self._host), self._numerics)]
+        with (
+            make_app(self._settings).connection_for_read() as connection,
+            connection.Consumer(queues, callbacks=[self._receive], no_ack=True, prefetch_count=1),
+        ):
             while not self._stop.is_set():
-                try:
-                    message = queue.get(timeout=0.2)
-                except queue.Empty:
-                    continue
-                self.received += 1
-                self.compute(message.payload[1]["request"])
-            queue.close()
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=0.2)
+
+    def _receive(self, body, _message):
+        self.received += 1
+        self.compute(body[1]["request"])
 
     def compute(self, request):
         self.helper.help(request)
@@ -115,21 +130,35 @@ class HelperThread:
         self._thread.join()
 
 
+@pytest.fixture(params=[HOST, OTHER_HOST], ids=["through memory", "through redis"])
+def shared(request):
+    """Shares dreams as a coordinator on the helpers' host, and as one on another host."""
+    return partial(a_shared_dream, host=request.param)
+
+
 @contextmanager
-def shared(settings, network, *, guide=None):
+def a_shared_dream(settings, network, *, host, guide=None):
     """A SharedDream that has already found its helpers."""
-    share = partial(
-        SharedDream,
+    with start(settings, network, host=host, guide=guide) as dream:
+        dream.has_room(1)
+        wait_until(lambda: dream._near.helpers + dream._far.helpers > 0, what="helpers to be found")
+        yield dream
+
+
+def start(settings, network, *, host, guide=None):
+    job = dataclasses.replace(Job.from_manifest(a_manifest()), claim="claim")
+    return SharedDream(
+        job,
+        PARAMS,
+        weights_sha256=network.weights_sha256,
+        guide=guide,
+        own_s_per_px=None,
         store=RedisJobStore.connect(settings),
         exchange=TileExchange.connect(settings),
         numerics=NUMERICS,
+        host=host,
         settings=settings,
     )
-    job = dataclasses.replace(Job.from_manifest(a_manifest()), claim="claim")
-    with share(job, PARAMS, weights_sha256=network.weights_sha256, guide=guide, own_s_per_px=None) as dream:
-        dream.has_room(1)
-        wait_until(lambda: dream._helpers > 0, what="helpers to be found")
-        yield dream
 
 
 def dreamt(network, *, helpers=None, inputs=None):
@@ -144,7 +173,7 @@ def keys_of_tiles(settings):
         return list(client.scan_iter("dream:tiles:*"))
 
 
-def test_two_helpers_compute_tiles_and_the_bytes_stay_the_same(settings, toy):
+def test_two_helpers_compute_tiles_and_the_bytes_stay_the_same(settings, toy, shared):
     with HelperThread(settings, toy, name="h1"), HelperThread(settings, toy, name="h2"), shared(settings, toy) as dream:
         assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
         assert dream.tiles.keys() == {"h1", "h2"}
@@ -152,14 +181,14 @@ def test_two_helpers_compute_tiles_and_the_bytes_stay_the_same(settings, toy):
     assert not keys_of_tiles(settings)
 
 
-def test_a_guided_dream_is_shared_with_its_guide(settings, toy):
+def test_a_guided_dream_is_shared_with_its_guide(settings, toy, shared):
     inputs = Inputs(guide=photograph(128, 160, seed=3))
     with HelperThread(settings, toy), shared(settings, toy, guide=inputs.guide) as dream:
         assert np.array_equal(dreamt(toy, helpers=dream, inputs=inputs), dreamt(toy, inputs=inputs))
         assert dream.tiles.total() > 0
 
 
-def test_nobody_waits_for_a_helper_that_died_with_a_tile(settings, toy):
+def test_nobody_waits_for_a_helper_that_died_with_a_tile(settings, toy, shared):
     class Dying(HelperThread):
         def compute(self, request):
             if self.received <= 2:
@@ -173,23 +202,93 @@ def test_nobody_waits_for_a_helper_that_died_with_a_tile(settings, toy):
         assert dream.tiles.total() <= 2
 
 
-def test_a_job_that_waits_comes_before_a_tile(settings, toy):
+def test_what_a_lost_helper_writes_into_memory_reaches_no_other_tile(settings, toy):
+    class Scribbling(HelperThread):
+        windows = ()
+
+        def compute(self, request):
+            self.windows = (*self.windows, self._exchange.take(TileRequest.model_validate(request)))
+            while not self._stop.is_set():  # it never answers
+                self.windows[0][:] = np.nan
+                time.sleep(0.001)
+
+    with (
+        Scribbling(settings, toy) as lost,
+        HelperThread(settings, toy),
+        a_shared_dream(settings, toy, host=HOST) as dream,
+    ):
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert len(lost.windows) == 1
+        assert dream.tiles["helper"] > 10
+
+
+def test_helpers_here_and_elsewhere_compute_tiles_of_one_dream(settings, toy):
+    with (
+        HelperThread(settings, toy, name="near"),
+        HelperThread(settings, toy, name="far", host=OTHER_HOST),
+        a_shared_dream(settings, toy, host=HOST) as dream,
+    ):
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert dream.tiles.keys() == {"near", "far"}
+
+
+def test_helpers_that_cannot_map_memory_get_their_tiles_through_redis(settings, toy, monkeypatch):
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(shared_memory, "pixels_at", forbidden)
+    monkeypatch.setattr(shared_dream, "LOOK_EVERY_S", 0.05)
+    with HelperThread(settings, toy), a_shared_dream(settings, toy, host=HOST) as dream:
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert dream.tiles.total() > 0
+
+
+def test_an_answer_that_cannot_be_sent_does_not_hold_up_the_next_ones(settings, toy, shared):
+    class Failing(HelperThread):
+        def compute(self, request):
+            if self.received == 2:
+                self._exchange.answer, answer = self._out_of_memory, self._exchange.answer
+                super().compute(request)
+                self.helper._answering.exception()
+                self._exchange.answer = answer
+            else:
+                super().compute(request)
+
+        def _out_of_memory(self, *_):
+            raise MemoryError
+
+    with Failing(settings, toy), shared(settings, toy) as dream:
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert dream.tiles.total() > 5
+
+
+def test_a_dream_continues_alone_where_the_workers_are_unreadable(settings, toy, monkeypatch):
+    def unreadable(_):
+        raise KeyError("models")
+
+    monkeypatch.setattr(RedisJobStore, "workers", unreadable)
+    with start(settings, toy, host=HOST) as dream:
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert dream.tiles.total() == 0
+
+
+def test_a_job_that_waits_comes_before_a_tile(settings, toy, shared):
     with HelperThread(settings, toy) as helper, shared(settings, toy) as dream:
         helper.has_job = True
         assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
         assert helper.jobs_run == 1
 
 
-def test_workers_with_other_numerics_are_not_asked(settings, toy):
+def test_workers_with_other_numerics_are_not_asked(settings, toy, shared):
     with HelperThread(settings, toy, numerics="other") as other, HelperThread(settings, toy) as helper:
         with shared(settings, toy) as dream:
-            assert dream._helpers == 1
+            assert dream._near.helpers + dream._far.helpers == 1
             dreamt(toy, helpers=dream)
         assert helper.received > 0
         assert other.received == 0
 
 
-def test_bytes_in_flight_are_bounded(settings, toy):
+def test_bytes_in_flight_are_bounded(settings, toy, shared):
     window_bytes = 128 * 128 * 12
     tight = settings.model_copy(update={"share_bytes": 2 * window_bytes})
     with HelperThread(tight, toy), shared(tight, toy) as dream:
@@ -198,7 +297,7 @@ def test_bytes_in_flight_are_bounded(settings, toy):
         assert not dream.has_room(128 * 128 + 1)
 
 
-def test_a_dream_continues_alone_when_redis_goes_away(tmp_path, settings, toy):
+def test_a_dream_continues_alone_when_redis_goes_away(tmp_path, settings, toy, shared):
     server = RefusingRedis(tmp_path / "redis")
     try:
         own = settings.model_copy(update={"redis_url": server.url, "redis_timeout_s": 0.5})
@@ -212,16 +311,16 @@ def test_a_dream_continues_alone_when_redis_goes_away(tmp_path, settings, toy):
         server.stop()
 
 
-def test_what_no_helper_receives_disappears(settings, toy):
+def test_what_no_helper_receives_disappears(settings, toy, shared):
     helper = HelperThread(settings, toy)
     helper.register()  # but it does not work
     with shared(settings, toy) as dream:
         dreamt(toy, helpers=dream)
     assert not keys_of_tiles(settings)
     with redis.Redis.from_url(settings.redis_url) as client:
-        name = tile_queue(NUMERICS, "toy").name
-        assert client.llen(name) > 0
-        assert 0 < client.ttl(name) <= 120
+        names = [tile_queue(name, "toy").name for name in (queue_of(NUMERICS, HOST), NUMERICS)]
+        assert sum(map(client.llen, names)) > 0
+        assert all(client.ttl(name) <= 120 for name in names)
 
 
 def test_pixels_are_not_written_to_the_append_only_file(tmp_path, settings):

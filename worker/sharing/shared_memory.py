@@ -1,0 +1,55 @@
+"""Passes pixels between workers of one host: one process writes them to memory that the other maps.
+
+The memory is in no folder (memfd_create), so it is gone with the last process that maps it, also after a kill -9. A
+helper opens it by the coordinator's process id and file descriptor, which takes the same user and the same process
+namespace.
+"""
+
+import mmap
+import os
+import secrets
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+from worker.dream.types import Image
+from worker.sharing.messages import BYTES_PER_PX
+
+Address = tuple[int, int, str]  # process id, file descriptor, name
+
+
+class TileMemory:
+    """Memory for one tile: its window, which the core's gradient replaces."""
+
+    def __init__(self, size_bytes: int) -> None:
+        name = f"dream-tile-{secrets.token_hex(8)}"  # tells it from later memory with the same descriptor
+        descriptor = os.memfd_create(name)
+        weakref.finalize(self, os.close, descriptor)
+        os.truncate(descriptor, size_bytes)
+        self._mapped = mmap.mmap(descriptor, size_bytes)
+        self.size_bytes = size_bytes
+        self.address: Address = os.getpid(), descriptor, name
+
+    def pixels(self, height: int, width: int) -> Image:
+        """Returns the memory's start as an image, (height, width, 3)."""
+        return _pixels(self._mapped, height, width)
+
+
+def pixels_at(address: Address, height: int, width: int) -> Image:
+    """Returns the start of another process's memory as an image, (height, width, 3).
+
+    Raises OSError if it is gone or can't be opened.
+    """
+    process_id, descriptor, name = address
+    opened = os.open(f"/proc/{process_id}/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if Path(f"/proc/self/fd/{opened}").readlink() != Path(f"/memfd:{name} (deleted)"):
+            raise FileNotFoundError(f"The memory {name} of process {process_id} is gone.")
+        return _pixels(mmap.mmap(opened, height * width * BYTES_PER_PX), height, width)
+    finally:
+        os.close(opened)  # the map stays
+
+
+def _pixels(mapped: mmap.mmap, height: int, width: int) -> Image:
+    return np.frombuffer(mapped, "<f4", height * width * 3).reshape(height, width, 3)
