@@ -45,7 +45,8 @@ class Stage:
     def __init__(self, home: Path, *, seed: int) -> None:
         self.home = home
         self.random = random.Random(seed)
-        self.stack = ProxiedStack(home, workers=len(WORKERS), env=ENV)
+        route = {"DREAM_SHARE_MEMORY": str(self.random.random() < 0.5)}  # else tiles go through Redis, as between hosts
+        self.stack = ProxiedStack(home, workers=len(WORKERS), env=ENV | route)
         self.faults: Counter[str] = Counter()
         self.inside = 0  # kills that hit a running job
         self.broken: list[str] = []  # violations

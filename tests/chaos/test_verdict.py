@@ -1,14 +1,16 @@
 """The judge of the storm itself: a failed and retried job ended twice, once for each retry, and not too often."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from shared.jobs.job import Job, JobState
 from shared.s3 import object_keys
 from shared.settings import Settings
 from tests.chaos.storm import left
-from tests.chaos.verdict import Verdict, _read_logs, examine
+from tests.chaos.verdict import Verdict, _orphans, _read_logs, examine
 from tests.fakes import documents
 from tests.fakes.job_factory import a_manifest
 from tests.fakes.job_store import MemoryJobStore
@@ -78,3 +80,12 @@ def test_a_submission_that_was_given_up_is_lost_only_if_its_client_was_told_othe
 
     storm.crowd.asked[LONG_AGO] = {"seed": 1, "damaged": False}
     assert len(examine(storm, {}).lost) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "is_orphan"), [(JobState.SUCCEEDED, True), (JobState.CANCELED, False), (JobState.FAILED, False)]
+)
+def test_a_checkpoint_is_an_orphan_unless_its_job_may_be_resumed(state, is_orphan):
+    job = replace(Job.from_manifest(a_manifest()), state=state)
+    key = object_keys.checkpoints(job.id) + "00-0001-claim"
+    assert list(_orphans([key], job)) == [key] * is_orphan

@@ -21,6 +21,7 @@ from tests.chaos.storm import Storm
 from worker.recovery.housekeeping import Housekeeping
 
 HOURS_S = 4 * 3600
+RESUMABLE = (JobState.FAILED, JobState.CANCELED)  # keep their checkpoints, canceled ones for a day
 ENDING = (object_keys.PENDING, object_keys.webhook(""))  # nothing is left there once all jobs have ended
 
 
@@ -158,7 +159,7 @@ def _orphans(keys: list[str], job: Job) -> Iterator[str]:
         name = key.removeprefix(object_keys.job(job.id))
         if name.startswith("attempts/") and not (winner and key.startswith(winner)):
             yield key
-        if name.startswith("checkpoints/") and job.state is not JobState.FAILED:
+        if name.startswith("checkpoints/") and job.state not in RESUMABLE:
             yield key
 
 
