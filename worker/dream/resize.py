@@ -1,7 +1,7 @@
 """Resizes images piece by piece, so that no second image is held in memory.
 
 Each axis is resized by matrix products: a block of neighboring outputs depends on few inputs, by a small dense matrix.
-The result equals Pillow's on float images to 1e-4 gray levels, in a fifth of its time.
+The result equals Pillow's on float images to 3e-4 gray levels, in a fifth of its time.
 """
 
 import math
@@ -60,7 +60,7 @@ class Resize:
         source = read((down.inputs, across.inputs))  # (h, w) or (h, w, 3)
         height, width = source.shape[:2]
         colors = source.size // (height * width)
-        rows = source.reshape(height, -1)  # a copy if columns are cut
+        rows = source.reshape(height, -1)
         high = np.empty((place[0].stop - place[0].start, width * colors), np.float32)
         for block in down.blocks:
             np.matmul(block.weights, rows[block.inputs], out=high[block.outputs])

@@ -35,8 +35,8 @@ _NOTHING = 1e-4  # components that a blur scales by less are left out; its cut a
 _WIDE = 10  # pixels; from this radius on matrix products are faster than OpenCV's filters
 _BLOCK = 32  # rows or columns per matrix product; with more, most of the matrix would be zero
 _STRIP_PX = 256 * 1024  # a strip, its halo and its copies take about 20 MB in addition to the gradient
-_LARGE_STRIP_PX = 1024 * 1024  # of a wide image, with four times the memory
-_STRIP_ROWS, _FEWEST_ROWS = 96, 64  # lower limits up to that size and beyond it, so that halos don't outweigh strips
+_LARGE_STRIP_PX = 1024 * 1024  # of a wide image: about 50 MB
+_STRIP_ROWS, _FEWEST_ROWS = 96, 64  # so that halos don't outweigh strips; of 40,000 columns 64 rows take 160 MB
 
 
 Moments = tuple[float, float, float, float, float]  # sum, sum of squares, minimum, maximum, sum of absolute values
@@ -224,6 +224,7 @@ def strips_of(height: int, width: int) -> list[tuple[int, int]]:
     pairs = max(1, round(height * width / (2 * _STRIP_PX)))
     rows = min(_STRIP_ROWS, max(_FEWEST_ROWS, _LARGE_STRIP_PX // width))
     count = min(2 * pairs, max(1, height // rows))
+    count -= count % 2 if count > 1 else 0
     return list(pairwise(height * edge // count for edge in range(count + 1)))
 
 

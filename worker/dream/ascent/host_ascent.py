@@ -1,10 +1,12 @@
 """Runs gradient ascent for one octave on the CPU: gradient, blur, step. NumPy holds the image, OpenCV blurs it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 
+from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
 from worker.dream import scratch
 from worker.dream.ascent import device, rng
@@ -147,6 +149,9 @@ def _step(image: Image, smoothed: Image, step: float, share: Share | None) -> No
 
 
 def _statistics(prepared: Statistics, params: DreamParams, octave: int, iteration: int) -> IterationStatistics:
+    """Returns the statistics of a blurred gradient. Raises NonFiniteGradient, since a blur may overflow."""
+    if not math.isfinite(prepared.std):
+        raise NonFiniteGradient
     size = prepared.std + EPSILON if params.normalize == "std" else prepared.mean_size + TINY
     return IterationStatistics(
         octave=octave,

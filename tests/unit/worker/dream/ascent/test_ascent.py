@@ -1,5 +1,7 @@
 """Tests each step of the engine against the plain reference, from the same image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -168,6 +170,16 @@ def test_a_gradient_that_is_not_finite_is_refused(ascend):
 
     with pytest.raises(NonFiniteGradient):
         ascend(ascent, image, 0, 0)
+
+
+@pytest.mark.parametrize("ascend", [on_host.ascend, gpu_ascent.ascend], ids=["host", "device"])
+def test_a_gradient_that_overflows_in_the_blur_is_refused(ascend):
+    params = a_known_gradients_params().model_copy(update={"normalize": "mean"})
+    ascent = an_ascent(brightness_network(), params, height=80, width=80)
+    huge = replace(ascent, gradient=lambda windows: tf.fill(tf.shape(windows), 3e38))
+
+    with pytest.raises(NonFiniteGradient):
+        ascend(huge, photograph(80, 80), 0, 0)
 
 
 def test_three_steps_raise_the_objective(lite0, lite0_params):
