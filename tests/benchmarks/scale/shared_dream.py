@@ -68,6 +68,7 @@ def measure(args: argparse.Namespace) -> dict:
             for _ in range(args.rounds):
                 for name, fleet in fleets.items():
                     found[name].append(dreamt(fleet, photo, params))
+                    sys.stderr.write(f"{name}: {found[name][-1]['total_s']:.1f} s\n")
                     params["tile_size"] = found[name][-1]["tile_size"]
         finally:
             for fleet in fleets.values():
