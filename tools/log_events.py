@@ -80,7 +80,7 @@ MEANINGS = {
     "startup_refused": "The process does not start; `reason` says why. Exit code 78 or 70.",
     "subscription_lost": "The subscription to events in Redis was interrupted; it is opened again.",
     "tile_memory_unavailable": "There was no memory for a tile's pixels, which go through Redis instead.",
-    "tile_memory_unreachable": "A helper could not map its coordinator's memory; tiles go through Redis from then on.",
+    "tile_not_received": "A helper could not map its coordinator's memory; tiles go through Redis from then on.",
     "unaccepted_job_swept": "Objects of a submission that was never accepted have been removed.",
     "unfinished_upload_aborted": "An upload by parts that nobody finished in a day has been removed.",
     "wake_up_failed": "A wake-up could not claim a job; the caretaker sends another.",

@@ -3,17 +3,20 @@
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, cast
 
+from pydantic import TypeAdapter
+
 from shared.errors import StoreUnavailable, UnfitService
-from shared.interfaces import WeightsFetch, WorkerInfo
+from shared.interfaces import WorkerInfo
 from shared.jobs.job import JobState
 from shared.jobs.queue_stats import QueueStats
 from shared.redis.job_hash import number
 from shared.redis.requirements import WRITE_CHECK, WRITE_CHECK_MS, unmet
 from shared.redis.scripts import RedisScripts, translated
 
+_WORKERS = TypeAdapter(WorkerInfo)
 PROBE_BYTES = 64 << 10  # the largest response to a claim: parameters of 16 layers with 4,096 channels each
 
 
@@ -124,21 +127,6 @@ class RedisServiceState(RedisScripts):
 
 
 def _worker(name: str, until_ms: float, description: dict[str, Any]) -> WorkerInfo:
-    return WorkerInfo(
-        name=name,
-        models=tuple(description["models"]),
-        device=description["device"],
-        job_id=description["job_id"],
-        seen_at=until_ms / 1000 - description["ttl_s"],
-        fetchable=tuple(description.get("fetchable", ())),  # older workers send nothing about fetching
-        fetches_on_demand=description.get("fetches_on_demand", False),
-        fetch=_fetch(description["fetch"]) if description.get("fetch") else None,
-        numerics=description.get("numerics", ""),
-        host=description.get("host", ""),
-    )
-
-
-def _fetch(description: dict[str, Any]) -> WeightsFetch:
-    """Returns what is known of a fetch; newer workers may send more."""
-    names = {field.name for field in fields(WeightsFetch)}
-    return WeightsFetch(**{name: value for name, value in description.items() if name in names})
+    """Returns a registered worker. Workers of other versions may send more or less."""
+    seen_at = until_ms / 1000 - description["ttl_s"]
+    return _WORKERS.validate_python({**description, "name": name, "seen_at": seen_at})

@@ -77,9 +77,9 @@ class TileHelper:
         answer = TileAnswer(number=request.number, worker=self._name)
         try:
             window = self._exchange.take(request)
-        except OSError as exc:
-            log.warning("tile_memory_unreachable", job_id=request.job_id, reason=str(exc))
-            self._answer(request, answer.model_copy(update={"is_received": False}))
+        except (OSError, ValueError) as exc:
+            log.warning("tile_not_received", job_id=request.job_id, reason=str(exc))
+            self._answer(request, answer.model_copy(update={"failure": "receive"}))
             return
         if window is None:
             return
@@ -88,7 +88,7 @@ class TileHelper:
             core = core_gradient(gradient, window, request.core_slices)
         except OUT_OF_MEMORY as exc:
             log.warning("tile_failed", job_id=request.job_id, reason=type(exc).__name__)
-            self._answer(request, answer.model_copy(update={"is_computed": False}))
+            self._answer(request, answer.model_copy(update={"failure": "compute"}))
             return
         times = {"take_s": taken_s - began_s, "compute_s": time.monotonic() - taken_s}
         answer = answer.model_copy(update={"std": core.std, **times})

@@ -1,7 +1,7 @@
 """Defines what the coordinator of a shared dream and its helpers send each other."""
 
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import ConfigDict, ValidationError
@@ -87,8 +87,7 @@ class TileAnswer(Document):
     std: float = 0.0
     compute_s: float = 0.0
     take_s: float = 0.0  # how long it took to receive the window
-    is_computed: bool = True
-    is_received: bool = True  # False if the request's memory could not be mapped
+    failure: Literal["receive", "compute"] | None = None  # what the helper could not do
 
     def pack(self) -> bytes:
         return self.model_dump_json().encode()

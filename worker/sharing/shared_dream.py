@@ -251,10 +251,7 @@ class SharedDream:
         if future is None or sent is None:  # the coordinator has computed the tile itself meanwhile
             return
         core = None
-        if not answer.is_received:
-            self._host = ""  # those helpers count as others from now on
-            self._pause(DreamError(f"{answer.worker} could not map this worker's memory."))
-        elif answer.is_computed:
+        if answer.failure is None:
             core = CoreGradient(self._core(sent), answer.std)
             sent.route.pace.answered(
                 sent.request.window_px,
@@ -263,7 +260,9 @@ class SharedDream:
                 turnaround_s=time.monotonic() - sent.sent_at,
             )
         else:
-            self._pause(DreamError(f"{answer.worker} could not compute a tile."))
+            if answer.failure == "receive":  # it could not map this worker's memory
+                self._host = ""  # all helpers get their tiles through Redis from now on
+            self._pause(DreamError(f"{answer.worker} could not {answer.failure} a tile."))
         with self._lock:
             if self._sent.pop(future, None) is None:  # taken back at this very moment
                 return

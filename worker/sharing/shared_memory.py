@@ -39,7 +39,7 @@ class TileMemory:
 def pixels_at(address: Address, height: int, width: int) -> Image:
     """Returns the start of another process's memory as an image, (height, width, 3).
 
-    Raises OSError if it is gone or can't be opened.
+    Raises OSError if it is gone or can't be opened, ValueError if it is smaller.
     """
     process_id, descriptor, name = address
     opened = os.open(f"/proc/{process_id}/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)

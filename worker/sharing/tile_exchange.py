@@ -101,7 +101,7 @@ class TileExchange:
     def take(self, request: TileRequest) -> Image | None:
         """Removes and returns the window, (h, w, 3); None if its coordinator has withdrawn it or is gone.
 
-        Raises OSError if the request's memory can't be mapped.
+        Raises OSError if the request's memory can't be mapped, ValueError for pixels of another size.
         """
         found = self._removed(_window_key(request))
         if not found:
