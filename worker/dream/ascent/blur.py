@@ -9,18 +9,19 @@ almost nothing is left out.
 """
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from threading import Lock
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from worker.dream import scratch
+from worker.dream.ascent.strips import IsComplete, Strip, Strips
+from worker.dream.tiles.tiling import Box
 from worker.dream.types import Image
 
 _COSINES = np.array(  # (3, 3): colors to their cosine components, gray first
@@ -34,9 +35,6 @@ _COSINES = np.array(  # (3, 3): colors to their cosine components, gray first
 _NOTHING = 1e-4  # components that a blur scales by less are left out; its cut at 4 sigma drops 6e-5 of every Gaussian
 _WIDE = 10  # pixels; from this radius on matrix products are faster than OpenCV's filters
 _BLOCK = 32  # rows or columns per matrix product; with more, most of the matrix would be zero
-_STRIP_PX = 256 * 1024  # a strip, its halo and its copies take about 20 MB in addition to the gradient
-_LARGE_STRIP_PX = 1024 * 1024  # of a wide image: about 50 MB
-_STRIP_ROWS, _FEWEST_ROWS = 96, 64  # so that halos don't outweigh strips; of 40,000 columns 64 rows take 160 MB
 
 
 Moments = tuple[float, float, float, float, float]  # sum, sum of squares, minimum, maximum, sum of absolute values
@@ -89,20 +87,22 @@ class _Blur:
             for row in range(_BLOCK):
                 self._matrix[row, row : row + len(kernel)] = kernel
 
-    def __call__(self, plane: npt.NDArray[np.float32], start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Returns the blurred rows from start to stop of a plane, (h, w), whose outer rows are reflected."""
-        low, high = max(start - self.radius, 0), stop + self.radius
+    def __call__(self, plane: npt.NDArray[np.float32], box: Box) -> npt.NDArray[np.float32]:
+        """Returns the blurred values of those rows and columns of a plane, (h, w), which is reflected at its edges."""
+        (top, bottom), (left, right) = box
+        near = plane[max(top - self.radius, 0) : bottom + self.radius, max(left - self.radius, 0) : right + self.radius]
+        above, before = max(self.radius - top, 0), max(self.radius - left, 0)  # what is missing of the radius
         if self.radius < _WIDE:
-            return gaussian(plane[low:high], self._sigma)[start - low : stop - low]
-        around, length = self.radius, len(plane)
-        above, below = max(around - start, 0), max(high - length, 0)
-        padded = cv2.copyMakeBorder(plane[low:high], above, below, around, around, cv2.BORDER_REFLECT)
-        tall = np.empty((stop - start, padded.shape[1]), np.float32)
-        for top, count, matrix in self._blocks(len(tall)):
-            np.matmul(matrix, padded[top : top + matrix.shape[1]], out=tall[top : top + count])
-        blurred = np.empty((len(tall), plane.shape[1]), np.float32)
-        for left, count, matrix in self._blocks(plane.shape[1]):
-            np.matmul(tall[:, left : left + matrix.shape[1]], matrix.T, out=blurred[:, left : left + count])
+            blurred = gaussian(near, self._sigma)
+            return blurred[self.radius - above :, self.radius - before :][: bottom - top, : right - left]
+        below, behind = max(bottom + self.radius - len(plane), 0), max(right + self.radius - plane.shape[1], 0)
+        padded = cv2.copyMakeBorder(near, above, below, before, behind, cv2.BORDER_REFLECT)
+        tall = np.empty((bottom - top, padded.shape[1]), np.float32)
+        for first, count, matrix in self._blocks(len(tall)):
+            np.matmul(matrix, padded[first : first + matrix.shape[1]], out=tall[first : first + count])
+        blurred = np.empty((len(tall), right - left), np.float32)
+        for first, count, matrix in self._blocks(right - left):
+            np.matmul(tall[:, first : first + matrix.shape[1]], matrix.T, out=blurred[:, first : first + count])
         return blurred
 
     def _blocks(self, length: int) -> Iterator[tuple[int, int, npt.NDArray[np.float32]]]:
@@ -113,99 +113,86 @@ class _Blur:
 
 
 class Preparation:
-    """Blurs a gradient and mixes its colors in place, strip by strip from top to bottom, as its rows become complete.
+    """Blurs a gradient and mixes its colors in place, strip by strip, as its values become complete.
 
     gradient <- G(sigma) g + G(2 sigma) g + G(sigma / 2) g, over the colors as well if asked. Without the blur over y
     and x, the colors are mixed to the same degree. The result does not depend on when and where the strips run.
     """
 
-    def __init__(self, gradient: Image, sigma: float, *, over_colors: bool, blurs: bool, threads: int) -> None:
-        """gradient: float32 (H, W, 3).   threads: strips that are prepared together, which saves copies."""
-        self._gradient, self._threads = gradient, threads
+    def __init__(self, gradient: Image, sigma: float, *, over_colors: bool, blurs: bool) -> None:
+        """gradient: float32 (H, W, 3)."""
+        self._gradient = gradient
         self._over_colors = over_colors
         self._blurs = [_Blur(one, over_colors=over_colors) for one in (sigma, 2 * sigma, sigma / 2)]
         self._reach = max(blur.radius for blur in self._blurs) if blurs else 0
         self._mixed = mean_color_matrix(sigma) if over_colors else None
-        self._prepare = self._smooth if blurs else self._mix
-        self._strips = strips_of(*gradient.shape[:2])
         self.begin()
 
     def begin(self) -> None:
-        """Begins with the first row, also again if the gradient was computed again."""
-        self._above = self._gradient[:0].copy()  # the rows above the next strips, as they were before being overwritten
-        self._next = 0  # strip
-        self._ready: deque[Callable[[], None]] = deque()
-        self._moments: dict[int, Moments] = {}
+        """Begins with the first strips, also again if the gradient was computed again."""
+        self._strips = Strips(self._gradient, self._reach)
+        self._moments: dict[Box, Moments] = {}
 
-    def work(self, complete: int) -> Callable[[], None] | None:
-        """Returns the next strip's work, which may run on any thread; None if the rows that it needs are not complete.
+    def work(self, is_complete: IsComplete) -> Callable[[], None] | None:
+        """Returns a strip's work, which may run on any thread; None if there is none whose values are complete.
 
-        complete: rows, from the top, that have their final values. Call it from one thread at a time.
+        Call it from one thread at a time.
         """
-        if not self._ready and self._next < len(self._strips):
-            self._cut(complete)
-        return self._ready.popleft() if self._ready else None
+        strip = self._strips.next(is_complete)
+        return None if strip is None else partial(self._run, strip)
 
-    def finish(self, pool: Executor) -> Statistics:
+    def finish(self, pool: Executor, threads: int) -> Statistics:
         """Prepares what is left, once the whole gradient is complete. Returns the result's statistics.
 
-        Work that was handed out must have ended.
+        threads: of the pool. Work that was handed out must have ended.
         """
-        while first := self.work(len(self._gradient)):
-            together, self._ready = [first, *self._ready], deque()
-            for done in [pool.submit(strip) for strip in together]:
-                done.result()
-        return _statistics([self._moments[strip] for strip in range(len(self._strips))], self._gradient.size)
+        lock = Lock()
 
-    def _cut(self, complete: int) -> None:
-        """Readies the next strips, if all rows that they need are complete."""
-        group = self._strips[self._next : self._next + self._threads]
-        top, bottom = group[0][0], min(group[-1][1] + self._reach, len(self._gradient))
-        if bottom > complete:
-            return
+        def prepare() -> None:
+            while True:
+                with lock:
+                    strip = self.work(lambda _: True)
+                if strip is None:
+                    return
+                strip()
+
+        for done in [pool.submit(prepare) for _ in range(threads)]:
+            done.result()
+        return _statistics([self._moments[place] for place in sorted(self._moments)], self._gradient.size)
+
+    def _run(self, strip: Strip) -> None:
+        rows, columns = strip.place
+        prepared = self._gradient[slice(*rows), slice(*columns)]
         if self._reach:
-            source = np.concatenate([self._above, self._gradient[top:bottom]])  # (len(above) + rows + below, W, 3)
-            offset = top - len(self._above)
-            self._above = self._gradient[max(0, group[-1][1] - self._reach) : group[-1][1]].copy()
-        else:
-            source, offset = self._gradient, 0
-        for index, rows in enumerate(group, start=self._next):
-            self._ready.append(partial(self._run, index, source, offset, rows))
-        self._next += len(group)
-
-    def _run(self, index: int, source: Image, offset: int, rows: tuple[int, int]) -> None:
-        self._prepare(source, offset, rows)
-        self._moments[index] = _moments(self._gradient[slice(*rows)])
+            self._smooth(strip, prepared)
+        elif self._mixed is not None:
+            cv2.transform(prepared, self._mixed, dst=prepared)
+        self._moments[strip.place] = _moments(prepared)
         scratch.release()
 
-    def _smooth(self, source: Image, offset: int, rows: tuple[int, int]) -> None:
-        """Blurs one strip. `source` holds the original rows from `offset` on."""
-        low = max(rows[0] - self._reach - offset, 0)
-        start, stop = (row - offset - low for row in rows)
-        near = source[low : low + stop + self._reach]
+    def _smooth(self, strip: Strip, result: Image) -> None:
         totals = []
-        for number, component in enumerate(self._components(near)):
-            total = np.zeros((stop - start, near.shape[1]), np.float32)
+        for number, component in enumerate(self._components(strip)):
+            total = np.zeros(result.shape[:2], np.float32)
             for blur in self._blurs:
                 if scale := blur.scales[number]:
-                    cv2.scaleAdd(blur(component, start, stop), scale, total, dst=total)
+                    cv2.scaleAdd(blur(component, strip.within), scale, total, dst=total)
             totals.append(total)
-        result = self._gradient[slice(*rows)]
         cv2.merge(totals, dst=result)
         if self._over_colors:
             cv2.transform(result, _COSINES.T, dst=result)
 
-    def _components(self, near: Image) -> Iterable[npt.NDArray[np.float32]]:
-        """Returns the three planes that are blurred, (h, w) each."""
-        if not self._over_colors:
-            return cv2.split(near)  # type: ignore[return-value]
-        # Faster than all three at once, and a split.
-        return (np.asarray(cv2.transform(near, row), np.float32) for row in _COSINES[:, None])
-
-    def _mix(self, source: Image, offset: int, rows: tuple[int, int]) -> None:
-        strip = source[rows[0] - offset : rows[1] - offset]
-        if self._mixed is not None:
-            strip[:] = cv2.transform(strip, self._mixed)
+    def _components(self, strip: Strip) -> Iterator[npt.NDArray[np.float32]]:
+        """Yields the three planes that are blurred, (h, w) each."""
+        for number in range(3):
+            plane = np.empty(strip.size, np.float32)
+            for (rows, columns), values in strip.pieces:
+                part = plane[slice(*rows), slice(*columns)]
+                if self._over_colors:
+                    cv2.transform(values, _COSINES[number : number + 1], dst=part)
+                else:
+                    cv2.extractChannel(values, number, dst=part)
+            yield plane
 
 
 def mean_color_matrix(sigma: float) -> npt.NDArray[np.float32]:
@@ -214,18 +201,6 @@ def mean_color_matrix(sigma: float) -> npt.NDArray[np.float32]:
     It is a third of their effect on the colors of a gradient that its blurs over y and x leave unchanged.
     """
     return (color_matrix(sigma) + color_matrix(2 * sigma) + color_matrix(sigma / 2)) / np.float32(3)
-
-
-def strips_of(height: int, width: int) -> list[tuple[int, int]]:
-    """Returns (first row, last row + 1) of each strip.
-
-    The strips have equal heights, and their number is even where the height allows, so that no core waits long.
-    """
-    pairs = max(1, round(height * width / (2 * _STRIP_PX)))
-    rows = min(_STRIP_ROWS, max(_FEWEST_ROWS, _LARGE_STRIP_PX // width))
-    count = min(2 * pairs, max(1, height // rows))
-    count -= count % 2 if count > 1 else 0
-    return list(pairwise(height * edge // count for edge in range(count + 1)))
 
 
 def _moments(strip: Image) -> Moments:

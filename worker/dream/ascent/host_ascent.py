@@ -10,10 +10,11 @@ from shared.errors import NonFiniteGradient
 from shared.params import DreamParams
 from worker.dream import scratch
 from worker.dream.ascent import device, rng
-from worker.dream.ascent.blur import Preparation, Statistics, sigmas, strips_of
+from worker.dream.ascent.blur import Preparation, Statistics, sigmas
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.helpers import Helpers
 from worker.dream.ascent.memory import OUT_OF_MEMORY, TilePlan
+from worker.dream.ascent.strips import strips_of
 from worker.dream.ascent.tile_run import EPSILON, TileRun
 from worker.dream.inputs import Mask
 from worker.dream.postprocess import Share, region
@@ -68,7 +69,7 @@ def ascend(
             else:
                 tiled_gradient(ascent, image, gradient, octave, iteration, preparation=preparation)
         with progress.timed("blur"):
-            prepared = preparation.finish(device.pool(device.cores()))
+            prepared = preparation.finish(device.pool(device.cores()), device.cores())
             statistics = _statistics(prepared, params, octave, iteration)
             if ascent.keep_gradient and iteration + 1 == params.iterations:
                 ascent.keep_gradient(octave, gradient)
@@ -84,7 +85,6 @@ def _preparation(gradient: Image, params: DreamParams, iteration: int) -> Prepar
         sigmas(iteration, params.iterations)[0],
         over_colors=params.color != "free",
         blurs=params.smooth,
-        threads=device.cores(),
     )
 
 

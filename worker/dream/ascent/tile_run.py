@@ -1,7 +1,7 @@
 """Computes the tiles of one iteration, on this machine's cores and by helpers, in any order.
 
 The result does not depend on who computes a tile, nor on the order, because each tile writes only its own core. While
-helpers compute the last tiles, this machine's cores blur the rows that are complete: a blur can't be given away.
+helpers compute the last tiles, this machine's cores blur what is complete: a blur can't be given away.
 """
 
 import time
@@ -20,7 +20,7 @@ from worker.dream.ascent import device
 from worker.dream.ascent.blur import Preparation
 from worker.dream.ascent.gradient import Gradient
 from worker.dream.ascent.helpers import CoreGradient, Helpers
-from worker.dream.tiles.sampling import CompleteRows, Shift, read_window, write_core
+from worker.dream.tiles.sampling import Coverage, Shift, read_window, write_core
 from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 
@@ -71,7 +71,7 @@ class TileRun:
         """preparation: of the gradient; begun while tiles are computed, not finished."""
         self._todo = deque(tiles)
         self._unwritten = len(self._todo)
-        self._rows = CompleteRows(gradient, self._todo, shift)
+        self._coverage = Coverage(self._todo, shift, gradient)
         self._preparation = preparation
         self._image, self._gradient, self._shift = image, gradient, shift
         self._compute, self._at_once, self._normalized = compute, at_once, normalized
@@ -123,7 +123,7 @@ class TileRun:
     def _strip(self) -> Callable[[], None] | None:
         if self._preparation is None or not self._unwritten:  # nothing to wait for: it is finished by others
             return None
-        return self._preparation.work(self._rows.count)
+        return self._preparation.work(self._coverage.is_complete)
 
     def _start(self, tile: Tile) -> None:
         self._own[self._pool.submit(self._run, tile)] = tile
@@ -145,7 +145,7 @@ class TileRun:
                     continue
                 self._write(tile, result)
             self._unwritten -= 1
-            self._rows.written(tile)
+            self._coverage.add(tile)
             yield tile
 
     def _run(self, tile: Tile) -> None:

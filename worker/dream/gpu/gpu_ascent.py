@@ -23,7 +23,7 @@ from worker.dream.ascent.memory import OUT_OF_MEMORY
 from worker.dream.gpu import device_steps
 from worker.dream.postprocess import region
 from worker.dream.report import IterationStatistics
-from worker.dream.tiles.sampling import Shift, reflect_uncovered, reflected, write_core
+from worker.dream.tiles.sampling import Shift, reflected, write_core
 from worker.dream.tiles.tiling import Layout, Span, Tile, choose_layout
 from worker.dream.types import Image
 
@@ -146,7 +146,6 @@ def fill_by_bands(ascent: Ascent, image: Image, gradient: Image, octave: int, it
             _store_band(gradient, *queued, shift)
         if _fetch(not_finite):
             raise NonFiniteGradient
-        reflect_uncovered(gradient, shift)
 
     _in_memory(ascent, image, octave, iteration, fill)
 

@@ -3,15 +3,13 @@
 The image is never moved as a whole: windows are read, and cores written, at shifted positions.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from worker.dream import scratch
-from worker.dream.tiles.tiling import Box, Tile
+from worker.dream.tiles.tiling import Box, Span, Tile
 from worker.dream.types import Image
 
 Shift = tuple[int, int]  # (y, x) pixels, at most half of the image: (0, 0) of the moved image is `shift` in the image
@@ -41,57 +39,59 @@ def reflected(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
 def write_core(gradient: Image, core: Image, box: Box, shift: Shift, *, scale: float) -> None:
     """Writes a core of the moved image's gradient, times `scale`, at its position in the image.
 
-    Pixels that fall outside the image are dropped.
+    The part beside a margin that the moved image does not cover is written there too, mirrored. Pixels that fall
+    outside the image are dropped.
     """
-    (top, bottom), (left, right) = ((start + by, stop + by) for (start, stop), by in zip(box, shift, strict=True))
-    height, width, _ = gradient.shape
-    inside = core[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-    place = gradient[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
-    np.multiply(inside, np.float32(scale), out=place)
+    (rows, columns), (height, width, _) = box, gradient.shape
+    for down, from_rows, y in _places(rows, shift[0], height):
+        for across, from_columns, x in _places(columns, shift[1], width):
+            values = core[::y, ::x][from_rows, from_columns]
+            np.multiply(values, np.float32(scale), out=gradient[down, across])
 
 
-def reflect_uncovered(gradient: Image, shift: Shift) -> None:
-    """Fills the margin that the moved image did not cover with the mirror image of the adjacent pixels."""
-    by_y, by_x = shift
-    _fill(gradient, by_y)
-    for rows in scratch.bands(*gradient.shape[:2]) if by_x else ():
-        _fill(gradient[rows].transpose(1, 0, 2), by_x)
+def _places(span: Span, by: int, length: int) -> Iterator[tuple[slice, slice, int]]:
+    """Yields where a range of the moved image lies in the image: itself, and its mirror image in the margin.
 
-
-class CompleteRows:
-    """Counts the gradient's rows, from the top, whose values are final: cores are written, and the margins filled.
-
-    Fills the margins that the shift leaves uncovered as soon as it can. Use it from one thread.
+    Each as positions in the image, positions in the range, and 1, or -1 if the range is to be reversed first.
     """
+    start, stop = span[0] + by, span[1] + by
+    edge = by if by > 0 else length + by
+    margin = (0, edge) if by > 0 else (edge, length)
+    for first, last, limits, step in ((start, stop, (0, length), 1), (2 * edge - stop, 2 * edge - start, margin, -1)):
+        low, high = max(first, limits[0]), min(last, limits[1])
+        if low < high:
+            yield slice(low, high), slice(low - first, high - first), step
 
-    def __init__(self, gradient: Image, tiles: Iterable[Tile], shift: Shift) -> None:
-        """tiles: all tiles of the gradient."""
-        self._gradient, self._shift = gradient, shift
-        self._missing = Counter(tile.core[0] for tile in tiles)  # cores that are not written, by their rows
-        self.count = 0
 
-    def written(self, tile: Tile) -> None:
+class Coverage:
+    """Knows which parts of the gradient have their final values. Use it from one thread."""
+
+    def __init__(self, tiles: Iterable[Tile], shift: Shift, gradient: Image) -> None:
+        """tiles: all tiles of the gradient, which form a grid."""
+        cores, (height, width, _) = [tile.core for tile in tiles], gradient.shape
+        self._rows = _CoreSpans((rows for rows, _ in cores), shift[0], height)
+        self._columns = _CoreSpans((columns for _, columns in cores), shift[1], width)
+        self._written = np.zeros((len(self._rows.number), len(self._columns.number)), bool)
+
+    def add(self, tile: Tile) -> None:
         """Notes that the tile's core is in the gradient."""
-        self._missing[tile.core[0]] -= 1
-        self._missing = +self._missing
-        by_y, by_x = self._shift
-        height = len(self._gradient)
-        if not self._missing:
-            covered = height
-        elif by_y < 0:  # the margin mirrors the rows above it, which must not be prepared before
-            covered = min(min(self._missing)[0] + by_y, height + 2 * by_y)
-        else:
-            covered = min(min(self._missing)[0] + by_y, height)
-        if covered <= self.count or covered < 2 * by_y:
-            return
-        if (by_y > 0 and self.count == 0) or (by_y < 0 and covered == height):
-            _fill(self._gradient, by_y)
-        _fill(self._gradient[self.count : covered].transpose(1, 0, 2), by_x)
-        self.count = covered
+        rows, columns = tile.core
+        self._written[self._rows.number[rows], self._columns.number[columns]] = True
+
+    def is_complete(self, box: Box) -> bool:
+        """Returns whether all cores that reach those rows and columns are in the gradient."""
+        rows, columns = box
+        return bool(self._written[np.ix_(self._rows.reaching(rows), self._columns.reaching(columns))].all())
 
 
-def _fill(gradient: Image, by: int) -> None:
-    if by > 0:
-        gradient[:by] = gradient[by : 2 * by][::-1]
-    elif by < 0:
-        gradient[by:] = gradient[2 * by : by][::-1]
+class _CoreSpans:
+    """Numbers the cores along one axis."""
+
+    def __init__(self, spans: Iterable[Span], by: int, length: int) -> None:
+        self.number = {span: number for number, span in enumerate(dict.fromkeys(spans))}
+        self._places = [[place for place, _, _ in _places(span, by, length)] for span in self.number]
+
+    def reaching(self, span: Span) -> list[int]:
+        """Returns the cores that reach those rows or columns of the image."""
+        start, stop = span
+        return [n for n, places in enumerate(self._places) if any(p.start < stop and start < p.stop for p in places)]

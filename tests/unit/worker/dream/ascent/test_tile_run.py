@@ -163,7 +163,7 @@ def test_finished_rows_are_blurred_while_a_helper_computes_the_last_tile():
     image, gradient = photograph(400, 300), np.empty((400, 300, 3), np.float32)
     tiles = [Tile(core=((top, top + 100), (0, 300)), window=((top, top + 100), (0, 300))) for top in range(0, 400, 100)]
     helpers = LastTile(lambda windows: windows)
-    preparation = Recorded(gradient, 1.0, over_colors=True, blurs=True, threads=1)
+    preparation = Recorded(gradient, 1.0, over_colors=True, blurs=True)
 
     found = TileRun(
         tiles,
