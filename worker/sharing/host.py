@@ -15,7 +15,7 @@ def host_of(settings: Settings) -> str:
 
 @lru_cache(maxsize=1)
 def identifier() -> str:
-    """Returns 12 hexadecimal digits that are equal for the processes of one user in one process namespace.
+    """Returns 12 hexadecimal digits that are equal for the processes of one user and group in one process namespace.
 
     Returns "" on systems where a process can't map another's memory.
     """
@@ -25,7 +25,7 @@ def identifier() -> str:
         os.close(os.memfd_create("dream-probe"))
     except (OSError, AttributeError):
         return ""
-    return hashlib.sha256(repr((boot, namespaces, os.getuid())).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((boot, namespaces, os.getuid(), os.getgid())).encode()).hexdigest()[:12]
 
 
 def queue_of(numerics: str, host: str) -> str:

@@ -11,6 +11,7 @@ from shared.params import Target
 from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 
+PROTOCOL = 2  # workers with another one don't help each other: raise it with every change of these messages
 BYTES_PER_PX = 3 * 4  # float32, three colors
 PIECE_BYTES = 2**20  # stays in the processor's caches while it is copied; Redis serves others between two pieces
 

@@ -1,4 +1,4 @@
-"""Identifies workers that compute the same bytes: only they may help each other."""
+"""Identifies workers that compute the same bytes and understand each other: only they may help each other."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from shared.version import VERSION
+from worker.sharing.messages import PROTOCOL
 
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "numpy", "opencv-python-headless")
 VARIABLES = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_MAX_CPU_ISA": "", "DNNL_MAX_CPU_ISA": "", "TF_DISABLE_MKL": ""}
@@ -28,6 +29,7 @@ def fingerprint() -> str:
         "cpu": _cpu() or platform.processor(),
         "gpus": _gpus() if os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in {"", "-1"} else [],
         "libraries": {"dreamqueue": VERSION, **{name: _version(name) for name in LIBRARIES}},
+        "protocol": PROTOCOL,
         "variables": {name: os.environ.get(name, default) for name, default in VARIABLES.items()},
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]

@@ -38,7 +38,7 @@ class Route:
             return None
 
     def free(self, memory: TileMemory | None, *, after: Image | None = None) -> None:
-        """Keeps memory that no helper can write anymore for other tiles, once the array `after` is gone.
+        """Keeps memory that no helper can write anymore for other tiles, once `after` and views of it are gone.
 
         Its pages need not be made again, which takes longer than copying to them.
         """
@@ -47,4 +47,8 @@ class Route:
         if after is None:
             self._free.append(memory)
         else:
-            weakref.finalize(after, self._free.append, memory)
+            weakref.finalize(after if after.base is None else after.base, self._free.append, memory)
+
+    def close(self) -> None:
+        """Releases memory that is kept for other tiles."""
+        self._free.clear()

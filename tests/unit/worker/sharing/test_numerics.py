@@ -31,6 +31,13 @@ def test_a_variable_that_changes_the_instructions_changes_the_numerics(monkeypat
     assert numerics.fingerprint() != before
 
 
+def test_workers_that_send_other_messages_do_not_help_each_other(monkeypatch):
+    before = numerics.fingerprint()
+    monkeypatch.setattr(numerics, "PROTOCOL", -1)
+    numerics.fingerprint.cache_clear()
+    assert numerics.fingerprint() != before
+
+
 @pytest.mark.parametrize("what", ["_cpu", "_gpus", "_version"])
 def test_another_processor_gpu_or_library_changes_the_numerics(monkeypatch, what):
     before = numerics.fingerprint()

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from worker.sharing import host
+from worker.sharing.route import Route
 from worker.sharing.shared_memory import TileMemory, pixels_at
 
 pytestmark = pytest.mark.skipif(not host.identifier(), reason="needs memfd_create, which only Linux has")
@@ -57,8 +59,52 @@ def test_later_memory_with_the_same_descriptor_is_not_taken_for_it():
     del memory
     later = TileMemory(4096)
     assert later.address[:2] == address[:2]
-    with pytest.raises(FileNotFoundError, match=address[2]):
+    with pytest.raises(FileNotFoundError, match="gone"):
         pixels_at(address, 1, 1)
+
+
+def test_other_memory_of_the_coordinator_is_not_mapped():
+    descriptor = os.memfd_create("secrets")
+    os.truncate(descriptor, 4096)
+    with pytest.raises(FileNotFoundError):
+        pixels_at((os.getpid(), descriptor, "secrets"), 1, 1)
+    os.close(descriptor)
+
+
+def test_what_is_not_memory_is_not_opened(monkeypatch):
+    reader, writer = os.pipe()
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
+    with pytest.raises(FileNotFoundError):
+        pixels_at((os.getpid(), reader, "token"), 1, 1)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_memory_has_its_pages_from_the_start():
+    memory = TileMemory(1 << 20)
+    assert os.fstat(memory.address[1]).st_blocks * 512 >= 1 << 20
+
+
+def test_another_group_is_another_host(monkeypatch):
+    before = host.identifier()
+    monkeypatch.setattr(os, "getgid", lambda: 12345)
+    host.identifier.cache_clear()
+    after = host.identifier()
+    host.identifier.cache_clear()
+    assert after
+    assert after != before
+
+
+def test_memory_is_free_again_once_no_view_of_the_tile_is_left():
+    route = Route("queue", None, through_memory=True)
+    memory = route.memory(4096)
+    core = memory.pixels(8, 8)
+    route.free(memory, after=core)
+    view = core[2:]
+    del core
+    assert not route._free
+    del view
+    assert list(route._free) == [memory]
 
 
 def test_memory_that_is_too_small_is_not_mapped():
