@@ -4,8 +4,9 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, cast
+from typing import cast
 
+import structlog
 from pydantic import TypeAdapter
 
 from shared.errors import StoreUnavailable, UnfitService
@@ -15,6 +16,8 @@ from shared.jobs.queue_stats import QueueStats
 from shared.redis.job_hash import number
 from shared.redis.requirements import WRITE_CHECK, WRITE_CHECK_MS, unmet
 from shared.redis.scripts import RedisScripts, translated
+
+log = structlog.get_logger(__name__)
 
 _WORKERS = TypeAdapter(WorkerInfo)
 PROBE_BYTES = 64 << 10  # the largest response to a claim: parameters of 16 layers with 4,096 channels each
@@ -35,11 +38,8 @@ class RedisServiceState(RedisScripts):
             self.redis.zrangebyscore("dream:workers", self._now() * 1000, "+inf", withscores=True),
         )
         described = cast(list[str | None], self.redis.hmget("dream:worker", [name for name, _ in live]) if live else [])
-        return [
-            _worker(name, until_ms, json.loads(text))
-            for (name, until_ms), text in zip(live, described, strict=True)
-            if text
-        ]
+        found = [_worker(name, until_ms, text) for (name, until_ms), text in zip(live, described, strict=True) if text]
+        return [worker for worker in found if worker is not None]
 
     @translated()
     def request_fetch(self, model: str, *, ttl_s: float) -> None:
@@ -126,7 +126,12 @@ class RedisServiceState(RedisScripts):
         return str(cast(dict[str, str], self.redis.info("server"))["run_id"])
 
 
-def _worker(name: str, until_ms: float, description: dict[str, Any]) -> WorkerInfo:
-    """Returns a registered worker. Workers of other versions may send more or less."""
-    seen_at = until_ms / 1000 - description["ttl_s"]
-    return _WORKERS.validate_python({**description, "name": name, "seen_at": seen_at})
+def _worker(name: str, until_ms: float, text: str) -> WorkerInfo | None:
+    """Returns a registered worker; None if it is of another version that this one can't read."""
+    try:
+        description = json.loads(text)
+        seen_at = until_ms / 1000 - description["ttl_s"]
+        return _WORKERS.validate_python({**description, "name": name, "seen_at": seen_at})
+    except (ValueError, KeyError) as exc:
+        log.warning("worker_unreadable", worker=name, reason=str(exc))
+        return None

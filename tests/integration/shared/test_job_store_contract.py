@@ -487,6 +487,17 @@ def test_what_a_newer_worker_says_in_addition_is_passed_over(settings):
     assert [found.fetch for found in store.workers()] == [worker.fetch]
 
 
+def test_a_worker_that_cannot_be_read_hides_no_other(settings):
+    store = RedisJobStore.connect(settings)
+    for name in ("readable", "other"):
+        info = WorkerInfo(name=name, models=("m",), device="cpu", job_id=None, seen_at=0)
+        store.register_worker(info, ttl_s=60)
+    described = json.loads(store.redis.hget("dream:worker", "other"))
+    store.redis.hset("dream:worker", "other", json.dumps(described | {"host": None}))
+
+    assert [found.name for found in store.workers()] == ["readable"]
+
+
 def test_each_request_to_fetch_weights_is_a_new_one(store):
     store.request_fetch("large", ttl_s=60)
     first = store.requested_fetches(["small", "large"])
