@@ -18,7 +18,6 @@ from shared.settings import Settings
 QUEUE = "dream"  # the Redis list's name
 TASK = "dream.work"
 TILE_TASK = "dream.compute_tile"
-TILE_EXCHANGE = Exchange("dream.tiles", type="direct", durable=True)
 TILE_QUEUE_EXPIRES_S = 120.0  # a queue that nobody sends to or receives from
 
 
@@ -66,8 +65,9 @@ def tile_queue(helpers: str, model: str) -> Queue:
 
     helpers: their numerics, or what identifies those of one host.
     """
-    name = f"dream.tiles.{helpers}.{model}"
-    return Queue(name, TILE_EXCHANGE, routing_key=name, expires=TILE_QUEUE_EXPIRES_S)
+    exchange = Exchange(f"dream.tiles.{helpers}")  # one each: kombu removes a table of queues when all are unused
+    name = f"{exchange.name}.{model}"
+    return Queue(name, exchange, routing_key=name, expires=TILE_QUEUE_EXPIRES_S)
 
 
 def receive_tiles(app: Celery, helpers: Iterable[str], models: Iterable[str]) -> None:

@@ -92,6 +92,7 @@ class SharedDream:
         self._ended.set()
         self.abandon()
         self._senders.shutdown(wait=True, cancel_futures=True)
+        self._near.close()
         if self._threads:
             with suppress(DreamError):
                 self._exchange.close(self._job_id, self._claim)
@@ -110,7 +111,7 @@ class SharedDream:
     def _open_route(self, window_px: int) -> Route | None:
         """Returns a route by which such a window may be sent now, and saves time."""
         with self._lock:
-            waiting = [sent for sent in self._sent.values() if not self._is_overdue(sent)]
+            waiting = list(self._sent.values())
         in_flight_bytes = sum(sent.request.total_bytes for sent in waiting) + 2 * window_px * BYTES_PER_PX
         if in_flight_bytes > self._share_bytes:
             return None
@@ -132,6 +133,11 @@ class SharedDream:
             self._sent[future] = sent
             sent.sending = self._senders.submit(self._send, sent, window)
         return future
+
+    def is_overdue(self, future: "Future[CoreGradient | None]") -> bool:
+        with self._lock:
+            sent = self._sent.get(future)
+        return sent is not None and self._is_overdue(sent)
 
     def take_back(self, future: "Future[CoreGradient | None]") -> bool:
         with self._lock:
@@ -175,9 +181,10 @@ class SharedDream:
     def _look_for_helpers(self) -> None:
         try:
             near, far = self._count_helpers()
-            self._near.helpers, self._far.helpers = near, far if self._exchange.has_memory() else 0
+            far = far if self._exchange.has_memory() else 0
             if (near or far) and self._guide is not None:
                 self._exchange.send_guide(self._job_id, self._claim, self._guide)
+            self._near.helpers, self._far.helpers = near, far  # last, because they need the guide
         except DreamError as exc:
             self._pause(exc)
         except Exception as exc:  # a worker of another version may have registered what this one can't read
@@ -209,6 +216,9 @@ class SharedDream:
                 np.copyto(sent.memory.pixels(*sent.request.window), pixels)
             self._exchange.send(sent.request, pixels, sent.route.queue)
         except StoreUnavailable as exc:
+            self._pause(exc)
+        except Exception as exc:  # such as MemoryError; `abandon` must not raise it
+            log.exception("tile_not_sent")
             self._pause(exc)
         sent.send_s, sent.cost_s = time.monotonic() - began_s, time.thread_time() - cost_began_s
 
@@ -242,6 +252,8 @@ class SharedDream:
                 self._ended.wait(LOOK_EVERY_S)
             except ValueError as exc:  # of another version
                 log.warning("tile_answer_unreadable", reason=str(exc))
+            except Exception:  # or all tiles would become overdue from now on
+                log.exception("tile_answer_failed")
 
     def _complete(self, answer: TileAnswer, began_s: float) -> None:
         """Fetches an answered tile. began_s: this thread's processor time before it received the answer."""
@@ -260,7 +272,7 @@ class SharedDream:
                 turnaround_s=time.monotonic() - sent.sent_at,
             )
         else:
-            if answer.failure == "receive":  # it could not map this worker's memory
+            if answer.failure == "receive" and sent.memory is not None:  # it could not map this worker's memory
                 self._host = ""  # all helpers get their tiles through Redis from now on
             self._pause(DreamError(f"{answer.worker} could not {answer.failure} a tile."))
         with self._lock:
@@ -272,10 +284,11 @@ class SharedDream:
             worker_metrics.TILES_BY_HELPERS.inc()
 
     def _core(self, sent: "_Sent") -> Image:
-        if sent.memory is None:
+        memory = sent.memory  # once, because `_withdrawn` may give it up meanwhile
+        if memory is None:
             return self._exchange.core(sent.request)
-        core = sent.memory.pixels(*sent.request.core_shape)
-        sent.route.free(sent.memory, after=core)
+        core = memory.pixels(*sent.request.core_shape)
+        sent.route.free(memory, after=core)
         return core
 
 

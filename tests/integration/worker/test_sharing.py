@@ -202,6 +202,80 @@ def test_nobody_waits_for_a_helper_that_died_with_a_tile(settings, toy, shared):
         assert dream.tiles.total() <= 2
 
 
+def test_tiles_of_a_helper_that_never_answers_do_not_pile_up(settings, toy, shared, monkeypatch):
+    class Silent(HelperThread):
+        def compute(self, request):
+            with suppress(OSError):  # the tile was taken back meanwhile
+                self._exchange.take(TileRequest.model_validate(request))
+
+    monkeypatch.setattr(pace, "LEAST_PATIENCE_S", 0)
+    monkeypatch.setattr(pace, "PATIENCE", 0.5)
+    most = 0
+
+    def submit(*args):
+        nonlocal most
+        future = SharedDream.submit(dream, *args)
+        most = max(most, len(dream._sent))
+        return future
+
+    with Silent(settings, toy) as helper, shared(settings, toy) as dream:
+        monkeypatch.setattr(dream, "submit", submit)
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert helper.received > 2
+    assert 0 < most <= shared_dream.WINDOWS_PER_HELPER
+
+
+def test_an_answer_that_cannot_be_processed_does_not_hold_up_the_next_ones(settings, toy, shared, monkeypatch):
+    def fail_once(sent):
+        monkeypatch.undo()
+        raise AttributeError
+
+    with HelperThread(settings, toy), shared(settings, toy) as dream:
+        monkeypatch.setattr(dream, "_core", fail_once)
+        monkeypatch.setattr(pace, "LEAST_GAIN", 0)
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert dream.tiles.total() > 0
+
+
+def test_a_window_that_cannot_be_read_stops_nothing(settings, toy, shared):
+    def out_of_memory():
+        raise MemoryError
+
+    tile = Tile(core=((0, 8), (0, 8)), window=((0, 8), (0, 8)))
+    with HelperThread(settings, toy), shared(settings, toy) as dream:
+        future = dream.submit(tile, out_of_memory)
+        dream.abandon()
+        assert not future.done()
+
+
+def test_helpers_count_once_they_have_the_guide(settings, toy, monkeypatch):
+    counts = []
+
+    def send_guide(exchange, *args):
+        counts.append(dream._near.helpers + dream._far.helpers)
+        return real(exchange, *args)
+
+    real = TileExchange.send_guide
+    monkeypatch.setattr(TileExchange, "send_guide", send_guide)
+    helper = HelperThread(settings, toy)
+    helper.register()
+    with start(settings, toy, host=HOST, guide=photograph(64, 64)) as dream:
+        dream.has_room(1)
+        wait_until(lambda: dream._near.helpers, what="the helper to be found")
+    assert counts[0] == 0
+
+
+def test_pixels_of_a_wrong_size_do_not_end_the_use_of_memory(settings, toy):
+    class Refusing(HelperThread):
+        def compute(self, request):
+            refusal = TileAnswer(number=request["number"], worker=self._name, failure="receive")
+            self._exchange.answer(TileRequest.model_validate(request), refusal)
+
+    with Refusing(settings, toy, host=OTHER_HOST), a_shared_dream(settings, toy, host=HOST) as dream:
+        assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
+        assert dream._host == HOST
+
+
 def test_what_a_lost_helper_writes_into_memory_reaches_no_other_tile(settings, toy):
     class Scribbling(HelperThread):
         windows = ()

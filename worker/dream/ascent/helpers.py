@@ -29,6 +29,9 @@ class Helpers(Protocol):
         window: reads the pixels, (h, w, 3); called on another thread, but not after `take_back` has returned True.
         """
 
+    def is_overdue(self, future: "Future[CoreGradient | None]") -> bool:
+        """Returns whether the answer takes unusually long."""
+
     def take_back(self, future: "Future[CoreGradient | None]") -> bool:
         """Returns whether the caller has to compute the tile: no helper has begun it, or its answer is overdue.
 

@@ -93,11 +93,17 @@ class TileRun:
             wait(self._own)
 
     def _assign(self) -> None:
-        """Gives work to the free cores, and to helpers the tiles that then remain; at the end takes theirs back."""
+        """Gives work to the free cores, and to helpers the tiles that then remain.
+
+        Takes back tiles whose answers are overdue, and at the end those that no helper has begun.
+        """
         while len(self._own) < self._at_once and self._start_next():
             pass
         if self._helpers is None:
             return
+        for future in [future for future in self._sent if self._helpers.is_overdue(future)]:
+            if self._helpers.take_back(future):
+                self._todo.appendleft(self._sent.pop(future))
         while self._todo and self._helpers.has_room(self._todo[0].window_px):
             tile = self._todo.popleft()
             self._sent[self._helpers.submit(tile, lambda tile=tile: self._window(tile))] = tile  # type: ignore[misc]
