@@ -1,13 +1,15 @@
 """Microseconds per pixel and iteration: the bare gradient, the ordinary way, the engine; all in one process.
 
-A shared machine is faster now and slower a minute later. So bare gradient, engine and plain reference take turns, each
-is a mean over some seconds, and a ratio is one of neighbors: its median over the rounds says what holds on any day.
+A shared machine is faster now and slower a minute later, and never faster than it is alone. So bare gradient, engine
+and plain reference take turns, in samples of some tenths of a second where possible, and the least time of each sample
+counts. A sample of the engine is one iteration, with all that comes before the next one: the least times of all of a
+dream's samples add up to the dream. The spread says how far apart whole rounds were.
 """
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from statistics import mean, median
+from statistics import median
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +22,8 @@ from worker.dream.ascent.gradient import gradient_of
 from worker.dream.engine import choose_tile_size, dream
 
 SIDES_PX = (400, 640, 1000)
-BARE_S = 0.7  # for each way to compute the bare gradient, in each round
+BARE_S = 0.35  # for each way to compute the bare gradient, in each round
+PLAIN_ROUNDS = 3  # it takes half a minute
 
 
 class Bare:
@@ -49,7 +52,7 @@ class Bare:
 
 
 def compare(network, params, photograph, *, rounds):
-    """Times whole dreams of the engine and the plain reference in turns, and the bare gradient around each."""
+    """Times the engine and the plain reference in turns, and the bare gradient around each."""
     height, width, _ = photograph.shape
     params = params.model_copy(update={"tile_size": choose_tile_size(network, params, height, width)})
     sizes = octave_sizes(
@@ -62,27 +65,53 @@ def compare(network, params, photograph, *, rounds):
     first_s = timed(lambda: dream(network, photograph.copy(), params))
     traced = gradients.traces()
     reports, engine_s, plain_s, bares = [], [], [], [bare.round()]
-    for _ in range(rounds):
-        engine_s.append(timed(lambda: reports.append(dream(network, photograph.copy(), params)[1])))
+    for number in range(rounds):
+        samples = Samples()
+        reports.append(dream(network, photograph.copy(), params, observer=samples)[1])
+        engine_s.append(samples.seconds())
         bares.append(bare.round())
-        plain_s.append(timed(lambda: plain.dream(photograph.copy(), params, ordinary, network.minimum_px)))
-    bare_us = {way: median(round_us[way] for round_us in bares) for way in bares[0]}
-    best = min(bare_us, key=bare_us.get)
-    engine_us = [seconds / steps_px * 1e6 for seconds in engine_s]
-    around_us = [mean((before[best], after[best])) for before, after in pairwise(bares)]
+        if number < PLAIN_ROUNDS:
+            plain_s.append(timed(lambda: plain.dream(photograph.copy(), params, ordinary, network.minimum_px)))
+            bares.append(bare.round())
+    bare_us = {way: [round_us[way] for round_us in bares] for way in bares[0]}
+    best = min(bare_us, key=lambda way: min(bare_us[way]))
+    least_s, whole_s = sum(map(min, zip(*engine_s, strict=True))), [sum(samples) for samples in engine_s]
     return {
         "tile_size": params.tile_size,
-        "bare_us": bare_us,
-        "plain_us": median(plain_s) / steps_px * 1e6,
-        "engine_us": median(engine_us),
+        "bare_us": {way: min(samples) for way, samples in bare_us.items()},
+        "bare_spread": spread(bare_us[best]),
+        "plain_us": min(plain_s) / steps_px * 1e6,
+        "engine_us": least_s / steps_px * 1e6,
+        "engine_spread": spread(whole_s),
         "engine_phases_us": {phase: phase_us(reports, phase, steps_px) for phase in ("network", "blur", "resize")},
         "engine_first_s": first_s,
-        "engine_s": median(engine_s),
-        "plain_s": median(plain_s),
-        "over_bare": median(us / bare for us, bare in zip(engine_us, around_us, strict=True)),
-        "over_plain": median(theirs / ours for theirs, ours in zip(plain_s, engine_s, strict=True)),
+        "engine_s": min(whole_s),
+        "plain_s": min(plain_s),
+        "over_bare": least_s / steps_px * 1e6 / min(bare_us[best]),
+        "over_plain": median(theirs / ours for theirs, ours in zip(plain_s, whole_s, strict=False)),
         "traces_after_the_first": gradients.traces() - traced,
     }
+
+
+class Samples:
+    """Observes a dream, from its creation on, and notes when each iteration is done."""
+
+    def __init__(self):
+        self._times = [time.perf_counter()]
+
+    def tile_done(self, progress):
+        pass
+
+    def iteration_done(self, point):
+        self._times.append(time.perf_counter())
+
+    def seconds(self):
+        """Returns how long each iteration took, from the end of the one before, and what followed the last."""
+        return [after - before for before, after in pairwise([*self._times, time.perf_counter()])]
+
+
+def spread(samples):
+    return max(samples) / min(samples) - 1
 
 
 def phase_us(reports, phase, steps_px):
