@@ -10,7 +10,7 @@ almost nothing is left out.
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -156,8 +156,10 @@ class Preparation:
                     return
                 strip()
 
-        for done in [pool.submit(prepare) for _ in range(threads)]:
-            done.result()
+        ends = [pool.submit(prepare) for _ in range(threads)]
+        wait(ends)  # all, so that none writes to the gradient after an exception
+        for end in ends:
+            end.result()
         return _statistics([self._moments[place] for place in sorted(self._moments)], self._gradient.size)
 
     def _run(self, strip: Strip) -> None:

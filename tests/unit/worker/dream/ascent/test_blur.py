@@ -1,5 +1,6 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise, product
+from itertools import count, pairwise, product
 from operator import itemgetter
 
 import numpy as np
@@ -67,6 +68,24 @@ def test_strips_are_the_same_when_other_parts_are_not_there_yet(blurs, by_column
 
     assert early >= 2
     assert whole.tobytes() == growing.tobytes()
+
+
+def test_no_thread_writes_to_the_gradient_after_a_failure(monkeypatch):
+    gradient = np.random.default_rng(1).normal(size=(900, 1200, 3)).astype(np.float32)
+    preparation, run, calls = a_preparation(gradient), blur.Preparation._run, count()
+
+    def failing(*args):
+        if next(calls) == 0:
+            raise MemoryError
+        time.sleep(0.05)
+        run(*args)
+
+    monkeypatch.setattr(blur.Preparation, "_run", failing)
+    with ThreadPoolExecutor(2) as pool:
+        with pytest.raises(MemoryError):
+            preparation.finish(pool, 2)
+        left = gradient.copy()  # before the pool's end
+    assert np.array_equal(gradient, left)
 
 
 def test_a_preparation_can_begin_again():
