@@ -130,7 +130,7 @@ class Preparation:
 
     def begin(self) -> None:
         """Begins with the first strips, also again if the gradient was computed again."""
-        self._strips = Strips(self._gradient, self._reach)
+        self._strips: Strips | None = None  # created with the first one: until then its copies take no memory
         self._moments: dict[Box, Moments] = {}
 
     def work(self, is_complete: IsComplete) -> Callable[[], None] | None:
@@ -138,6 +138,7 @@ class Preparation:
 
         Call it from one thread at a time.
         """
+        self._strips = self._strips or Strips(self._gradient, self._reach)
         strip = self._strips.next(is_complete)
         return None if strip is None else partial(self._run, strip)
 

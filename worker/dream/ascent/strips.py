@@ -19,9 +19,8 @@ from worker.dream.types import Image
 
 _NARROWEST_PANEL, _WIDEST_PANEL = 1024, 8192  # columns
 _MOST_PANELS = 4  # of an image whose panels are not too wide: what is kept at their edges takes memory
-_STRIP_PX = 256 * 1024  # a strip, its halo and a blur's copies take about 20 MB
-_LARGE_STRIP_PX = 1024 * 1024  # of a wide panel: about 50 MB
-_STRIP_ROWS, _FEWEST_ROWS = 96, 64  # so that what is around strips does not outweigh them
+_STRIP_PX = 256 * 1024  # a strip, what is around it and a blur's copies take about 20 MB
+_FEWEST_ROWS = 96  # so that what is around a strip does not outweigh it; of the widest panel they take about 50 MB
 
 IsComplete = Callable[[Box], bool]  # whether those rows and columns have their final values
 
@@ -146,8 +145,7 @@ def strips_of(height: int, width: int) -> list[Span]:
     The strips have equal heights, and their number is even where the height allows, so that no core waits long.
     """
     pairs = max(1, round(height * width / (2 * _STRIP_PX)))
-    rows = min(_STRIP_ROWS, max(_FEWEST_ROWS, _LARGE_STRIP_PX // width))
-    count = min(2 * pairs, max(1, height // rows))
+    count = min(2 * pairs, max(1, height // _FEWEST_ROWS))
     count -= count % 2 if count > 1 else 0
     return list(pairwise(height * edge // count for edge in range(count + 1)))
 
