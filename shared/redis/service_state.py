@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import cast
 
 import structlog
@@ -132,6 +133,11 @@ def _worker(name: str, until_ms: float, text: str) -> WorkerInfo | None:
         description = json.loads(text)
         seen_at = until_ms / 1000 - description["ttl_s"]
         return _WORKERS.validate_python({**description, "name": name, "seen_at": seen_at})
-    except (ValueError, KeyError) as exc:
-        log.warning("worker_unreadable", worker=name, reason=str(exc))
+    except (ValueError, KeyError, TypeError) as exc:
+        _log_unreadable(name, str(exc))
         return None
+
+
+@lru_cache(maxsize=256)  # once, because workers are listed every few seconds
+def _log_unreadable(name: str, reason: str) -> None:
+    log.warning("worker_unreadable", worker=name, reason=reason)

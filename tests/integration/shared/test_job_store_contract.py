@@ -487,13 +487,14 @@ def test_what_a_newer_worker_says_in_addition_is_passed_over(settings):
     assert [found.fetch for found in store.workers()] == [worker.fetch]
 
 
-def test_a_worker_that_cannot_be_read_hides_no_other(settings):
+@pytest.mark.parametrize("change", [{"host": None}, {"ttl_s": "long"}, None])
+def test_a_worker_that_cannot_be_read_hides_no_other(settings, change):
     store = RedisJobStore.connect(settings)
     for name in ("readable", "other"):
         info = WorkerInfo(name=name, models=("m",), device="cpu", job_id=None, seen_at=0)
         store.register_worker(info, ttl_s=60)
     described = json.loads(store.redis.hget("dream:worker", "other"))
-    store.redis.hset("dream:worker", "other", json.dumps(described | {"host": None}))
+    store.redis.hset("dream:worker", "other", json.dumps(change and described | change))
 
     assert [found.name for found in store.workers()] == ["readable"]
 
