@@ -65,7 +65,8 @@ def tile_queue(helpers: str, model: str) -> Queue:
 
     helpers: their numerics, or what identifies those of one host.
     """
-    exchange = Exchange(f"dream.tiles.{helpers}")  # one each: kombu removes a table of queues when all are unused
+    # One exchange each, because kombu removes the bindings of an exchange together, once all are unused.
+    exchange = Exchange(f"dream.tiles.{helpers}")
     name = f"{exchange.name}.{model}"
     return Queue(name, exchange, routing_key=name, expires=TILE_QUEUE_EXPIRES_S)
 

@@ -35,6 +35,13 @@ class Pace:
             self._latency = _average(self._latency, latency_s / window_px)
             self._turnaround = _average(self._turnaround, turnaround_s / window_px)
 
+    def overdue(self, window_px: int, waited_s: float) -> None:
+        """Records that an answer takes at least so long, so that a slow helper gets more time, or no more tiles."""
+        with self._lock:
+            self._cost = self._cost or 0.0
+            self._latency = _average(self._latency, waited_s / window_px)
+            self._turnaround = _average(self._turnaround, waited_s / window_px)
+
     def gains(self) -> bool:
         """Returns whether a tile computed elsewhere takes this worker less time than one computed here.
 

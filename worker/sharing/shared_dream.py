@@ -29,8 +29,8 @@ from worker.sharing.tile_exchange import TileExchange
 
 log = structlog.get_logger(__name__)
 
-FIRST_LOOK_S = 0.25  # how long tiles wait for the first look, which takes milliseconds
-LOOK_EVERY_S = 2.0  # for idle workers; also the pause after Redis was unavailable
+FIRST_SEARCH_S = 0.25  # how long tiles wait for the first search, which takes milliseconds
+SEARCH_EVERY_S = 2.0  # for idle workers; also the pause after Redis was unavailable
 WINDOWS_PER_HELPER = 2  # one to compute, and one that is there when it is done
 
 
@@ -75,10 +75,11 @@ class SharedDream:
         self._host = host
         self._near = Route(queue_of(numerics, host), own_s_per_px, through_memory=True)
         self._far = Route(numerics, own_s_per_px, through_memory=False)
+        self._route: Route | None = None  # by which the next window is sent
         self._lock = threading.Lock()
         self._sent: dict[Future[CoreGradient | None], _Sent] = {}
         self._number = 0
-        self._ended, self._has_looked = threading.Event(), threading.Event()
+        self._ended, self._has_searched = threading.Event(), threading.Event()
         self._senders = ThreadPoolExecutor(1, thread_name_prefix="send_tile")  # the first window arrives soonest
         self._threads: list[threading.Thread] = []
         self.tiles: Counter[str] = Counter()  # computed by helpers, by worker
@@ -103,10 +104,11 @@ class SharedDream:
 
     def has_room(self, window_px: int) -> bool:
         if not self._threads:  # here and not earlier, because most dreams never have a tile to give away
-            self._start(self._keep_looking, "look_for_helpers")
+            self._start(self._keep_searching, "search_helpers")
             self._start(self._receive_answers, "receive_tiles")
-            self._has_looked.wait(FIRST_LOOK_S)
-        return self._open_route(window_px) is not None
+            self._has_searched.wait(FIRST_SEARCH_S)
+        self._route = self._open_route(window_px)
+        return self._route is not None
 
     def _open_route(self, window_px: int) -> Route | None:
         """Returns a route by which such a window may be sent now, and saves time."""
@@ -123,7 +125,7 @@ class SharedDream:
 
     def submit(self, tile: Tile, window: Callable[[], Image]) -> "Future[CoreGradient | None]":
         future: Future[CoreGradient | None] = Future()
-        route = self._open_route(tile.window_px) or self._far  # helpers may have left since has_room
+        route = self._route or self._far  # as `has_room` has found it: asked again, Pace does not offer a second probe
         memory = route.memory(tile.window_px * BYTES_PER_PX)
         with self._lock:
             self._number += 1
@@ -137,7 +139,7 @@ class SharedDream:
     def is_overdue(self, future: "Future[CoreGradient | None]") -> bool:
         with self._lock:
             sent = self._sent.get(future)
-        return sent is not None and self._is_overdue(sent)
+        return sent is not None and sent.sending.done() and self._is_overdue(sent)
 
     def take_back(self, future: "Future[CoreGradient | None]") -> bool:
         with self._lock:
@@ -145,8 +147,10 @@ class SharedDream:
         if sent is None:  # its answer has just arrived
             return False
         is_withdrawn = self._withdrawn(sent)
-        if not is_withdrawn and not self._is_overdue(sent):
-            return False
+        if not is_withdrawn:
+            if not self._is_overdue(sent):
+                return False
+            sent.route.pace.overdue(sent.request.window_px, time.monotonic() - sent.sent_at)
         with self._lock:
             is_ours = self._sent.pop(future, None) is not None
         if is_ours and is_withdrawn:
@@ -171,14 +175,14 @@ class SharedDream:
         self._threads.append(thread)
         thread.start()
 
-    def _keep_looking(self) -> None:
+    def _keep_searching(self) -> None:
         while True:
-            self._look_for_helpers()
-            self._has_looked.set()
-            if self._ended.wait(LOOK_EVERY_S):
+            self._search()
+            self._has_searched.set()
+            if self._ended.wait(SEARCH_EVERY_S):
                 return
 
-    def _look_for_helpers(self) -> None:
+    def _search(self) -> None:
         try:
             near, far = self._count_helpers()
             far = far if self._exchange.has_memory() else 0
@@ -187,7 +191,7 @@ class SharedDream:
             self._near.helpers, self._far.helpers = near, far  # last, because they need the guide
         except DreamError as exc:
             self._pause(exc)
-        except Exception as exc:  # a worker of another version may have registered what this one can't read
+        except Exception as exc:  # no error may end this thread: sharing would
             log.exception("helpers_unreadable")
             self._pause(exc)
 
@@ -249,7 +253,7 @@ class SharedDream:
                     self._complete(answer, began_s)
             except DreamError as exc:
                 self._pause(exc)
-                self._ended.wait(LOOK_EVERY_S)
+                self._ended.wait(SEARCH_EVERY_S)
             except ValueError as exc:  # of another version
                 log.warning("tile_answer_unreadable", reason=str(exc))
             except Exception:  # or all tiles would become overdue from now on

@@ -48,9 +48,16 @@ def toy():
 
 @pytest.fixture(autouse=True)
 def any_tile_gains(monkeypatch):
-    """The toy's tiles take milliseconds, which it would not gain to send."""
+    """The toy's tiles take milliseconds, which it would not gain to send, and seconds where other programs run."""
     monkeypatch.setattr(pace, "LEAST_GAIN", 0)
     monkeypatch.setattr(pace, "MOST_LATENCY", float("inf"))
+    monkeypatch.setattr(pace, "LEAST_PATIENCE_S", 30.0)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """For tests in which an answer never comes."""
+    monkeypatch.setattr(pace, "LEAST_PATIENCE_S", 1.0)
 
 
 class OneNetwork:
@@ -188,6 +195,7 @@ def test_a_guided_dream_is_shared_with_its_guide(settings, toy, shared):
         assert dream.tiles.total() > 0
 
 
+@pytest.mark.usefixtures("impatient")
 def test_nobody_waits_for_a_helper_that_died_with_a_tile(settings, toy, shared):
     class Dying(HelperThread):
         def compute(self, request):
@@ -225,16 +233,27 @@ def test_tiles_of_a_helper_that_never_answers_do_not_pile_up(settings, toy, shar
     assert 0 < most <= shared_dream.WINDOWS_PER_HELPER
 
 
-def test_an_answer_that_cannot_be_processed_does_not_hold_up_the_next_ones(settings, toy, shared, monkeypatch):
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_that_cannot_be_processed_does_not_hold_up_the_next_ones(settings, toy, shared):
     def fail_once(sent):
-        monkeypatch.undo()
+        del dream._core
         raise AttributeError
 
     with HelperThread(settings, toy), shared(settings, toy) as dream:
-        monkeypatch.setattr(dream, "_core", fail_once)
-        monkeypatch.setattr(pace, "LEAST_GAIN", 0)
+        dream._core = fail_once
         assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
         assert dream.tiles.total() > 0
+
+
+def test_a_probe_is_sent_by_the_route_that_it_is_for(settings, toy, monkeypatch):
+    tile = Tile(core=((0, 8), (0, 8)), window=((0, 8), (0, 8)))
+    with HelperThread(settings, toy), a_shared_dream(settings, toy, host=HOST) as dream:
+        monkeypatch.setattr(pace, "LEAST_GAIN", 2)
+        dream.tile_computed(1, 1.0)
+        dream._near.pace.answered(1, cost_s=1.0, latency_s=1.0, turnaround_s=1.0)  # too expensive
+        assert dream.has_room(64)
+        dream.submit(tile, lambda: photograph(8, 8))
+        assert [sent.route for sent in dream._sent.values()] == [dream._near]
 
 
 def test_a_window_that_cannot_be_read_stops_nothing(settings, toy, shared):
@@ -276,12 +295,16 @@ def test_pixels_of_a_wrong_size_do_not_end_the_use_of_memory(settings, toy):
         assert dream._host == HOST
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_a_lost_helper_writes_into_memory_reaches_no_other_tile(settings, toy):
     class Scribbling(HelperThread):
         windows = ()
 
         def compute(self, request):
-            self.windows = (*self.windows, self._exchange.take(TileRequest.model_validate(request)))
+            window = self._exchange.take(TileRequest.model_validate(request))
+            if window is None:  # withdrawn already
+                return
+            self.windows = (*self.windows, window)
             while not self._stop.is_set():  # it never answers
                 self.windows[0][:] = np.nan
                 time.sleep(0.001)
@@ -311,24 +334,21 @@ def test_helpers_that_cannot_map_memory_get_their_tiles_through_redis(settings, 
         raise PermissionError
 
     monkeypatch.setattr(shared_memory, "pixels_at", forbidden)
-    monkeypatch.setattr(shared_dream, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(shared_dream, "SEARCH_EVERY_S", 0.05)
     with HelperThread(settings, toy), a_shared_dream(settings, toy, host=HOST) as dream:
         assert np.array_equal(dreamt(toy, helpers=dream), dreamt(toy))
         assert dream.tiles.total() > 0
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_answer_that_cannot_be_sent_does_not_hold_up_the_next_ones(settings, toy, shared):
     class Failing(HelperThread):
-        def compute(self, request):
-            if self.received == 2:
-                self._exchange.answer, answer = self._out_of_memory, self._exchange.answer
-                super().compute(request)
-                self.helper._answering.exception()
-                self._exchange.answer = answer
-            else:
-                super().compute(request)
+        def __enter__(self):
+            self._exchange.answer = self._fail_once
+            return super().__enter__()
 
-        def _out_of_memory(self, *_):
+        def _fail_once(self, *_):
+            del self._exchange.answer
             raise MemoryError
 
     with Failing(settings, toy), shared(settings, toy) as dream:

@@ -1,7 +1,8 @@
 """Computes the tiles of one iteration, on this machine's cores and by helpers, in any order.
 
-The result does not depend on who computes a tile, nor on the order, because each tile writes only its own core. While
-helpers compute the last tiles, this machine's cores blur what is complete: a blur can't be given away.
+The result does not depend on who computes a tile, nor on the order, because each tile writes its own core alone, and
+that core's mirror image in the margin. While helpers compute the last tiles, this machine's cores blur what is
+complete: a blur can't be given away.
 """
 
 import time
@@ -25,7 +26,7 @@ from worker.dream.tiles.tiling import Tile
 from worker.dream.types import Image
 
 EPSILON = 1e-8  # prevents a division by zero for a flat gradient
-LOOK_S = 0.25  # between looks for new helpers and at overdue answers
+CHECK_S = 0.25  # between checks for new helpers and for overdue answers
 
 
 def core_gradient(gradient: Gradient, window: Image, core: tuple[slice, slice]) -> CoreGradient:
@@ -97,13 +98,12 @@ class TileRun:
 
         Takes back tiles whose answers are overdue, and at the end those that no helper has begun.
         """
+        if self._helpers is not None:
+            self._take_back_overdue(self._helpers)
         while len(self._own) < self._at_once and self._start_next():
             pass
         if self._helpers is None:
             return
-        for future in [future for future in self._sent if self._helpers.is_overdue(future)]:
-            if self._helpers.take_back(future):
-                self._todo.appendleft(self._sent.pop(future))
         while self._todo and self._helpers.has_room(self._todo[0].window_px):
             tile = self._todo.popleft()
             self._sent[self._helpers.submit(tile, lambda tile=tile: self._window(tile))] = tile  # type: ignore[misc]
@@ -112,6 +112,11 @@ class TileRun:
                 return
             if not future.done() and self._helpers.take_back(future):
                 self._start(self._sent.pop(future))
+
+    def _take_back_overdue(self, helpers: Helpers) -> None:
+        for future in [future for future in self._sent if helpers.is_overdue(future)]:
+            if helpers.take_back(future):
+                self._todo.appendleft(self._sent.pop(future))
 
     def _start_next(self) -> bool:
         """Begins a tile or a strip on a core. Strips wait until helpers can soon have computed what remains.
@@ -136,8 +141,8 @@ class TileRun:
 
     def _completed(self) -> Iterator[Tile]:
         """Waits until a tile is complete, or for a moment, and yields those that are."""
-        looks = self._sent or (self._helpers is not None and self._todo)
-        done, _ = wait((*self._own, *self._sent), timeout=LOOK_S if looks else None, return_when=FIRST_COMPLETED)
+        checks = self._sent or (self._helpers is not None and self._todo)
+        done, _ = wait((*self._own, *self._sent), timeout=CHECK_S if checks else None, return_when=FIRST_COMPLETED)
         for future in done:
             result = future.result()
             if future in self._own:

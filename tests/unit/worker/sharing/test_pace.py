@@ -47,6 +47,13 @@ def test_what_costs_too_much_or_takes_too_long_is_tried_again_only_now_and_then(
     assert [measured.gains() for _ in range(2)] == [True, False]
 
 
+def test_who_does_not_answer_gets_more_time_and_then_no_more_tiles(measured):
+    patience_s = measured.patience_s(PX)
+    measured.overdue(PX, patience_s)
+    assert measured.patience_s(PX) > patience_s
+    assert [measured.gains() for _ in range(3)] == [True, False, False]  # the first one is a probe
+
+
 def test_an_answer_is_overdue_after_a_few_times_the_usual_time(measured):
     assert measured.patience_s(PX) == pytest.approx(pace.PATIENCE * 2)  # nothing is known but its own tile
     measured.answered(PX, cost_s=0.1, latency_s=1.0, turnaround_s=1.5)
